@@ -1,0 +1,1 @@
+"""One file a command; each imports its heavy parts when it runs."""

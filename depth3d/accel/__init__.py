@@ -1,0 +1,1 @@
+"""Torch plumbing: devices, dtypes, memory-bounded batches."""

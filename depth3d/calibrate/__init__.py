@@ -1,0 +1,1 @@
+"""Relative depth to metres."""

@@ -1,0 +1,1 @@
+"""The ground floor: nouns and arithmetic on NumPy arrays. No files, no torch."""

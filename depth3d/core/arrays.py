@@ -1,0 +1,93 @@
+"""Array aliases, and `frozen`, the one gate through which arrays enter the public types."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from depth3d.errors import InputError
+
+__all__ = ["BoolMap", "FloatArray", "FloatMap", "ImageArray", "as_image", "frozen"]
+
+FloatMap: TypeAlias = npt.NDArray[np.float32]
+"""(H, W) float32."""
+FloatArray: TypeAlias = npt.NDArray[np.floating[Any]]
+"""Floating point of any shape."""
+BoolMap: TypeAlias = npt.NDArray[np.bool_]
+"""(H, W) bool."""
+ImageArray: TypeAlias = npt.NDArray[np.uint8]
+"""(H, W, 3) uint8 sRGB."""
+
+
+def frozen(
+    values: npt.ArrayLike,
+    *,
+    name: str,
+    dtype: npt.DTypeLike,
+    shape: tuple[int | None, ...],
+) -> npt.NDArray[Any]:
+    """Check an array's shape, own it as `dtype`, and lock it against writing.
+
+    Args:
+        values: Anything that NumPy turns into an array.
+        name: What to call it in an error message.
+        dtype: The type to store. Floats are never cast to integers.
+        shape: One entry an axis; None lets that axis have any length.
+
+    Returns:
+        A read-only, C-contiguous array that shares no memory with `values`, unless `values`
+        was already such an array, which is then returned as it is.
+
+    Raises:
+        InputError: The shape, or the type, is not the one that is needed.
+    """
+    array = np.asarray(values)
+    wanted = np.dtype(dtype)
+    matches = array.ndim == len(shape) and all(
+        want is None or got == want for got, want in zip(array.shape, shape, strict=True)
+    )
+    if not matches:
+        want_text = "(" + ", ".join("_" if side is None else str(side) for side in shape) + ")"
+        raise InputError(f"{name} must have shape {want_text}, got {array.shape}")
+    if array.dtype.kind not in "biuf" or (array.dtype.kind == "f" and wanted.kind in "iu"):
+        raise InputError(f"{name} must be {wanted.name}, got {array.dtype.name}")
+    if wanted.kind in "iu" and array.dtype != wanted and array.size:
+        limits = np.iinfo(wanted)
+        if int(array.min()) < limits.min or int(array.max()) > limits.max:
+            raise InputError(f"{name} must fit into {wanted.name}, got {array.min()}..{array.max()}")
+    owned = array.dtype == wanted and array.flags.c_contiguous and _nobody_can_write(array)
+    result = array if owned else np.array(array, dtype=wanted, order="C")
+    result.flags.writeable = False
+    return result
+
+
+def as_image(values: npt.ArrayLike, *, name: str = "image") -> ImageArray:
+    """Check and lock an (H, W, 3) uint8 sRGB image with at least one pixel.
+
+    Raises:
+        InputError: Another shape or type, with the conversion that would help.
+    """
+    array = np.asarray(values)
+    if array.dtype != np.uint8:
+        raise InputError(
+            f"{name} must be uint8 sRGB in 0..255, got {array.dtype.name}; "
+            "convert it, or open the file with depth3d.load_image()"
+        )
+    if array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:
+        raise InputError(
+            f"{name} must have shape (H, W, 3), got {array.shape}; "
+            "convert gray or RGBA to RGB, or open the file with depth3d.load_image()"
+        )
+    return frozen(array, name=name, dtype=np.uint8, shape=(None, None, 3))
+
+
+def _nobody_can_write(array: npt.NDArray[Any]) -> bool:
+    """Tell whether the array and every array whose memory it views are read-only."""
+    view: Any = array
+    while isinstance(view, np.ndarray):
+        if view.flags.writeable:
+            return False
+        view = view.base
+    return view is None

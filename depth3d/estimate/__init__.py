@@ -1,0 +1,1 @@
+"""Depth estimation: the registry of models, preprocessing, and `DepthEstimator`."""

@@ -1,0 +1,1 @@
+"""Files to core types and back: the only place that flips axes or scales units."""

@@ -1,0 +1,68 @@
+"""Write to a temporary name, then rename: a crash or Ctrl-C leaves no half file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from depth3d.errors import FileError, OutputExistsError
+
+__all__ = ["check_writable", "writing"]
+
+
+def check_writable(path: str | Path, *, overwrite: bool) -> Path:
+    """Check, before any long work, that a file can be written there.
+
+    Args:
+        path: The file to be written.
+        overwrite: Whether an existing file may be replaced.
+
+    Returns:
+        The path.
+
+    Raises:
+        OutputExistsError: The file exists and `overwrite` is False.
+        FileError: A directory is in its place, or its own directory is missing or read-only.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise FileError(f"{path} is a directory; give the name of a file in it")
+    if path.exists() and not overwrite:
+        raise OutputExistsError(f"{path} already exists; use --overwrite (overwrite=True) or another name")
+    folder = path.parent
+    if not folder.is_dir():
+        raise FileError(f"the directory {folder} does not exist; create it first")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise FileError(f"the directory {folder} is not writable; choose another one")
+    return path
+
+
+@contextmanager
+def writing(path: str | Path, *, overwrite: bool = True) -> Iterator[Path]:
+    """Give a temporary name beside `path`, and rename it to `path` if the block succeeds.
+
+    Args:
+        path: The file that is to exist in the end.
+        overwrite: Whether an existing file may be replaced.
+
+    Yields:
+        A name in the same directory and with the same suffix, to write to. It is removed if the
+        block raises.
+
+    Raises:
+        OutputExistsError: The file exists and `overwrite` is False.
+        FileError: The file can't be written.
+    """
+    path = check_writable(path, overwrite=overwrite)
+    partial = path.with_name(f".{path.stem[:80]}.{os.getpid()}.part{path.suffix}")
+    try:
+        yield partial
+        partial.replace(path)
+    except OSError as error:
+        if isinstance(error, FileError):
+            raise
+        raise FileError(f"can't write {path}: {error.strerror or error}; free space or choose another place") from error
+    finally:
+        partial.unlink(missing_ok=True)

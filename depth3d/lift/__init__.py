@@ -1,0 +1,1 @@
+"""From pixels to points: unprojection, edges, normals, clouds."""

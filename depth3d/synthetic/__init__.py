@@ -1,0 +1,1 @@
+"""Analytic scenes with exact depth, novel views and thin-lens photographs."""
