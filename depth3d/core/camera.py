@@ -204,7 +204,13 @@ class Camera:
         """Follow a resize of the picture (`align_corners=False`): K scales about the corner."""
         sx, sy = width / self.width, height / self.height
         return replace(
-            self, fx=self.fx * sx, fy=self.fy * sy, cx=self.cx * sx, cy=self.cy * sy, width=width, height=height
+            self,
+            fx=self.fx * sx,
+            fy=self.fy * sy,
+            cx=self.cx * sx,
+            cy=self.cy * sy,
+            width=width,
+            height=height,
         )
 
     def cropped(self, left: int, top: int, width: int, height: int) -> Camera:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from depth3d.core.arrays import BoolMap, FloatMap, ImageArray, frozen
+from depth3d.core.arrays import FloatMap, ImageArray, frozen
 from depth3d.errors import InputError
 
 __all__ = ["PointCloud"]
@@ -45,7 +47,7 @@ class PointCloud:
     def __len__(self) -> int:
         return len(self.points)
 
-    def __getitem__(self, keep: BoolMap | np.ndarray | slice) -> PointCloud:
+    def __getitem__(self, keep: npt.NDArray[np.bool_] | npt.NDArray[np.integer[Any]] | slice) -> PointCloud:
         """Select points by a boolean mask, an index array or a slice."""
         return PointCloud(
             self.points[keep],

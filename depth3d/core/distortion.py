@@ -76,12 +76,13 @@ def undistort(xy: _Points, coefficients: tuple[float, ...], model: DistortionMod
         return _undistort_fisheye(flat, coefficients).reshape(xy.shape)
     guess = flat.copy()
     step = 1e-6
+    step_x, step_y = np.array([step, 0.0]), np.array([0.0, step])
     for _ in range(_MAX_STEPS):
         error = distort(guess, coefficients, model) - flat
         if np.nanmax(np.abs(error), initial=0.0) < _TOLERANCE:
             break
-        dx = (distort(guess + [step, 0.0], coefficients, model) - error - flat) / step
-        dy = (distort(guess + [0.0, step], coefficients, model) - error - flat) / step
+        dx = (distort(guess + step_x, coefficients, model) - error - flat) / step
+        dy = (distort(guess + step_y, coefficients, model) - error - flat) / step
         determinant = dx[:, 0] * dy[:, 1] - dx[:, 1] * dy[:, 0]
         with np.errstate(divide="ignore", invalid="ignore"):
             move_x = (error[:, 0] * dy[:, 1] - error[:, 1] * dy[:, 0]) / determinant
@@ -106,7 +107,8 @@ def _undistort_fisheye(xy: _Points, coefficients: tuple[float, ...]) -> _Points:
             break
     # Beyond 90 degrees there is no point on the plane z = 1.
     theta = np.where((theta >= 0) & (theta < np.pi / 2 - 1e-6), theta, np.nan)
-    return xy * np.divide(np.tan(theta), bent, out=np.ones_like(bent), where=bent > 0)[:, None]
+    scale: _Points = np.divide(np.tan(theta), bent, out=np.ones_like(bent), where=bent > 0)
+    return xy * scale[:, None]
 
 
 def _padded(coefficients: tuple[float, ...], n: int) -> tuple[float, ...]:

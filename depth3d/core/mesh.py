@@ -44,9 +44,7 @@ class Mesh:
         if not np.isfinite(vertices).all():
             raise InputError("vertices must be finite, got NaN or infinity; drop them first")
         if faces.size and (int(faces.min()) < 0 or int(faces.max()) >= n):
-            raise InputError(
-                f"faces must index the {n} vertices, got indices {faces.min()}..{faces.max()}"
-            )
+            raise InputError(f"faces must index the {n} vertices, got indices {faces.min()}..{faces.max()}")
         if self.texture is not None and self.uv is None:
             raise InputError("a texture needs uv coordinates, got uv=None; pass uv of shape (V, 2)")
         object.__setattr__(self, "vertices", vertices)

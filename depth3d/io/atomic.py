@@ -63,6 +63,7 @@ def writing(path: str | Path, *, overwrite: bool = True) -> Iterator[Path]:
     except OSError as error:
         if isinstance(error, FileError):
             raise
-        raise FileError(f"can't write {path}: {error.strerror or error}; free space or choose another place") from error
+        reason = error.strerror or error
+        raise FileError(f"can't write {path}: {reason}; free space or choose another place") from error
     finally:
         partial.unlink(missing_ok=True)
