@@ -144,9 +144,8 @@ def _placed(cloud: PointCloud, frame: str, unit: str) -> PointCloud:
     with np.errstate(over="ignore"):
         points = to_frame(cloud.points, frame, unit=unit)
     if not np.isfinite(points).all():
-        raise InputError(
-            f"points as far as {float(np.abs(cloud.points).max()):.1e} m don't fit into float32 {unit}; use unit='m'"
-        )
+        far_m = float(np.abs(cloud.points).max())
+        raise InputError(f"points {far_m:.1e} m away don't fit into float32 in {unit}; use unit='m'")
     normals = None if cloud.normals is None else to_frame(cloud.normals, frame)
     return PointCloud(points, cloud.colors, normals)
 
