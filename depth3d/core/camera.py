@@ -56,7 +56,10 @@ class Camera:
 
     def __post_init__(self) -> None:
         for name in ("fx", "fy", "cx", "cy", "sigma_rel"):
-            value = float(getattr(self, name))
+            try:
+                value = float(getattr(self, name))
+            except (TypeError, ValueError):
+                raise CameraError(f"{name} must be a number, got {getattr(self, name)!r}") from None
             if not math.isfinite(value) or (name != "cx" and name != "cy" and value < 0):
                 raise CameraError(f"{name} must be a finite positive number, got {value!r}")
             object.__setattr__(self, name, value)
@@ -64,7 +67,11 @@ class Camera:
             raise CameraError(f"focal lengths must be positive pixels, got {self.fx} and {self.fy}")
         for name in ("width", "height"):
             value = getattr(self, name)
-            if int(value) != value or value < 1:
+            try:
+                whole = int(value) == value and value >= 1
+            except (TypeError, ValueError, OverflowError):
+                whole = False
+            if not whole:
                 raise CameraError(f"{name} must be a whole number of pixels, got {value!r}")
             object.__setattr__(self, name, int(value))
         if self.source not in CAMERA_SOURCES:
@@ -166,9 +173,15 @@ class Camera:
             distortion has no inverse.
         """
         uv = np.asarray(uv_px, dtype=np.float64)
-        xy = (uv - [self.cx, self.cy]) / [self.fx, self.fy]
-        xy = undistort(xy, self.distortion, self.distortion_model)
-        return np.concatenate([xy, np.ones_like(xy[..., :1])], axis=-1)
+        rays = np.empty((*uv.shape[:-1], 3))
+        np.divide(uv[..., 0] - self.cx, self.fx, out=rays[..., 0])
+        np.divide(uv[..., 1] - self.cy, self.fy, out=rays[..., 1])
+        rays[..., 2] = 1.0
+        if any(self.distortion):
+            rays[..., :2] = undistort(
+                np.ascontiguousarray(rays[..., :2]), self.distortion, self.distortion_model
+            )
+        return rays
 
     def pixel_rays(self, rows: slice = slice(None), stride: int = 1) -> npt.NDArray[np.float64]:
         """Cast a ray through the centre of every pixel.
@@ -180,9 +193,15 @@ class Camera:
         Returns:
             (H, W, 3) directions with z = 1, in the order of the pixels.
         """
-        v = np.arange(self.height)[rows][::stride] + 0.5
-        u = np.arange(0, self.width, stride) + 0.5
-        return self.rays(np.stack(np.broadcast_arrays(u[None, :], v[:, None]), axis=-1))
+        x = (np.arange(0, self.width, stride) + (0.5 - self.cx)) / self.fx
+        y = (np.arange(self.height)[rows][::stride] + (0.5 - self.cy)) / self.fy
+        rays = np.empty((len(y), len(x), 3))
+        rays[..., 0], rays[..., 1], rays[..., 2] = x[None, :], y[:, None], 1.0
+        if any(self.distortion):
+            rays[..., :2] = undistort(
+                np.ascontiguousarray(rays[..., :2]), self.distortion, self.distortion_model
+            )
+        return rays
 
     def project(self, points: FloatArray) -> npt.NDArray[np.float64]:
         """Project points in the camera frame to pixels.
