@@ -74,7 +74,10 @@ def undistort(xy: _Points, coefficients: tuple[float, ...], model: DistortionMod
     flat = xy.reshape(-1, 2)
     if model == "fisheye":
         return _undistort_fisheye(flat, coefficients).reshape(xy.shape)
-    guess = flat.copy()
+    fold = _fold_radius(coefficients)
+    radius = np.hypot(flat[:, 0], flat[:, 1])
+    start = np.divide(0.9 * fold, radius, out=np.ones_like(radius), where=radius > 0.9 * fold)
+    guess = flat * start[:, None]
     step = 1e-6
     step_x, step_y = np.array([step, 0.0]), np.array([0.0, step])
     for _ in range(_MAX_STEPS):
@@ -90,8 +93,19 @@ def undistort(xy: _Points, coefficients: tuple[float, ...], model: DistortionMod
         # A fold turns the Jacobian over: those points have left the branch through the centre.
         guess -= np.where((determinant > 0)[:, None], np.stack([move_x, move_y], axis=-1), np.nan)
     left = np.abs(distort(guess, coefficients, model) - flat).max(axis=-1)
-    guess[~(left < 1e-8)] = np.nan
+    # Beyond the fold lie solutions too, some of them on the other side of the picture: none is real.
+    guess[~((left < 1e-8) & (np.hypot(guess[:, 0], guess[:, 1]) <= fold))] = np.nan
     return guess.reshape(xy.shape)
+
+
+def _fold_radius(coefficients: tuple[float, ...]) -> float:
+    """Find the ideal radius up to which the radial part grows; infinite if it grows up to 84 degrees."""
+    r = np.linspace(0.0, 10.0, 5001)
+    on_axis = np.stack([r, np.zeros_like(r)], axis=-1)
+    k1, k2, _, _, k3, k4, k5, k6 = _padded(coefficients, 8)
+    bent = distort(on_axis, (k1, k2, 0.0, 0.0, k3, k4, k5, k6), "opencv")[:, 0]
+    falling = np.flatnonzero(np.diff(bent) <= 0)
+    return float(r[falling[0] + 1]) if falling.size else np.inf
 
 
 def _undistort_fisheye(xy: _Points, coefficients: tuple[float, ...]) -> _Points:
