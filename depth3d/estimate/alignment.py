@@ -1,0 +1,43 @@
+"""Affine alignment: relative maps are only known up to a scale and a shift."""
+
+from __future__ import annotations
+
+import torch
+
+__all__ = ["align_affine", "aligned_error"]
+
+
+def align_affine(field: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Bring a field as close to another as a scale and a shift can.
+
+    Args:
+        field: Any shape, float32.
+        target: The same shape.
+
+    Returns:
+        `s * field + t` with the least squares s and t in closed form, s = cov / var. A field that is
+        constant, or that runs against the target, says nothing about it: the target's mean comes back.
+    """
+    a, b = field.double(), target.double()
+    mean_a, mean_b = a.mean(), b.mean()
+    centred = a - mean_a
+    scale = (centred * (b - mean_b)).mean() / centred.square().mean().clamp_min(1e-30)
+    return (mean_b + scale.clamp_min(0) * centred).to(target.dtype)
+
+
+def aligned_error(field: torch.Tensor, target: torch.Tensor) -> float:
+    """Measure how far a field is from another after alignment.
+
+    Args:
+        field: Any shape, float32.
+        target: The same shape.
+
+    Returns:
+        The root mean square of what is left, as a share of the target's span (largest less smallest
+        value); infinity where the field is not finite.
+    """
+    if not bool(torch.isfinite(field).all()):
+        return float("inf")
+    rest = align_affine(field, target).double() - target.double()
+    span = float(target.max() - target.min())
+    return float(rest.square().mean().sqrt()) / span if span > 0 else 0.0

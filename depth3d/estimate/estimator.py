@@ -1,0 +1,384 @@
+"""`DepthEstimator`: images in, depth maps out, each at its own size."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, overload
+
+import numpy as np
+import torch
+
+from depth3d.accel.batches import AdaptiveBatches, affordable_batch, group_indices
+from depth3d.accel.devices import resolve_device
+from depth3d.accel.precision import preferred_dtype, resolve_dtype
+from depth3d.core.arrays import ImageArray, as_image
+from depth3d.core.depth import DepthKind, DepthMap
+from depth3d.errors import InputError
+from depth3d.estimate.checkpoints import LoadedModel, load_checkpoint
+from depth3d.estimate.hub import fetch
+from depth3d.estimate.network import DepthNetwork, NetworkInput, settle_precision
+from depth3d.estimate.outputs import OutputMeaning
+from depth3d.estimate.prediction import Prediction
+from depth3d.estimate.preprocess import InputRule, check_input_size, network_size, reflect_padding
+from depth3d.estimate.registry import MODELS, ModelCard, model_card
+from depth3d.estimate.tta import average_fields, views_for
+from depth3d.estimate.upsample import upsample, upsample_guided
+
+__all__ = ["DEFAULT_MAX_TOKENS", "DepthEstimator"]
+
+_log = logging.getLogger("depth3d")
+
+DEFAULT_MAX_TOKENS = 4096
+"""Enough for 3:1 at 518; 16:9 takes 2442."""
+
+_Image: TypeAlias = "np.ndarray[Any, Any]"
+
+
+class DepthEstimator:
+    """A depth network, ready to be called with images.
+
+    Make one with `from_pretrained`; one is enough for any number of images.
+
+    Attributes:
+        name: What was asked for, for people and for files.
+        card: What the registry knows of it.
+        kind: What its maps mean.
+        device: Where it runs.
+        dtype: The number format that it runs in.
+        input_size: Shorter side in pixels at which it sees images.
+
+    Examples:
+        >>> estimator = DepthEstimator.from_pretrained("small")
+        >>> depth = estimator(image)                        # DepthMap(relative)
+        >>> depths = estimator([image, other])              # any sizes, in order
+        >>> for depth in estimator.stream(frames): ...      # bounded memory
+    """
+
+    def __init__(
+        self,
+        loaded: LoadedModel,
+        *,
+        card: ModelCard,
+        device: str = "auto",
+        dtype: str = "auto",
+        input_size: int = 518,
+        batch_size: int | None = None,
+        tta: str | None = None,
+        refine: str | None = None,
+        max_tokens: int = DEFAULT_MAX_TOKENS,
+    ) -> None:
+        check_input_size(input_size, max_tokens)
+        if batch_size is not None and (isinstance(batch_size, bool) or int(batch_size) < 1):
+            raise InputError(f"batch_size must be at least 1, or None for automatic, got {batch_size!r}")
+        if refine not in (None, "guided"):
+            raise InputError(f"refine must be None or 'guided', got {refine!r}")
+        self.card = card
+        self.name = card.name
+        self.device = resolve_device(device)
+        self.input_size = input_size
+        self._rule: InputRule = loaded.rule
+        self._meaning: OutputMeaning = loaded.meaning
+        self._views = views_for(tta, any_size=self._rule.takes_any_size)
+        self._refine = refine
+        self._max_tokens = max_tokens
+        wanted = resolve_dtype(dtype)
+        network = loaded.network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if wanted is None:
+            network = settle_precision(network, preferred_dtype(self.device), self._rule, self.device)
+        else:
+            network = network.to(wanted)
+        self._network = DepthNetwork(network, self._meaning, self._rule, self.device)
+        self._batches = AdaptiveBatches(
+            batch_size or affordable_batch(self.device, self._network.bytes_per_image(input_size))
+        )
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name_or_path: str | Path = "small",
+        *,
+        device: str = "auto",
+        dtype: str = "auto",
+        input_size: int = 518,
+        batch_size: int | None = None,
+        tta: str | None = None,
+        refine: str | None = None,
+        max_depth_m: float | None = None,
+        max_tokens: int = DEFAULT_MAX_TOKENS,
+    ) -> DepthEstimator:
+        """Load a network by name, from the hub, from a directory or from a file.
+
+        Args:
+            name_or_path: A name of `depth3d models` such as `small` or `metric-indoor-small`, a hub id,
+                a directory, or a `.pth`, `.pt` or `.safetensors` file of the original repository. Names
+                win over paths: write `./small` for a directory of that name.
+            device: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
+            dtype: `float32`, `float16`, `bfloat16` or `auto`: float16 on CUDA, bfloat16 on a CPU that
+                multiplies in it, if a trial with these very weights agrees with float32 within 1e-2
+                (root mean square after affine alignment, as a share of the span); else float32.
+            input_size: Shorter side in pixels at which the network sees images, rounded up to the
+                patch size. Networks made for one size keep theirs.
+            batch_size: Images that share one pass; None lets the memory decide.
+            tta: None, `flip`, `multiscale` or `flip+multiscale`: average several views of each image.
+            refine: None or `guided`: let the photo's edges sharpen the map's.
+            max_depth_m: Range in metres of a metric file whose name does not tell it.
+            max_tokens: Bound on the cells of 14 x 14 pixels of one image; very long images are seen
+                smaller.
+
+        Returns:
+            The estimator.
+
+        Raises:
+            UnknownModelError: The name means nothing.
+            ModelUnavailableError: The weights are not cached and the hub is out of reach.
+            CheckpointError: The weights can't be used.
+            DeviceError: The device is not there.
+            InputError: Another argument is out of range.
+        """
+        resolve_device(device)  # before the weights are read or fetched
+        resolve_dtype(dtype)
+        card, path = _locate(name_or_path)
+        loaded = load_checkpoint(path, max_depth_m=max_depth_m, name=card.name)
+        if not card.commercial_use:
+            _say_once(f"{card.name} is licensed {card.licence}: not for commercial use")
+        return cls(
+            loaded,
+            card=card,
+            device=device,
+            dtype=dtype,
+            input_size=input_size,
+            batch_size=batch_size,
+            tta=tta,
+            refine=refine,
+            max_tokens=max_tokens,
+        )
+
+    @property
+    def kind(self) -> DepthKind:
+        """What the maps mean."""
+        return self._meaning.kind
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The number format that the network runs in."""
+        return self._network.dtype
+
+    def __repr__(self) -> str:
+        dtype = str(self.dtype).removeprefix("torch.")
+        return f"DepthEstimator({self.name}, {self.kind}, {self.device}, {dtype}, input {self.input_size})"
+
+    # -- calls ----------------------------------------------------------------------------------
+
+    @overload
+    def __call__(self, images: _Image, *, prompt: DepthMap | None = ...) -> DepthMap: ...
+    @overload
+    def __call__(
+        self, images: Sequence[_Image], *, prompt: Sequence[DepthMap] | None = ...
+    ) -> list[DepthMap]: ...
+    @overload
+    def __call__(
+        self,
+        images: _Image | Sequence[_Image],
+        *,
+        output: Literal["torch"],
+        prompt: DepthMap | Sequence[DepthMap] | None = ...,
+    ) -> list[torch.Tensor]: ...
+
+    def __call__(
+        self,
+        images: _Image | Sequence[_Image],
+        *,
+        output: Literal["depth", "torch"] = "depth",
+        prompt: DepthMap | Sequence[DepthMap] | None = None,
+    ) -> DepthMap | list[DepthMap] | list[torch.Tensor]:
+        """Estimate the depth of one image or of many.
+
+        Args:
+            images: (H, W, 3) uint8 sRGB, upright; or a list of them, of any sizes.
+            output: `depth` for `DepthMap`s; `torch` for (H, W) float32 tensors on the device.
+            prompt: A metric map of any size for each image, for Prompt Depth Anything alone.
+
+        Returns:
+            A map for an image, a list in the same order for a list; with `output="torch"` always a
+            list. Each has the size of its image.
+
+        Raises:
+            InputError: An image is not (H, W, 3) uint8, or a prompt is missing or not wanted.
+            DeviceError: Not even a single image fits into the memory.
+        """
+        if output not in ("depth", "torch"):
+            raise InputError(f"output must be 'depth' or 'torch', got {output!r}")
+        single = _is_image(images)
+        values = [value for value, _ in self._values(*_checked(images, prompt))]
+        if output == "torch":
+            return values
+        maps = [self._depth_map(value) for value in values]
+        return maps[0] if single else maps
+
+    @overload
+    def predict(self, images: _Image, *, prompt: DepthMap | None = ...) -> Prediction: ...
+    @overload
+    def predict(
+        self, images: Sequence[_Image], *, prompt: Sequence[DepthMap] | None = ...
+    ) -> list[Prediction]: ...
+
+    def predict(
+        self, images: _Image | Sequence[_Image], *, prompt: DepthMap | Sequence[DepthMap] | None = None
+    ) -> Prediction | list[Prediction]:
+        """Estimate the depth of one image or of many, with all else that the network says.
+
+        Args:
+            images: As for a call.
+            prompt: As for a call.
+
+        Returns:
+            A `Prediction` for an image, a list for a list.
+
+        Raises:
+            InputError: As for a call.
+            DeviceError: As for a call.
+        """
+        single = _is_image(images)
+        results = [
+            Prediction(self._depth_map(value), fov_x_deg)
+            for value, fov_x_deg in self._values(*_checked(images, prompt))
+        ]
+        return results[0] if single else results
+
+    def stream(self, frames: Iterable[_Image]) -> Iterator[DepthMap]:
+        """Estimate the depth of frames as they come.
+
+        Args:
+            frames: (H, W, 3) uint8 images, in any number. Never more than one batch of them is held.
+
+        Yields:
+            One map a frame, in order.
+
+        Raises:
+            InputError: A frame is not (H, W, 3) uint8; the frames before its batch were given.
+        """
+        waiting = iter(frames)
+        while batch := list(islice(waiting, self._batches.size)):
+            yield from self(batch)
+
+    # -- how ------------------------------------------------------------------------------------
+
+    def _values(
+        self, images: list[ImageArray], prompts: list[DepthMap | None]
+    ) -> list[tuple[torch.Tensor, float | None]]:
+        """Give (H, W) values on the device and the field of view for each image."""
+        self._check_prompts(prompts)
+        inputs = [
+            NetworkInput(image, self._size_for(image, view.scale), view.flip, prompt)
+            for image, prompt in zip(images, prompts, strict=True)
+            for view in self._views
+        ]
+        outputs: list[tuple[torch.Tensor, float | None] | None] = [None] * len(inputs)
+        prompt_sizes = [None if i.prompt is None else i.prompt.size_wh for i in inputs]
+        keys = [(i.size_hw, size) for i, size in zip(inputs, prompt_sizes, strict=True)]
+        for group in group_indices(keys):
+            results = self._batches.run(self._network.run, [inputs[i] for i in group])
+            for position, result in zip(group, results, strict=True):
+                outputs[position] = result
+        done = [output for output in outputs if output is not None]
+        count = len(self._views)
+        return [
+            self._combined(image, done[start : start + count])
+            for image, start in zip(images, range(0, len(done), count), strict=True)
+        ]
+
+    def _combined(
+        self, image: ImageArray, views: list[tuple[torch.Tensor, float | None]]
+    ) -> tuple[torch.Tensor, float | None]:
+        field = average_fields([field for field, _ in views], self._views, self.kind)
+        angles = [fov_x_deg for _, fov_x_deg in views if fov_x_deg is not None]
+        fov_x_deg = sum(angles) / len(angles) if angles else None
+        height, width = image.shape[:2]
+        if self._rule.pads:
+            rows, columns = reflect_padding(height, width)
+            padded = upsample(field, (height + 2 * rows, width + 2 * columns))
+            field = padded[rows : rows + height, columns : columns + width]
+        with torch.inference_mode():
+            if self._refine == "guided":
+                field = upsample_guided(field, image)
+            else:
+                field = upsample(field, (height, width))
+            return self._meaning.from_field(field), fov_x_deg
+
+    def _depth_map(self, values: torch.Tensor) -> DepthMap:
+        return DepthMap(values.cpu().numpy(), self.kind)
+
+    def _size_for(self, image: ImageArray, scale: float) -> tuple[int, int]:
+        height, width = image.shape[:2]
+        return network_size(
+            self._rule,
+            height,
+            width,
+            input_size=max(1, round(self.input_size * scale)),
+            max_tokens=max(1, round(self._max_tokens * scale * scale)),
+        )
+
+    def _check_prompts(self, prompts: list[DepthMap | None]) -> None:
+        for prompt in prompts:
+            if self._meaning.needs_prompt and prompt is None:
+                raise InputError(
+                    f"{self.name} needs a prompt: pass prompt=DepthMap(values, 'metric') with each image"
+                )
+            if prompt is None:
+                continue
+            if not self._meaning.needs_prompt:
+                raise InputError(f"{self.name} takes no prompt; leave it out, or use Prompt Depth Anything")
+            prompt.require_metric("a prompt")
+            if not prompt.valid.all():
+                raise InputError("a prompt must be known everywhere, got a map with holes; fill them first")
+
+
+def _locate(name_or_path: str | Path) -> tuple[ModelCard, Path]:
+    """Find the card and the place of the weights; fetch them if they must be fetched."""
+    path = Path(name_or_path).expanduser()
+    text = str(name_or_path).strip()
+    if isinstance(name_or_path, str) and text:
+        looks_like_path = path.exists() or path.suffix.lower() in (".pth", ".pt", ".safetensors")
+        card = model_card(text) if not looks_like_path or _is_known(text) else None
+        if card is not None:
+            return card, fetch(card)
+    return ModelCard(name=path.stem if path.is_file() else path.resolve().name, hub_id=str(path)), path
+
+
+def _is_known(name: str) -> bool:
+    from depth3d.estimate.registry import ALIASES
+
+    return name.lower() in MODELS or name.lower() in ALIASES
+
+
+def _is_image(images: Any) -> bool:
+    if isinstance(images, (list, tuple)):
+        return False
+    if isinstance(images, np.ndarray):
+        return images.ndim != 4
+    raise InputError(
+        f"images must be an (H, W, 3) uint8 array or a list of them, got {type(images).__name__}; "
+        "open files with depth3d.load_image()"
+    )
+
+
+def _checked(images: Any, prompt: Any) -> tuple[list[ImageArray], list[DepthMap | None]]:
+    single = _is_image(images)
+    items = [images] if single else list(images)
+    names = ["image"] if single else [f"images[{i}]" for i in range(len(items))]
+    checked = [as_image(item, name=name) for item, name in zip(items, names, strict=True)]
+    given = [prompt] * len(items) if prompt is None or single else list(prompt)
+    if len(given) != len(checked):
+        raise InputError(
+            f"each image needs its own prompt, got {len(checked)} images and {len(given)} prompts"
+        )
+    return checked, given
+
+
+@cache
+def _say_once(message: str) -> None:
+    _log.warning(message)
