@@ -77,7 +77,7 @@ def undistort(xy: _Points, coefficients: tuple[float, ...], model: DistortionMod
     fold = _fold_radius(coefficients)
     radius = np.hypot(flat[:, 0], flat[:, 1])
     start = np.divide(0.9 * fold, radius, out=np.ones_like(radius), where=radius > 0.9 * fold)
-    guess = flat * start[:, None]
+    guess: _Points = flat * start[:, None]
     step = 1e-6
     step_x, step_y = np.array([step, 0.0]), np.array([0.0, step])
     for _ in range(_MAX_STEPS):
