@@ -72,7 +72,9 @@ def upsample_guided(field: torch.Tensor, image: ImageArray) -> torch.Tensor:
     trust = 1 / (_steepness(field).square() + (1e-3 * span).square())
     # One row of numbers a cell: a single look-up brings all that is known of it.
     cells = torch.stack([*guide, field, trust], -1)
-    for chunk in torch.nonzero(share.flatten()).flatten().split(_CHUNK_PX):
+    touched = torch.nonzero(share.flatten()).flatten()
+    for start in range(0, len(touched), _CHUNK_PX):
+        chunk = touched[start : start + _CHUNK_PX]
         rows, columns = chunk // size_hw[1], chunk % size_hw[1]
         refined = _same_side_mean(cells, pixels[rows, columns].float() / 255, rows, columns, size_hw)
         base = result[rows, columns]
