@@ -151,19 +151,18 @@ def _placed(cloud: PointCloud, frame: str, unit: str) -> PointCloud:
 
 
 def _ours(found: PlyPoints, path: Path, frame: str, unit: str) -> PointCloud:
-    points, normals = found.points, found.normals
+    points, normals, colors = found.points, found.normals, found.colors
+    finite = np.isfinite(points).all(axis=1)
+    if not finite.all():
+        _log.warning("%s: left out %d points that are not finite", path, np.count_nonzero(~finite))
+        points = points[finite]
+        normals = None if normals is None else normals[finite]
+        colors = None if colors is None else colors[finite]
     if frame != "unknown" and unit != "unknown":
         points = from_frame(points, frame, unit=unit)
-        normals = None if normals is None else from_frame(normals, frame)
-    finite = np.isfinite(points).all(axis=1)
-    if finite.all():
-        return PointCloud(points, found.colors, normals)
-    _log.warning("%s: left out %d points that are not finite", path, np.count_nonzero(~finite))
-    return PointCloud(
-        points[finite],
-        None if found.colors is None else found.colors[finite],
-        None if normals is None else normals[finite],
-    )
+        with np.errstate(invalid="ignore"):  # damaged normals are not worth a refusal
+            normals = None if normals is None else from_frame(normals, frame)
+    return PointCloud(points, colors, normals)
 
 
 def _facts_in(comments: Sequence[str]) -> tuple[str, str, tuple[str, ...]]:
@@ -198,7 +197,8 @@ def _read_xyz(path: Path) -> PlyPoints:
     try:
         rows = np.loadtxt(lines, dtype=np.float64, ndmin=2, comments=None)
     except ValueError as error:
-        raise UnreadableFileError(f"{path} holds a line that is no point ({error}); correct it") from None
+        reason = " ".join(str(error).split())
+        raise UnreadableFileError(f"{path} holds a line that is no point ({reason}); correct it") from None
     if rows.shape[1] < 3:
         raise UnreadableFileError(f"{path} has {rows.shape[1]} numbers a line; x y z needs three or more")
     colors = None
@@ -222,10 +222,9 @@ def _write_npz(cloud: PointCloud, path: Path, frame: str, unit: str, comments: l
 
 
 def _read_npz(path: Path) -> PlyPoints:
-    if not path.exists():
-        raise FileError(f"can't read {path}: no such file; check the name")
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # Opened here, because np.load leaves a file open that it can't read.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             fields = {name: archive[name] for name in archive.files}
         cloud = PointCloud(fields["points"], fields.get("colors"), fields.get("normals"))
     except KeyError:

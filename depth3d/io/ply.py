@@ -226,7 +226,8 @@ def _read_records(file: BinaryIO, header: _Header, path: Path) -> npt.NDArray[An
                 file, dtype=dtype, max_rows=header.n_vertices, comments=None, encoding="latin-1", ndmin=1
             )
     except ValueError as error:
-        raise UnreadableFileError(f"{path} holds a line that is no point ({error}); correct it") from None
+        reason = " ".join(str(error).split())
+        raise UnreadableFileError(f"{path} holds a line that is no point ({reason}); correct it") from None
     if len(rows) < header.n_vertices:
         raise _cut_short(path, header.n_vertices, f"{len(rows):,} follow")
     return rows

@@ -271,6 +271,58 @@ def test_a_compressed_pcd_of_open3d(tmp_path):
     assert_same(read_cloud(path).cloud, cloud)
 
 
+PCL_FIELDS = """VERSION .7
+FIELDS x y z _ normal_x normal_y normal_z _ curvature rgb
+SIZE 8 8 8 1 4 4 4 1 4 4
+TYPE F F F U F F F U F U
+COUNT 1 1 1 4 1 1 1 2 1 1
+WIDTH 2
+HEIGHT 1
+POINTS 2
+DATA """
+
+
+@pytest.mark.parametrize("data", ["ascii", "binary"])
+def test_a_pcd_as_pcl_pads_it(tmp_path, data):
+    rows = [
+        (1, 2, 3, (0, 0, 0, 0), 0, 0, -1, (0, 0), 5, 0x010203),
+        (4, 5, 6, (0, 0, 0, 0), 1, 0, 0, (0, 0), 5, 0xFFFEFD),
+    ]
+    path = tmp_path / "cloud.pcd"
+    if data == "ascii":
+        flat = [[y for x in row for y in (x if isinstance(x, tuple) else (x,))] for row in rows]
+        body = "\n".join(" ".join(map(str, row)) for row in flat).encode()
+    else:
+        body = np.array(rows, dtype="<f8,<f8,<f8,4u1,<f4,<f4,<f4,2u1,<f4,<u4").tobytes()
+    path.write_bytes(PCL_FIELDS.encode() + data.encode() + b"\n" + body)
+    cloud = read_cloud(path).cloud
+    np.testing.assert_array_equal(cloud.points, [[1, 2, 3], [4, 5, 6]])
+    np.testing.assert_array_equal(cloud.normals, [[0, 0, -1], [1, 0, 0]])
+    np.testing.assert_array_equal(cloud.colors, [[1, 2, 3], [255, 254, 253]])
+
+
+def test_a_pcd_with_part_of_a_normal_is_read_without(tmp_path):
+    """Open3D ends the process on such a file."""
+    path = tmp_path / "cloud.pcd"
+    save_cloud(cloud_of(5), path, ascii=True)
+    path.write_text(path.read_text().replace("normal_y", "norm5l_y"))
+    file = read_cloud(path)
+    assert file.cloud.normals is None
+    assert len(file.cloud) == 5
+
+
+def test_damaged_compressed_data(tmp_path):
+    o3d = pytest.importorskip("open3d")
+    path = tmp_path / "cloud.pcd"
+    pcd = o3d.geometry.PointCloud(o3d.utility.Vector3dVector(np.zeros((500, 3))))
+    o3d.io.write_point_cloud(str(path), pcd, compressed=True)
+    whole = path.read_bytes()
+    for damaged in (whole[:-20], whole.replace(b"POINTS 500", b"POINTS 501")):
+        path.write_bytes(damaged)
+        with pytest.raises(UnreadableFileError, match="cut short"):
+            read_cloud(path)
+
+
 def test_the_vertices_of_a_mesh_of_trimesh(tmp_path):
     trimesh = pytest.importorskip("trimesh")
     box = trimesh.creation.box()
