@@ -6,13 +6,15 @@ The 35-mm equivalent goes by the diagonal (CIPA DCG-001): fx = f35 * diagonal_px
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from depth3d.core.camera import FULL_FRAME_DIAGONAL_MM, Camera
 
-__all__ = ["EXIF_SIGMA_REL", "PhotoFacts", "camera_from_equivalent", "camera_from_sensor"]
+if TYPE_CHECKING:
+    from depth3d.io.images import PhotoInfo
+
+__all__ = ["EXIF_SIGMA_REL", "camera_from_equivalent", "camera_from_sensor"]
 
 EXIF_SIGMA_REL = 0.02
 """Rounding to whole millimetres and focus breathing: 1.4 % at most on four cameras that were measured."""
@@ -30,30 +32,6 @@ Answer: TypeAlias = tuple[Camera | None, str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class PhotoFacts:
-    """What a photo says about the camera that took it.
-
-    Attributes:
-        width, height: Pixels, upright.
-        focal_mm: Real focal length in millimetres.
-        focal_35mm: 35-mm equivalent focal length in millimetres.
-        digital_zoom: EXIF's DigitalZoomRatio.
-        exif_size_wh: The size that EXIF states, as stored: before turning upright.
-        sensor_px_per_mm: Pixels a millimetre of the sensor, at the size that EXIF states.
-        embedded_matrix: K row by row, in our convention, of the upright picture.
-    """
-
-    width: int
-    height: int
-    focal_mm: float | None = None
-    focal_35mm: float | None = None
-    digital_zoom: float | None = None
-    exif_size_wh: tuple[int, int] | None = None
-    sensor_px_per_mm: float | None = None
-    embedded_matrix: Sequence[float] | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class _Frame:
     """The picture as the camera exposed it, in pixels of the picture at hand."""
 
@@ -64,62 +42,62 @@ class _Frame:
     warnings: tuple[str, ...]
 
 
-def camera_from_equivalent(facts: PhotoFacts) -> Answer:
+def camera_from_equivalent(photo: PhotoInfo) -> Answer:
     """Turn EXIF's 35-mm equivalent focal length into a camera.
 
     A digital zoom is taken to be part of the equivalent already, as phones write it; since some
     cameras don't, half of the zoom's share goes into sigma.
 
     Args:
-        facts: What the photo says.
+        photo: What its header tells.
 
     Returns:
         The camera, a note and warnings. None for the camera where the number is absent, where no
         lens has it, or where it contradicts the real focal length.
     """
-    f35 = _known(facts.focal_35mm)
+    f35 = _known(photo.focal_35mm)
     if f35 is None:
         return None, "the photo tells no 35-mm equivalent focal length", ()
     low, high = _EQUIVALENTS_MM
     if not low <= f35 <= high:
         return None, f"a 35-mm equivalent of {f35:g} mm is out of {low:g} to {high:g} mm: no lens has it", ()
-    zoom = _known(facts.digital_zoom) or 1.0
-    focal_mm = _known(facts.focal_mm)
+    zoom = _known(photo.digital_zoom) or 1.0
+    focal_mm = _known(photo.focal_mm)
     if focal_mm is not None:
         factor = f35 / focal_mm
         if factor < _CROP_FACTORS[0] or factor / max(zoom, 1.0) > _CROP_FACTORS[1]:
             return None, f"a 35-mm equivalent of {f35:g} mm contradicts the real {focal_mm:g} mm", ()
-    frame = _exposed_frame(facts)
+    frame = _exposed_frame(photo)
     fx = f35 * frame.diagonal_px / FULL_FRAME_DIAGONAL_MM
-    return _centred(facts, fx, zoom, frame, f"35-mm equivalent of {f35:g} mm by the diagonal rule")
+    return _centred(photo, fx, zoom, frame, f"35-mm equivalent of {f35:g} mm by the diagonal rule")
 
 
-def camera_from_sensor(facts: PhotoFacts) -> Answer:
+def camera_from_sensor(photo: PhotoInfo) -> Answer:
     """Turn EXIF's real focal length and the sensor's resolution into a camera.
 
     Args:
-        facts: What the photo says.
+        photo: What its header tells.
 
     Returns:
         The camera, a note and warnings. None for the camera where either number is absent, or where
         the field of view would be one that no lens has.
     """
-    focal_mm, px_per_mm = _known(facts.focal_mm), _known(facts.sensor_px_per_mm)
+    focal_mm, px_per_mm = _known(photo.focal_mm), _known(photo.sensor_px_per_mm)
     if focal_mm is None or px_per_mm is None:
         return None, "the photo tells no focal length together with the sensor's resolution", ()
-    frame = _exposed_frame(facts)
+    frame = _exposed_frame(photo)
     fx = focal_mm * px_per_mm * frame.scale
     f35 = fx * FULL_FRAME_DIAGONAL_MM / frame.diagonal_px
     low, high = _EQUIVALENTS_MM
     if not low <= f35 <= high:
         return None, f"{focal_mm:g} mm at {px_per_mm:g} pixels a millimetre is a view that no lens has", ()
-    zoom = _known(facts.digital_zoom) or 1.0
+    zoom = _known(photo.digital_zoom) or 1.0
     return _centred(
-        facts, fx, zoom, frame, f"{focal_mm:g} mm on a sensor of {px_per_mm:.4g} pixels a millimetre"
+        photo, fx, zoom, frame, f"{focal_mm:g} mm on a sensor of {px_per_mm:.4g} pixels a millimetre"
     )
 
 
-def _centred(facts: PhotoFacts, fx: float, zoom: float, frame: _Frame, note: str) -> Answer:
+def _centred(photo: PhotoInfo, fx: float, zoom: float, frame: _Frame, note: str) -> Answer:
     warnings = frame.warnings
     zoom_sigma = 0.0
     if zoom > 1.01:
@@ -129,15 +107,15 @@ def _centred(facts: PhotoFacts, fx: float, zoom: float, frame: _Frame, note: str
             "picture look wrong, give the focal length",
         )
     sigma = min(_WORST_SIGMA, math.hypot(EXIF_SIGMA_REL, frame.sigma_rel, zoom_sigma))
-    width, height = facts.width, facts.height
+    width, height = photo.width, photo.height
     camera = Camera(fx, fx, width / 2, height / 2, width, height, source="exif", sigma_rel=sigma)
     return camera, note, warnings
 
 
-def _exposed_frame(facts: PhotoFacts) -> _Frame:
-    width, height = facts.width, facts.height
+def _exposed_frame(photo: PhotoInfo) -> _Frame:
+    width, height = photo.width, photo.height
     diagonal = math.hypot(width, height)
-    stated = facts.exif_size_wh
+    stated = photo.exif_size_wh
     if stated is None or min(stated) < 1 or sorted(stated) == sorted((width, height)):
         return _judged(_Frame(diagonal, 1.0, 0.0, ()), width, height)
     told = f"the photo is {width}x{height} and its EXIF says {stated[0]}x{stated[1]}"

@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, TypeAlias
 from depth3d.core.camera import Camera
 from depth3d.errors import CameraError, InputError
 from depth3d.io.camera_files import fit_camera_to, load_camera
-from depth3d.io.exif_camera import PhotoFacts, camera_from_equivalent, camera_from_sensor
+from depth3d.io.exif_camera import camera_from_equivalent, camera_from_sensor
 
 if TYPE_CHECKING:
     from depth3d.io.images import PhotoInfo
 
-__all__ = ["ASSUMED_FOV_DEG", "CameraCandidate", "Photo", "camera_candidates", "camera_for"]
+__all__ = ["ASSUMED_FOV_DEG", "CameraCandidate", "PhotoSource", "camera_candidates", "camera_for"]
 
 ASSUMED_FOV_DEG = 60.0
 """Field of view across the longer side that is assumed where nothing is known: a phone's 28 mm has 65."""
@@ -36,7 +36,7 @@ MODEL_SIGMA_REL = 0.05
 
 _WIDEST_BELIEVABLE_DEG = 140.0
 
-Photo: TypeAlias = "str | Path | PhotoInfo | tuple[int, int]"
+PhotoSource: TypeAlias = "str | Path | PhotoInfo | tuple[int, int]"
 """A photo's path, what `read_photo_info` found in it, or only its (width, height), upright."""
 
 _log = logging.getLogger("depth3d")
@@ -63,7 +63,7 @@ class CameraCandidate:
 
 
 def camera_for(
-    photo: Photo,
+    photo: PhotoSource,
     *,
     camera: Camera | None = None,
     camera_file: str | Path | None = None,
@@ -113,7 +113,7 @@ def camera_for(
 
 
 def camera_candidates(
-    photo: Photo,
+    photo: PhotoSource,
     *,
     camera: Camera | None = None,
     camera_file: str | Path | None = None,
@@ -141,9 +141,9 @@ def camera_candidates(
         CameraError: The file or the camera belongs to pictures of another aspect.
         FileError: The photo or the file can't be read.
     """
-    facts = _facts_of(photo)
-    width, height = facts.width, facts.height
-    candidates = [_explicit(facts, focal_px, focal_35mm, fov_x_deg)]
+    info = _info_of(photo)
+    width, height = info.width, info.height
+    candidates = [_explicit(info, focal_px, focal_35mm, fov_x_deg)]
     if camera_file is None:
         candidates.append(CameraCandidate("file", None, "no camera file given"))
     else:
@@ -153,11 +153,11 @@ def camera_candidates(
         fitted = fit_camera_to(camera, width, height)
         candidates.append(CameraCandidate(camera.source, fitted, "known already"))
     candidates += [
-        _embedded(facts),
-        CameraCandidate("exif", *camera_from_equivalent(facts)),
-        CameraCandidate("exif", *camera_from_sensor(facts)),
-        _of_model(facts, model_fov_x_deg),
-        CameraCandidate("assumed", _assumed(facts), f"{ASSUMED_FOV_DEG:g} degrees across the longer side"),
+        _embedded(info),
+        CameraCandidate("exif", *camera_from_equivalent(info)),
+        CameraCandidate("exif", *camera_from_sensor(info)),
+        _of_model(info, model_fov_x_deg),
+        CameraCandidate("assumed", _assumed(info), f"{ASSUMED_FOV_DEG:g} degrees across the longer side"),
     ]
     return _with_the_rest_explained(candidates)
 
@@ -175,30 +175,21 @@ def _with_the_rest_explained(candidates: Sequence[CameraCandidate]) -> list[Came
     return explained
 
 
-def _facts_of(photo: Photo) -> PhotoFacts:
-    if isinstance(photo, (str, Path)):
-        from depth3d.io.images import read_photo_info
+def _info_of(photo: PhotoSource) -> PhotoInfo:
+    from depth3d.io.images import PhotoInfo, read_photo_info
 
-        photo = read_photo_info(photo)
-    if isinstance(photo, tuple):
-        width, height = photo
-        if int(width) < 1 or int(height) < 1:
-            raise InputError(f"the photo's size must be positive pixels, got {width}x{height}")
-        return PhotoFacts(int(width), int(height))
-    return PhotoFacts(
-        width=photo.width,
-        height=photo.height,
-        focal_mm=photo.focal_mm,
-        focal_35mm=photo.focal_35mm,
-        digital_zoom=photo.digital_zoom,
-        exif_size_wh=photo.exif_size_wh,
-        sensor_px_per_mm=photo.sensor_px_per_mm,
-        embedded_matrix=photo.embedded_matrix,
-    )
+    if isinstance(photo, (str, Path)):
+        return read_photo_info(photo)
+    if not isinstance(photo, tuple):
+        return photo
+    width, height = photo
+    if width < 1 or height < 1:
+        raise InputError(f"the photo's size must be positive pixels, got {width}x{height}")
+    return PhotoInfo(Path(), "", int(width), int(height))
 
 
 def _explicit(
-    facts: PhotoFacts, focal_px: float | None, focal_35mm: float | None, fov_x_deg: float | None
+    info: PhotoInfo, focal_px: float | None, focal_35mm: float | None, fov_x_deg: float | None
 ) -> CameraCandidate:
     given = {"focal_px": focal_px, "focal_35mm": focal_35mm, "fov_x_deg": fov_x_deg}
     chosen = {name: value for name, value in given.items() if value is not None}
@@ -209,7 +200,7 @@ def _explicit(
     ((name, value),) = chosen.items()
     if not (math.isfinite(value) and value > 0):
         raise InputError(f"{name} must be positive, got {value!r}")
-    width, height = facts.width, facts.height
+    width, height = info.width, info.height
     if name == "focal_px":
         camera = Camera(value, value, width / 2, height / 2, width, height, source="explicit")
     elif name == "focal_35mm":
@@ -223,8 +214,8 @@ def _explicit(
     return CameraCandidate("explicit", camera, f"{name}={value:g}", doubts)
 
 
-def _embedded(facts: PhotoFacts) -> CameraCandidate:
-    matrix = facts.embedded_matrix
+def _embedded(info: PhotoInfo) -> CameraCandidate:
+    matrix = info.embedded_matrix
     if matrix is None:
         return CameraCandidate("embedded", None, "the photo carries no camera matrix")
     try:
@@ -234,8 +225,8 @@ def _embedded(facts: PhotoFacts) -> CameraCandidate:
             fy,
             cx,
             cy,
-            facts.width,
-            facts.height,
+            info.width,
+            info.height,
             source="embedded",
             sigma_rel=EMBEDDED_SIGMA_REL,
         )
@@ -248,28 +239,28 @@ def _embedded(facts: PhotoFacts) -> CameraCandidate:
     return CameraCandidate("embedded", camera, "the photo's own camera matrix")
 
 
-def _of_model(facts: PhotoFacts, fov_x_deg: float | None) -> CameraCandidate:
+def _of_model(info: PhotoInfo, fov_x_deg: float | None) -> CameraCandidate:
     if fov_x_deg is None:
         return CameraCandidate("model", None, "no model estimated a field of view")
     try:
         camera = Camera.from_fov(
-            facts.width, facts.height, fov_x_deg, source="model", sigma_rel=MODEL_SIGMA_REL
+            info.width, info.height, fov_x_deg, source="model", sigma_rel=MODEL_SIGMA_REL
         )
     except CameraError as error:
         return CameraCandidate("model", None, f"the model's field of view is unusable: {error}")
     return CameraCandidate("model", camera, f"the model estimated {fov_x_deg:.1f} degrees across")
 
 
-def _assumed(facts: PhotoFacts) -> Camera:
+def _assumed(info: PhotoInfo) -> Camera:
     # The longer side, so that a photo turned upright keeps its focal length.
-    focal_px = max(facts.width, facts.height) / (2 * math.tan(math.radians(ASSUMED_FOV_DEG) / 2))
+    focal_px = max(info.width, info.height) / (2 * math.tan(math.radians(ASSUMED_FOV_DEG) / 2))
     return Camera(
         focal_px,
         focal_px,
-        facts.width / 2,
-        facts.height / 2,
-        facts.width,
-        facts.height,
+        info.width / 2,
+        info.height / 2,
+        info.width,
+        info.height,
         source="assumed",
         sigma_rel=ASSUMED_SIGMA_REL,
     )

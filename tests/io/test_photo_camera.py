@@ -276,6 +276,37 @@ def test_the_assumption_does_not_depend_on_how_the_photo_is_held():
     assert portrait.fov_y_deg == pytest.approx(60)
 
 
+# -- real files ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "f35", "doubtful"),
+    [
+        ("pug.heic", (4032, 3024), 26, False),  # iPhone 13 Pro
+        ("arrow.heic", (3024, 4032), 28, False),  # iPhone 8 Plus, held upright: EXIF still says 4032x3024
+        ("aux_YCbCr.heic", (4000, 1848), 115, True),  # Galaxy S25 Ultra, 2.16:1
+    ],
+)
+def test_phones(shared_data, caplog, name, size, f35, doubtful):
+    with caplog.at_level(logging.WARNING, "depth3d"):
+        camera = camera_for(shared_data / "heic" / name)
+    assert (camera.source, camera.size_wh) == ("exif", size)
+    assert camera.fx == pytest.approx(f35 * math.hypot(*size) / FULL_FRAME)
+    assert ("may be cropped" in caplog.text) == doubtful == (camera.sigma_rel > 0.05)
+
+
+def test_a_photo_held_upright_gets_an_upright_camera(tmp_path):
+    from PIL import Image
+
+    exif_tags = Image.Exif()
+    exif_tags[0x0112] = 6  # Orientation: turn clockwise to view
+    exif_tags.get_ifd(0x8769)[0xA405] = 26  # FocalLengthIn35mmFilm
+    Image.new("RGB", (40, 30)).save(tmp_path / "photo.jpg", exif=exif_tags)
+    camera = camera_for(str(tmp_path / "photo.jpg"))
+    assert camera.size_wh == (30, 40)
+    assert camera.fx == pytest.approx(26 * 50 / FULL_FRAME)
+
+
 # -- explanations -----------------------------------------------------------------------------------
 
 
