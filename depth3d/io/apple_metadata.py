@@ -17,7 +17,7 @@ from depth3d.io.exif import matrix_upright
 from depth3d.io.pictures import open_file
 from depth3d.io.xmp import Properties, jpeg_xmp
 
-__all__ = ["PIXEL_DATA_NS", "depth_frame", "embedded_matrix", "property_text"]
+__all__ = ["DEPTH_DATA_NS", "PIXEL_DATA_NS", "depth_frame", "embedded_matrix", "property_text"]
 
 PIXEL_DATA_NS = "http://ns.apple.com/pixeldatainfo/1.0/"
 DEPTH_DATA_NS = "http://ns.apple.com/depthData/1.0/"
