@@ -1,7 +1,88 @@
-"""depth3d: one photo in, three dimensions out."""
+"""depth3d: one photo in, three dimensions out.
+
+The public names load on first use (PEP 562), so that `import depth3d` costs nothing: it loads neither
+NumPy nor torch.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from depth3d._version import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from depth3d.calibrate.calibration import Calibration as Calibration
+    from depth3d.calibrate.calibration import assume_range as assume_range
+    from depth3d.core.camera import Camera as Camera
+    from depth3d.core.cloud import PointCloud as PointCloud
+    from depth3d.core.depth import DepthKind as DepthKind
+    from depth3d.core.depth import DepthMap as DepthMap
+    from depth3d.core.lens import ThinLens as ThinLens
+    from depth3d.core.lens import circle_of_confusion_px as circle_of_confusion_px
+    from depth3d.core.mesh import Mesh as Mesh
+    from depth3d.core.resample import resize_depth as resize_depth
+    from depth3d.core.scene import RGBD as RGBD
+    from depth3d.diagnosis import doctor as doctor
+    from depth3d.errors import Depth3DError as Depth3DError
+    from depth3d.estimate.estimator import DepthEstimator as DepthEstimator
+    from depth3d.inspection import inspect as inspect
+    from depth3d.io.camera_files import load_camera as load_camera
+    from depth3d.io.depth_files import load_depth as load_depth
+    from depth3d.io.images import load_image as load_image
+    from depth3d.io.photo_camera import camera_for as camera_for
+    from depth3d.io.previews import colorize_depth as colorize_depth
+    from depth3d.lift.clouds import point_cloud as point_cloud
+    from depth3d.lift.point_views import contact_sheet as contact_sheet
+    from depth3d.lift.point_views import render_points as render_points
+    from depth3d.lift.unproject import unproject as unproject
+    from depth3d.verbs import OpenedPhoto as OpenedPhoto
+    from depth3d.verbs import estimate as estimate
+    from depth3d.verbs import open_photo as open_photo
+    from depth3d.verbs import save as save
+
+_HOME_OF = {
+    "Calibration": "calibrate.calibration",
+    "Camera": "core.camera",
+    "Depth3DError": "errors",
+    "DepthEstimator": "estimate.estimator",
+    "DepthKind": "core.depth",
+    "DepthMap": "core.depth",
+    "Mesh": "core.mesh",
+    "OpenedPhoto": "verbs",
+    "PointCloud": "core.cloud",
+    "RGBD": "core.scene",
+    "ThinLens": "core.lens",
+    "assume_range": "calibrate.calibration",
+    "camera_for": "io.photo_camera",
+    "circle_of_confusion_px": "core.lens",
+    "colorize_depth": "io.previews",
+    "contact_sheet": "lift.point_views",
+    "doctor": "diagnosis",
+    "estimate": "verbs",
+    "inspect": "inspection",
+    "load_camera": "io.camera_files",
+    "load_depth": "io.depth_files",
+    "load_image": "io.images",
+    "open_photo": "verbs",
+    "point_cloud": "lift.clouds",
+    "render_points": "lift.point_views",
+    "resize_depth": "core.resample",
+    "save": "verbs",
+    "unproject": "lift.unproject",
+}
+
+__all__ = ["__version__", *_HOME_OF]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module 'depth3d' has no attribute {name!r}")
+    value = getattr(import_module(f"depth3d.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

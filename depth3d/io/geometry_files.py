@@ -19,7 +19,7 @@ from depth3d.io.frames import FRAMES, UNITS, axes_of, check_frame, check_unit, f
 from depth3d.io.pcd import read_pcd, write_pcd
 from depth3d.io.ply import PlyPoints, comment_lines, read_ply, write_ply, write_rows
 
-__all__ = ["CLOUD_SUFFIXES", "CloudFile", "read_cloud", "save_cloud"]
+__all__ = ["CLOUD_SUFFIXES", "CloudFile", "check_cloud_suffix", "read_cloud", "save_cloud"]
 
 CLOUD_SUFFIXES = (".ply", ".pcd", ".xyz", ".npz")
 """What `save_cloud` writes and `read_cloud` reads."""
@@ -82,7 +82,7 @@ def save_cloud(
         FileError: The file can't be written.
     """
     path = Path(path)
-    suffix = _suffix_of(path)
+    suffix = check_cloud_suffix(path)
     if ascii and suffix == ".npz":
         raise InputError("an .npz file is always binary, got ascii=True; write .ply, .pcd or .xyz as text")
     placed = _placed(cloud, check_frame(frame), check_unit(unit))
@@ -115,7 +115,9 @@ def read_cloud(path: str | Path) -> CloudFile:
         FileError: It is not there or can't be opened.
     """
     path = Path(path)
-    read = {".ply": read_ply, ".pcd": read_pcd, ".xyz": _read_xyz, ".npz": _read_npz}[_suffix_of(path)]
+    read = {".ply": read_ply, ".pcd": read_pcd, ".xyz": _read_xyz, ".npz": _read_npz}[
+        check_cloud_suffix(path)
+    ]
     if path.is_dir():
         raise FileError(f"{path} is a directory; give the name of a file in it")
     try:
@@ -128,7 +130,12 @@ def read_cloud(path: str | Path) -> CloudFile:
     return CloudFile(_ours(found, path, frame, unit), frame, unit, comments)
 
 
-def _suffix_of(path: Path) -> str:
+def check_cloud_suffix(path: Path) -> str:
+    """Check that a path names a point cloud, and give its suffix in lower case.
+
+    Raises:
+        UnsupportedFormatError: An unknown suffix.
+    """
     suffix = path.suffix.lower()
     if suffix not in CLOUD_SUFFIXES:
         raise UnsupportedFormatError(

@@ -1,0 +1,119 @@
+"""`doctor`: what works on this machine, and what to do about what does not."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+
+from depth3d._version import __version__
+
+__all__ = ["Check", "doctor"]
+
+_PACKAGES = (
+    # distribution, module to import, what it is for
+    ("torch", "torch", "networks"),
+    ("transformers", "transformers", "networks"),
+    ("numpy", "numpy", "everything"),
+    ("scipy", "scipy", "filters"),
+    ("opencv-python", "cv2", "camera files, TIFF and EXR depth"),
+    ("open3d", "open3d", "voxel grids, outliers, PCD files"),
+    ("trimesh", "trimesh", "reading clouds"),
+    ("pillow", "PIL", "photos"),
+    ("pillow-heif", "pillow_heif", "HEIC photos and their depth"),
+    ("matplotlib", "matplotlib", "colour maps and reports"),
+    ("av", "av", "video"),
+    ("safetensors", "safetensors", "checkpoints"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at.
+
+    Attributes:
+        name: What was looked at.
+        ok: Whether it works.
+        detail: What was found, or what to do.
+    """
+
+    name: str
+    ok: bool
+    detail: str
+
+
+def doctor() -> list[Check]:
+    """Look at versions, devices, cached networks and optional features.
+
+    Every package is really imported, because an installed package may still lack a system library.
+
+    Returns:
+        One check a thing, in a fixed order. Nothing is fetched and nothing is changed.
+    """
+    checks = [
+        Check("depth3d", True, __version__),
+        Check("python", True, f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
+    ]
+    checks += [_package(*row) for row in _PACKAGES]
+    checks += [
+        _guarded("device", _device),
+        _guarded("OpenEXR depth", _exr),
+        _guarded("networks cached", _cached),
+        Check("memory", True, f"{_memory_gib():.1f} GiB, {os.cpu_count()} cores"),
+    ]
+    return checks
+
+
+def _package(distribution: str, module: str, purpose: str) -> Check:
+    try:
+        with warnings.catch_warnings():  # Open3D's CUDA build warns on machines without CUDA
+            warnings.simplefilter("ignore")
+            import_module(module)
+        return Check(distribution, True, f"{version(distribution)}, for {purpose}")
+    except PackageNotFoundError:
+        # The module is there under another distribution's name, such as opencv-python-headless.
+        return Check(distribution, True, f"{getattr(sys.modules[module], '__version__', '?')}, for {purpose}")
+    except Exception as error:  # a broken package may raise anything at import
+        first_line = (str(error).splitlines() or [type(error).__name__])[0]
+        return Check(distribution, False, f"{first_line}; pip install {distribution}")
+
+
+def _guarded(name: str, look: Callable[[], Check]) -> Check:
+    try:
+        return look()
+    except Exception as error:
+        return Check(name, False, f"{type(error).__name__}: {error}")
+
+
+def _device() -> Check:
+    from depth3d.accel.devices import describe_device, resolve_device
+
+    return Check("device", True, describe_device(resolve_device("auto")))
+
+
+def _exr() -> Check:
+    from depth3d.io.depth_files import DEPTH_SUFFIXES
+
+    return Check("OpenEXR depth", ".exr" in DEPTH_SUFFIXES, "float depth for compositing")
+
+
+def _cached() -> Check:
+    from depth3d.estimate.hub import is_cached
+    from depth3d.estimate.registry import MODELS
+
+    names = [card.name for card in MODELS.values() if is_cached(card)]
+    return Check(
+        "networks cached", bool(names), ", ".join(names) or "none; depth3d models download small, when online"
+    )
+
+
+def _memory_gib() -> float:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    except (AttributeError, ValueError, OSError):  # not on Windows
+        return float("nan")

@@ -1,0 +1,204 @@
+"""Depth for many photos: read, estimate, write, and go on after a failure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from depth3d import verbs
+from depth3d.core.arrays import ImageArray
+from depth3d.core.camera import Camera
+from depth3d.core.depth import DepthMap
+from depth3d.errors import Depth3DError, InputError
+from depth3d.estimate.prediction import Prediction
+from depth3d.io.atomic import check_writable
+from depth3d.io.depth_files import DEPTH_SUFFIXES
+from depth3d.io.images import Photo, load_photo
+from depth3d.io.photo_camera import camera_for
+
+__all__ = ["DepthSource", "FileDepth", "FileResult", "Job", "PreviewStyle", "estimate_files", "plan_jobs"]
+
+
+class DepthSource(Protocol):
+    """Anything that gives depth for images: a `DepthEstimator`, or a `FileDepth`."""
+
+    @property
+    def name(self) -> str:
+        """What to call it in files."""
+
+    def predict(self, images: list[ImageArray]) -> list[Prediction]:
+        """Give the depth of each (H, W, 3) uint8 image, at its own size."""
+
+
+class FileDepth:
+    """The depth that a file holds, for the photo that it belongs to.
+
+    Args:
+        path: A depth file, or a photo that carries depth.
+        kind: `relative` or `metric`, where the file does not say.
+        png_scale: Units a metre of a 16-bit PNG.
+    """
+
+    def __init__(self, path: Path, *, kind: str | None = None, png_scale: float | None = None) -> None:
+        self.name = path.name
+        file = verbs.read_any_depth(path, kind=kind, png_scale=png_scale)
+        self.camera = file.camera
+        self._depth = file.depth
+
+    def predict(self, images: list[ImageArray]) -> list[Prediction]:
+        """Bring the depth to the size of each image."""
+        return [
+            Prediction(verbs.fit_depth_to(self._depth, image.shape[1], image.shape[0]), None)
+            for image in images
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One photo, and where its depth and the picture of its depth go."""
+
+    photo: Path
+    output: Path
+    preview: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewStyle:
+    """How the picture of a depth map is drawn; `gray` is 16 bit, the others are colour maps."""
+
+    colormap: str = "Spectral_r"
+    legend: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FileResult:
+    """What became of one job: a depth map that was written, or the error that stopped it."""
+
+    job: Job
+    depth: DepthMap | None = None
+    error: Depth3DError | None = None
+
+    def summary(self) -> dict[str, Any]:
+        """Describe the result with JSON types."""
+        if self.error is not None:
+            return {"photo": str(self.job.photo), "error": str(self.error)}
+        return {"photo": str(self.job.photo), "output": str(self.job.output), "depth": repr(self.depth)}
+
+
+def plan_jobs(
+    photos: Sequence[Path],
+    output: Path,
+    *,
+    format_: str | None = None,
+    preview: bool = False,
+    overwrite: bool,
+) -> list[Job]:
+    """Decide where everything goes, and refuse before any work what can't be written.
+
+    Args:
+        photos: The photos.
+        output: A file (its suffix is a depth format) for one photo; otherwise a directory, which
+            is created, for `<photo>_depth.<format>`.
+        format_: Format in a directory, such as `png`; `npz` by default.
+        preview: Whether pictures are wanted: `<name>_preview.png` beside each depth file.
+        overwrite: Whether existing files may be replaced.
+
+    Returns:
+        One job a photo, in order.
+
+    Raises:
+        InputError: One file for many photos, or two photos that would write the same file.
+        FileError: A file exists, or the directory can't be written.
+    """
+    is_file = output.suffix.lower() in DEPTH_SUFFIXES and not output.is_dir()
+    if is_file and len(photos) > 1:
+        raise InputError(f"{output} is one file and there are {len(photos)} photos; give a directory")
+    if is_file and format_ and f".{format_}" != output.suffix.lower():
+        raise InputError(f"{output} and the format {format_} disagree; leave one of them out")
+    outputs = [output] if is_file else [output / f"{photo.stem}_depth.{format_ or 'npz'}" for photo in photos]
+    first_with: dict[Path, Path] = {}
+    for photo, path in zip(photos, outputs, strict=True):
+        if path in first_with:
+            raise InputError(
+                f"{first_with[path]} and {photo} would both write {path}; use two output directories"
+            )
+        first_with[path] = photo
+    if not is_file:
+        verbs.make_directory(output)
+    jobs = [
+        Job(photo, path, path.with_name(f"{path.stem}_preview.png") if preview else None)
+        for photo, path in zip(photos, outputs, strict=True)
+    ]
+    for job in jobs:
+        for path in filter(None, (job.output, job.preview)):
+            check_writable(path, overwrite=overwrite)
+            if path.exists() and path.samefile(job.photo):
+                raise InputError(f"{path} is the photo itself; give another output")
+    return jobs
+
+
+def estimate_files(
+    jobs: Sequence[Job],
+    source: DepthSource,
+    *,
+    camera: Camera | None = None,
+    batch_size: int = 1,
+    style: PreviewStyle | None = None,
+    png_scale: float = 1000.0,
+    overwrite: bool = False,
+) -> Iterator[FileResult]:
+    """Write a depth file for each job; a photo that fails is reported and the rest goes on.
+
+    Args:
+        jobs: From `plan_jobs`.
+        source: A `DepthEstimator`, or a `FileDepth`.
+        camera: Intrinsics to keep in the files; None takes the best that each photo offers.
+        batch_size: How many photos are held and estimated at a time.
+        style: How previews are drawn.
+        png_scale: Units a metre of metric 16-bit PNGs.
+        overwrite: Whether existing files may be replaced.
+
+    Yields:
+        One result a job, as soon as it is on disk.
+    """
+    for start in range(0, len(jobs), batch_size):
+        opened: list[tuple[Job, Photo]] = []
+        for job in jobs[start : start + batch_size]:
+            try:
+                opened.append((job, load_photo(job.photo)))
+            except Depth3DError as error:
+                yield FileResult(job, error=error)
+        try:
+            predictions = source.predict([photo.image for _, photo in opened]) if opened else []
+        except Depth3DError as error:
+            yield from (FileResult(job, error=error) for job, _ in opened)
+            continue
+        for (job, photo), prediction in zip(opened, predictions, strict=True):
+            try:
+                kept = camera_for(photo.info, camera=camera, model_fov_x_deg=prediction.fov_x_deg)
+                lines = {"photo": job.photo.name, "depth": source.name}
+                _write(job, prediction.depth, kept, lines, style or PreviewStyle(), png_scale, overwrite)
+            except Depth3DError as error:
+                yield FileResult(job, error=error)
+            else:
+                yield FileResult(job, depth=prediction.depth)
+
+
+def _write(
+    job: Job,
+    depth: DepthMap,
+    camera: Camera,
+    provenance: dict[str, str],
+    style: PreviewStyle,
+    png_scale: float,
+    overwrite: bool,
+) -> None:
+    from depth3d.io.previews import save_preview
+
+    verbs.save(
+        depth, job.output, overwrite=overwrite, camera=camera, provenance=provenance, png_scale=png_scale
+    )
+    if job.preview:
+        save_preview(depth, job.preview, colormap=style.colormap, legend=style.legend, overwrite=overwrite)

@@ -1,0 +1,214 @@
+"""`inspect`: what a file is and what its numbers are, and a picture of their distribution."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from depth3d import verbs
+from depth3d.calibrate.calibration import Calibration
+from depth3d.core.camera import Camera
+from depth3d.core.cloud import PointCloud
+from depth3d.core.depth import DepthMap
+from depth3d.errors import InputError, UnreadableFileError
+from depth3d.io.camera_files import load_camera
+from depth3d.io.depth_files import DepthFile, read_depth
+from depth3d.io.geometry_files import CloudFile, read_cloud
+from depth3d.io.images import PhotoInfo, read_photo_info
+
+__all__ = ["Inspection", "depth_facts", "draw_report", "inspect"]
+
+_CLOUD_SUFFIXES = (".ply", ".pcd", ".xyz")
+_CAMERA_SUFFIXES = (".json", ".yaml", ".yml", ".xml", ".txt", ".bin")
+_DEPTH_ONLY_SUFFIXES = (".npz", ".npy", ".pfm", ".exr")
+_PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Inspection:
+    """What was found in a file.
+
+    Attributes:
+        thing: The depth map, cloud, camera or calibration; for a photo the depth that it carries,
+            or None.
+        facts: Names and values to print, in order.
+    """
+
+    thing: DepthMap | PointCloud | Camera | Calibration | None
+    facts: dict[str, Any]
+
+
+def inspect(path: str | Path, *, depth_kind: str | None = None, png_scale: float | None = None) -> Inspection:
+    """Describe a photo, a depth map, a cloud, a camera or a calibration.
+
+    Args:
+        path: Any of these; told apart by suffix and content.
+        depth_kind: `relative` or `metric`, where a depth file does not say.
+        png_scale: Units a metre of a 16-bit PNG.
+
+    Returns:
+        The thing and its facts.
+
+    Raises:
+        FileError: The file can't be read, or is none of these.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if path.is_dir():
+        raise UnreadableFileError(f"{path} is a directory; give a file")
+    if not path.exists():
+        raise UnreadableFileError(f"{path} does not exist; check the path")
+    if suffix in _CLOUD_SUFFIXES or (suffix == ".npz" and _npz_has(path, "points")):
+        return _inspect_cloud(read_cloud(path))
+    if suffix in _CAMERA_SUFFIXES:
+        return _inspect_calibration_or_camera(path)
+    if suffix in _DEPTH_ONLY_SUFFIXES or depth_kind or png_scale or _is_depth_picture(path):
+        return _inspect_depth(read_depth(path, kind=depth_kind, png_scale=png_scale))
+    return _inspect_photo(path)
+
+
+def depth_facts(depth: DepthMap) -> dict[str, Any]:
+    """Summarise a map: size, kind, share known, mean, median, deviation, percentiles.
+
+    Args:
+        depth: The map.
+
+    Returns:
+        Names and numbers; metres where the name ends in `_m`, otherwise the map's own unit.
+    """
+    known = depth.values[depth.valid].astype(np.float64)
+    facts: dict[str, Any] = {
+        "kind": str(depth.kind),
+        "width": depth.width,
+        "height": depth.height,
+        "known_percent": round(100.0 * known.size / depth.values.size, 3),
+    }
+    if not known.size:
+        return facts
+    unit = "_m" if depth.is_metric else ""
+    facts |= {
+        f"min{unit}": float(known.min()),
+        f"max{unit}": float(known.max()),
+        f"mean{unit}": float(known.mean()),
+        f"median{unit}": float(np.median(known)),
+        f"std{unit}": float(known.std()),
+    }
+    return facts | {
+        f"p{p:02d}{unit}": float(v)
+        for p, v in zip(_PERCENTILES, np.percentile(known, _PERCENTILES), strict=True)
+    }
+
+
+def draw_report(found: Inspection, path: str | Path, *, overwrite: bool = True) -> None:
+    """Draw what `inspect` found.
+
+    A depth map: its colours, its histogram with mean, median and deviation, its middle row and
+    column, and its surface. A cloud: three views.
+
+    Args:
+        found: From `inspect`.
+        path: Picture to write.
+        overwrite: Whether an existing file may be replaced.
+
+    Raises:
+        InputError: There is nothing to draw about a camera, a calibration or a photo without depth.
+        FileError: The picture can't be written.
+    """
+    if isinstance(found.thing, DepthMap):
+        from depth3d.io.depth_report import depth_report
+
+        verbs.save(depth_report(found.thing, depth_facts(found.thing)), path, overwrite=overwrite)
+    elif isinstance(found.thing, PointCloud):
+        from depth3d.lift.point_views import contact_sheet
+
+        verbs.save(contact_sheet(found.thing), path, overwrite=overwrite)
+    else:
+        raise InputError(
+            "a report shows depth maps and clouds; this file holds neither (estimate its depth first)"
+        )
+
+
+def _inspect_depth(file: DepthFile) -> Inspection:
+    facts = {"type": "depth map", **depth_facts(file.depth)}
+    if file.camera:
+        facts["camera"] = repr(file.camera)
+    return Inspection(file.depth, facts | {f"provenance.{k}": v for k, v in file.provenance.items()})
+
+
+def _inspect_cloud(file: CloudFile) -> Inspection:
+    cloud = file.cloud
+    facts: dict[str, Any] = {
+        "type": "point cloud",
+        "points": len(cloud),
+        "colors": cloud.colors is not None,
+        "normals": cloud.normals is not None,
+        "frame": file.frame,
+        "unit": file.unit,
+    }
+    if len(cloud):
+        facts["min_xyz"] = [round(float(c), 6) for c in cloud.points.min(axis=0)]
+        facts["max_xyz"] = [round(float(c), 6) for c in cloud.points.max(axis=0)]
+        facts["median_xyz"] = [round(float(c), 6) for c in np.median(cloud.points, axis=0)]
+    return Inspection(cloud, facts | {f"comment.{i}": line for i, line in enumerate(file.comments)})
+
+
+def _inspect_calibration_or_camera(path: Path) -> Inspection:
+    if path.suffix.lower() == ".json" and b'"depth3d-calibration"' in path.read_bytes()[:4096]:
+        calibration = verbs.load_calibration(path)
+        facts = {name: getattr(calibration, name) for name in calibration.__dataclass_fields__}
+        return Inspection(calibration, {"type": "calibration", **facts})
+    camera = load_camera(path)
+    return Inspection(camera, {"type": "camera", **_camera_facts(camera)})
+
+
+def _inspect_photo(path: Path) -> Inspection:
+    from depth3d.io.embedded_depth import read_embedded_depth
+    from depth3d.io.photo_camera import camera_for
+
+    info: PhotoInfo = read_photo_info(path)
+    facts: dict[str, Any] = {"type": "photo"}
+    facts |= {
+        name: value
+        for name in info.__dataclass_fields__
+        if (value := getattr(info, name)) is not None and name != "path"
+    }
+    facts |= {f"camera.{k}": v for k, v in _camera_facts(camera_for(info)).items()}
+    carried = read_embedded_depth(path)
+    if carried is None:
+        return Inspection(None, facts | {"embedded_depth": "none"})
+    facts |= {f"embedded_depth.{k}": v for k, v in depth_facts(carried.depth).items()}
+    return Inspection(carried.depth, facts | {f"provenance.{k}": v for k, v in carried.provenance.items()})
+
+
+def _camera_facts(camera: Camera) -> dict[str, Any]:
+    names = ("width", "height", "fx", "fy", "cx", "cy", "fov_x_deg", "fov_y_deg", "source", "sigma_rel")
+    facts = {name: getattr(camera, name) for name in names}
+    if camera.distortion:
+        facts |= {"distortion_model": camera.distortion_model, "distortion": camera.distortion}
+    return facts
+
+
+def _npz_has(path: Path, name: str) -> bool:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return name in archive.files
+    except (OSError, ValueError):
+        return False  # the reader of depth files says what is wrong with it
+
+
+def _is_depth_picture(path: Path) -> bool:
+    """Tell a 16-bit or float gray picture, which is depth, from a photo."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as picture:
+            return (
+                picture.mode.startswith("I")
+                or picture.mode == "F"
+                or "depth3d" in "".join(map(str, picture.info))
+            )
+    except (OSError, UnidentifiedImageError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return False  # the reader of photos says what is wrong with it
