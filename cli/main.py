@@ -1,2 +1,91 @@
-"""Entry point."""
-def main() -> None: ...
+"""`depth3d`: the group of commands, which loads a command's file only when it is used."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import click
+
+from depth3d._version import __version__
+from depth3d.errors import Depth3DError
+
+from .console import verbosity
+
+__all__ = ["cli", "main"]
+
+COMMANDS = {
+    "estimate": "Estimate depth maps of photos.",
+    "cloud": "Make a point cloud from a photo.",
+    "camera": "Show and convert camera intrinsics.",
+    "inspect": "Describe a photo, depth map, cloud, camera or calibration.",
+    "models": "List the networks and download them.",
+    "doctor": "Check versions, devices and optional features.",
+}
+"""Name -> short help, beside the commands so that `--help` imports none of them."""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands live in `depth3d_cli.commands.<name>` as `command`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name the commands in the order in which people use them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f".commands.{cmd_name}", __package__)
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run, and turn an error into one line; `-vv` shows the traceback."""
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Depth3DError as error:
+            if verbosity() >= 2:
+                raise
+            raise click.ClickException(str(error)) from error
+        except MemoryError as error:
+            raise click.ClickException("out of memory; use a smaller photo or --input-size") from error
+        except BrokenPipeError:
+            raise click.exceptions.Exit(1) from None  # the reader of our output has gone
+        except Exception as error:
+            if verbosity() >= 2:
+                raise
+            raise click.ClickException(
+                f"a bug in depth3d ({type(error).__name__}: {error}); run again with -vv and report it"
+            ) from error
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "show_default": True,
+        "auto_envvar_prefix": "DEPTH3D",
+        "max_content_width": 100,
+    },
+)
+@click.version_option(__version__, "-V", "--version", message="depth3d %(version)s")
+def cli() -> None:
+    """One photo in, three dimensions out: depth, cameras and point clouds.
+
+    \b
+    depth3d estimate photo.jpg -o depth.png --preview
+    depth3d cloud photo.jpg -o cloud.ply
+    """
+
+
+def main() -> None:
+    """Run the command line."""
+    cli(prog_name="depth3d")

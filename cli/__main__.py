@@ -1,0 +1,5 @@
+"""`python -m depth3d_cli`."""
+
+from .main import main
+
+main()

@@ -1,0 +1,150 @@
+"""`depth3d cloud`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+
+from ..console import note, print_json
+from ..options import (
+    camera_options,
+    depth_options,
+    json_option,
+    metres_options,
+    network_options,
+    output_option,
+    overwrite_option,
+    verbosity_options,
+)
+from ..types import NumberPair
+
+
+@click.command(name="cloud", short_help="Make a point cloud from a photo.")
+@click.argument("photo", type=click.Path(path_type=Path))
+@output_option("The cloud: .ply, .pcd, .xyz or .npz.")
+@overwrite_option
+@depth_options
+@metres_options
+@network_options
+@camera_options
+@click.option("--stride", type=click.IntRange(1), default=1, help="Take every n-th row and column.")
+@click.option("--voxel-m", type=float, metavar="M", help="Merge the points of each cube of this side.")
+@click.option("--depth-range-m", type=NumberPair("NEAR", "FAR"), help="Keep only this range of z.")
+@click.option(
+    "--flying-pixels",
+    type=click.Choice(["remove", "keep"]),
+    default="remove",
+    help="Points that hang between a near and a far surface.",
+)
+@click.option(
+    "--flying-tolerance",
+    type=float,
+    default=0.03,
+    metavar="SHARE",
+    help="Smallest jump in inverse depth that counts as an edge.",
+)
+@click.option(
+    "--outlier-neighbors",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Remove points far from their N neighbours.",
+)
+@click.option(
+    "--outlier-std", type=float, default=2.0, metavar="SIGMA", help="How far, in standard deviations."
+)
+@click.option("--normals", is_flag=True, help="Write normals, oriented towards the camera.")
+@click.option(
+    "--frame",
+    type=click.Choice(["opencv", "opengl", "blender"]),
+    default="opencv",
+    help="Axes of the file: y down and z forward, y up and z back, or z up and y forward.",
+)
+@click.option("--unit", type=click.Choice(["m", "cm", "mm"]), default="m", help="Unit of the file.")
+@click.option("--ascii", "as_ascii", is_flag=True, help="Write a PLY as text.")
+@click.option("--preview", type=click.Path(path_type=Path), metavar="PNG", help="Draw three views of it.")
+@json_option
+@verbosity_options
+def command(
+    photo: Path,
+    output: Path,
+    overwrite: bool,
+    model: str,
+    device: str,
+    dtype: str,
+    input_size: int,
+    calibration: Path | None,
+    stride: int,
+    voxel_m: float | None,
+    depth_range_m: tuple[float, float] | None,
+    flying_pixels: Literal["remove", "keep"],
+    flying_tolerance: float,
+    outlier_neighbors: int | None,
+    outlier_std: float,
+    normals: bool,
+    frame: str,
+    unit: str,
+    as_ascii: bool,
+    preview: Path | None,
+    as_json: bool,
+    **opening: Any,
+) -> None:
+    """Make a point cloud of PHOTO: binary PLY in metres, x right, y down, z forward.
+
+    Relative depth has no metres: without --calibration a range is assumed, and said so here and in
+    the file. A metric network (--model metric-indoor-small) or the depth of a phone or a sensor
+    (--depth) gives real distances.
+
+    \b
+    depth3d cloud photo.jpg -o cloud.ply
+    depth3d cloud photo.heic --depth photo.heic -o cloud.ply
+    depth3d cloud rgb.png --depth depth.png --png-scale 5000 --camera camera.json -o cloud.ply
+    """
+    from depth3d import verbs
+    from depth3d.io.atomic import check_writable
+    from depth3d.io.geometry_files import check_cloud_suffix
+    from depth3d.lift.clouds import point_cloud
+
+    check_cloud_suffix(output)
+    for path in filter(None, (output, preview)):
+        check_writable(path, overwrite=overwrite)
+    opened = verbs.open_photo(
+        photo,
+        calibration=verbs.load_calibration(calibration) if calibration else None,
+        estimator=None
+        if opening["depth"]
+        else verbs.loaded_estimator(model, device=device, dtype=dtype, input_size=input_size),
+        **opening,
+    )
+    for line in opened.notes:
+        note(line)
+    cloud = point_cloud(
+        opened.scene,
+        stride=stride,
+        voxel_m=voxel_m,
+        depth_range_m=depth_range_m,
+        flying=flying_pixels,
+        flying_tolerance=flying_tolerance,
+        normals=normals,
+        outlier_neighbors=outlier_neighbors,
+        outlier_std=outlier_std,
+    )
+    verbs.save(
+        cloud, output, overwrite=overwrite, frame=frame, unit=unit, ascii=as_ascii, comments=opened.comments
+    )
+    if preview:
+        from depth3d.lift.point_views import contact_sheet
+
+        verbs.save(contact_sheet(cloud), preview, overwrite=overwrite)
+    if as_json:
+        print_json(
+            {
+                "output": output,
+                "points": len(cloud),
+                "camera": repr(opened.scene.camera),
+                "notes": opened.notes,
+            }
+        )
+    else:
+        click.echo(f"{output}: {cloud!r}")

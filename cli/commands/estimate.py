@@ -1,0 +1,93 @@
+"""`depth3d estimate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..console import print_json, progress, warn
+from ..options import (
+    depth_options,
+    json_option,
+    network_options,
+    output_option,
+    overwrite_option,
+    verbosity_options,
+)
+
+FORMATS = ("npz", "npy", "png", "pfm", "tif", "exr")
+COLORMAPS = ("Spectral_r", "viridis", "plasma", "magma", "inferno", "turbo", "gray")
+
+
+@click.command(name="estimate", short_help="Estimate depth maps of photos.")
+@click.argument("photos", nargs=-1, required=True, type=click.Path(path_type=Path))
+@output_option("A file for one photo, or a directory for many.")
+@click.option("--format", "suffix", type=click.Choice(FORMATS), help="Format in a directory.  [default: npz]")
+@overwrite_option
+@network_options
+@click.option("--batch-size", type=click.IntRange(1), default=1, help="Photos that share one pass.")
+@click.option("--tta", type=click.Choice(["flip", "multiscale"]), help="Average variants: slower, smoother.")
+@click.option("--refine", type=click.Choice(["guided"]), help="Sharpen the map's edges by the photo's.")
+@depth_options
+@click.option("--preview", is_flag=True, help="Write a picture of the map beside it.")
+@click.option("--colormap", type=click.Choice(COLORMAPS), default="Spectral_r", help="gray is 16 bit.")
+@click.option("--legend", is_flag=True, help="Draw the scale into the preview.")
+@json_option
+@verbosity_options
+def command(
+    photos: tuple[Path, ...],
+    output: Path,
+    suffix: str | None,
+    overwrite: bool,
+    batch_size: int,
+    depth: Path | None,
+    depth_kind: str | None,
+    png_scale: float | None,
+    preview: bool,
+    colormap: str,
+    legend: bool,
+    as_json: bool,
+    **network: Any,
+) -> None:
+    """Estimate the depth of PHOTOS, each at its own size.
+
+    Relative models write disparity (larger is nearer, no unit), metric ones z in metres. With --depth
+    no network runs: the depth is read, brought to the photo's size and written in the new format.
+
+    \b
+    depth3d estimate photo.jpg -o depth.npz --preview
+    depth3d estimate *.jpg -o depths/ --format png --model metric-indoor-small
+    """
+    from depth3d import verbs
+    from depth3d.estimate_files import FileDepth, PreviewStyle, estimate_files, plan_jobs
+
+    jobs = plan_jobs(photos, output, format_=suffix, preview=preview, overwrite=overwrite)
+    source = (
+        FileDepth(depth, kind=depth_kind, png_scale=png_scale)
+        if depth
+        else verbs.loaded_estimator(network.pop("model"), **network)
+    )
+    rows: list[dict[str, Any]] = []
+    with progress("Estimating", len(jobs)) as advance:
+        for result in estimate_files(
+            jobs,
+            source,
+            camera=source.camera if isinstance(source, FileDepth) else None,
+            batch_size=batch_size,
+            style=PreviewStyle(colormap, legend),
+            png_scale=png_scale or 1000.0,
+            overwrite=overwrite,
+        ):
+            rows.append(result.summary())
+            advance(1)
+            if result.error:
+                warn(f"{result.job.photo}: {result.error}")
+            elif not as_json:
+                click.echo(f"{result.job.output}: {result.depth!r}")
+    if as_json:
+        print_json(rows)
+    failed = sum("error" in row for row in rows)
+    if failed:
+        raise click.ClickException(f"{failed} of {len(jobs)} photos failed; the others are written")

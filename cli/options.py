@@ -1,0 +1,122 @@
+"""The options that several commands share, so that a flag means the same everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from .console import set_verbosity
+from .types import NumberPair
+
+__all__ = [
+    "camera_options",
+    "compose",
+    "depth_options",
+    "json_option",
+    "metres_options",
+    "network_options",
+    "output_option",
+    "overwrite_option",
+    "verbosity_options",
+]
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+_Decorator = Callable[[_Command], _Command]
+
+FILE = click.Path(path_type=Path)
+
+
+def compose(*decorators: _Decorator[Any]) -> _Decorator[Any]:
+    """Stack option decorators so that `--help` lists them in the order given."""
+
+    def apply(command: _Command) -> _Command:
+        for decorator in reversed(decorators):
+            command = decorator(command)
+        return command
+
+    return apply
+
+
+def output_option(help_text: str, *, required: bool = True) -> _Decorator[Any]:
+    """`-o/--output`."""
+    return click.option(
+        "-o", "--output", type=FILE, required=required, metavar="PATH", help=help_text, show_default=False
+    )
+
+
+overwrite_option = click.option("--overwrite", is_flag=True, help="Replace files that exist.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
+
+network_options = compose(
+    click.option(
+        "--model", default="small", metavar="NAME", envvar="DEPTH3D_MODEL", show_envvar=True,
+        help="A name of `depth3d models`, a hub id, a directory, or a .pth file.",
+    ),
+    click.option(
+        "--device", default="auto", metavar="DEVICE", envvar="DEPTH3D_DEVICE", show_envvar=True,
+        help="auto, cpu, cuda, cuda:1 or mps.",
+    ),
+    click.option(
+        "--dtype", default="auto", type=click.Choice(["auto", "float32", "float16", "bfloat16"]),
+        envvar="DEPTH3D_DTYPE", show_envvar=True, help="Number format of the network.",
+    ),
+    click.option(
+        "--input-size", default=518, type=click.IntRange(14, 4096), metavar="PIXELS",
+        help="Shorter side at which the network sees the photo.",
+    ),
+)  # fmt: skip
+
+depth_options = compose(
+    click.option(
+        "--depth", type=FILE, metavar="FILE",
+        help="Use this depth and skip the network: a depth file, or a phone photo that carries depth.",
+    ),
+    click.option(
+        "--depth-kind", type=click.Choice(["relative", "metric"]),
+        help="What the numbers of --depth mean, where the file does not say.",
+    ),
+    click.option(
+        "--png-scale", type=click.FloatRange(min=0, min_open=True), metavar="UNITS",
+        help="Units a metre of a 16-bit PNG: 1000, 256 (KITTI) or 5000 (TUM).  [default: 1000]",
+    ),
+)  # fmt: skip
+
+metres_options = compose(
+    click.option("--calibration", type=FILE, metavar="FILE", help="Turns relative depth into metres."),
+    click.option(
+        "--assume-range-m", type=NumberPair("NEAR", "FAR"), default="1,10",
+        help="Range to assume for relative depth without a calibration.",
+    ),
+)  # fmt: skip
+
+camera_options = compose(
+    click.option("--fov-x-deg", type=float, metavar="DEG", help="Horizontal field of view in degrees."),
+    click.option("--focal-px", type=float, metavar="PX", help="Focal length in pixels of the photo."),
+    click.option("--focal-35mm", type=float, metavar="MM", help="35-mm equivalent focal length."),
+    click.option(
+        "--camera", "camera_file", type=FILE, metavar="FILE",
+        help="Intrinsics: ours, OpenCV, COLMAP, ROS, Open3D or nerfstudio.",
+    ),
+)  # fmt: skip
+
+
+def _on_verbosity(ctx: click.Context, param: click.Parameter, value: int) -> int:
+    levels = ctx.meta.setdefault("depth3d.verbosity", {})
+    levels[param.name] = value
+    set_verbosity(levels.get("verbose", 0) - levels.get("quiet", 0))
+    return value
+
+
+verbosity_options = compose(
+    click.option(
+        "-v", "--verbose", count=True, expose_value=False, callback=_on_verbosity, is_eager=True,
+        help="Say more; -vv shows tracebacks.",
+    ),
+    click.option(
+        "-q", "--quiet", count=True, expose_value=False, callback=_on_verbosity, is_eager=True,
+        help="Say nothing but errors.",
+    ),
+)  # fmt: skip

@@ -1,0 +1,100 @@
+"""`depth3d estimate`: one file or many, every format, and going on after a failure."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+import depth3d as d3
+
+
+def test_depth_of_a_file_is_converted_to_every_format_with_the_same_numbers(run, photo, depth_mm, tmp_path):
+    z = d3.load_depth(depth_mm).values
+    for suffix in ("npz", "npy", "png", "pfm", "tif", "exr"):
+        done = run("estimate", photo, "--depth", depth_mm, "-o", f"z.{suffix}")
+        assert done.exit_code == 0, done.output
+        back = d3.load_depth(tmp_path / f"z.{suffix}", kind="metric")
+        np.testing.assert_allclose(back.values, z, atol=1e-6, err_msg=suffix)
+
+
+def test_kitti_scale_is_written(run, photo, depth_mm, tmp_path):
+    assert run("estimate", photo, "--depth", depth_mm, "-o", "npz", "--format", "npz").exit_code == 0
+    done = run("estimate", photo, "--depth", "npz/photo_depth.npz", "-o", "k.png", "--png-scale", 256)
+    assert done.exit_code == 0, done.output
+    raw = cv2.imread(str(tmp_path / "k.png"), cv2.IMREAD_UNCHANGED)
+    assert raw.dtype == np.uint16
+    z = np.nan_to_num(d3.load_depth(depth_mm).values)
+    np.testing.assert_array_equal(raw, np.rint(z * 256))
+
+
+def test_network_runs_on_photos_of_different_sizes(run, photo, tiny_folder, tmp_path):
+    other = tmp_path / "other.jpg"
+    cv2.imwrite(str(other), np.random.default_rng(0).integers(0, 255, (60, 30, 3), np.uint8))
+    done = run(
+        "estimate", photo, other, "-o", "maps", "--model", tiny_folder, "--input-size", 28,
+        "--batch-size", 2, "--preview", "--json",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    rows = json.loads(done.stdout)
+    assert [row["output"] for row in rows] == ["maps/photo_depth.npz", "maps/other_depth.npz"]
+    for name, size_wh in (("photo", (48, 36)), ("other", (30, 60))):
+        depth = d3.load_depth(tmp_path / f"maps/{name}_depth.npz")
+        assert depth.size_wh == size_wh
+        assert depth.kind == "relative"
+        assert depth.values.std() > 0
+        preview = cv2.imread(str(tmp_path / f"maps/{name}_depth_preview.png"))
+        assert preview.shape == (*size_wh[::-1], 3)
+    alone = d3.DepthEstimator.from_pretrained(tiny_folder, input_size=28, dtype="float32")
+    np.testing.assert_allclose(
+        alone(d3.load_image(other)).values,
+        d3.load_depth(tmp_path / "maps/other_depth.npz").values,
+        rtol=2e-2,
+        atol=2e-2,
+    )
+
+
+def test_gray_preview_is_16_bit_and_near_is_bright(run, photo, depth_mm, tmp_path):
+    words = ("estimate", photo, "--depth", depth_mm, "-o", "z.npz", "--preview", "--colormap", "gray")
+    assert run(*words).exit_code == 0
+    gray = cv2.imread(str(tmp_path / "z_preview.png"), cv2.IMREAD_UNCHANGED)
+    assert gray.dtype == np.uint16
+    z = d3.load_depth(depth_mm).values
+    near, far = np.unravel_index(np.nanargmin(z), z.shape), np.unravel_index(np.nanargmax(z), z.shape)
+    assert gray[near] > gray[far]
+
+
+def test_a_bad_photo_is_reported_and_the_rest_goes_on(run, photo, tiny_folder, tmp_path):
+    bad = tmp_path / "bad.jpg"
+    bad.write_text("not a photo")
+    done = run("estimate", bad, photo, "-o", "maps", "--model", tiny_folder, "--input-size", 28)
+    assert done.exit_code == 1
+    assert "bad.jpg" in done.stderr
+    assert "1 of 2 photos failed" in done.stderr
+    assert [path.name for path in (tmp_path / "maps").iterdir()] == ["photo_depth.npz"]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["photo.png", "photo.png", "-o", "maps"], "would both write"),
+        (["photo.png", "depth.png", "-o", "one.npz"], "give a directory"),
+        (["photo.png", "-o", "one.npz", "--format", "png"], "disagree"),
+        (["photo.png", "-o", "photo.png", "--overwrite"], "photo itself"),
+        (["photo.png", "-o", "photo.png/sub"], "can't create the directory"),
+    ],
+)
+def test_plans_that_cannot_work_are_refused_before_any_work(run, photo, depth_mm, words, sentence):
+    done = run("estimate", *words, "--model", "/no/such/model")
+    assert done.exit_code == 1
+    assert sentence in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_network_out_of_reach_names_the_ways_out(run, photo, monkeypatch, tmp_path):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    done = run("estimate", photo, "-o", "z.npz", "--model", "base")
+    assert done.exit_code == 1
+    for way_out in ("--depth", "models download"):
+        assert way_out in done.stderr
+    assert not (tmp_path / "z.npz").exists()
