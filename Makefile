@@ -9,8 +9,15 @@ OUT    ?= out
 
 .PHONY: demo test lint bench format clean
 
+# The sample picture, its true depth and its camera are our own, so nothing is fetched.
 demo: $(READY)
-	$(BIN)/python samples/make_demo.py --output $(OUT)
+	mkdir -p $(OUT)
+	$(BIN)/depth3d estimate $(DATA)/still_life.png --depth $(DATA)/still_life.npz -o $(OUT)/depth.png \
+		--preview --legend --overwrite
+	$(BIN)/depth3d cloud $(DATA)/still_life.png --depth $(DATA)/still_life.npz -o $(OUT)/cloud.ply \
+		--normals --preview $(OUT)/cloud_views.png --overwrite
+	$(BIN)/depth3d inspect $(DATA)/still_life.npz --report $(OUT)/depth_report.png --overwrite
+	@ls -l $(OUT)
 
 test: $(READY)
 	$(BIN)/python -m pytest
