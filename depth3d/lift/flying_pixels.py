@@ -1,0 +1,210 @@
+"""`flying_pixels`: pixels whose depth lies between a near and a far surface, where there is nothing.
+
+A camera's silhouette pixels mix two surfaces, and so does every resize: a network's map, scaled up,
+turns each jump into a ramp many pixels wide. Lifted to 3D these are points that hang in the air.
+
+The test works in inverse depth q = 1/z, in which every plane is affine in the pixel coordinates. So
+a plane that continues from both sides of a pixel predicts its value exactly, however slanted it is and
+however near the horizon, and no floor is ever taken for an edge. (First-order tests in z, such as
+`|grad z| > 0.05 m`, delete half of a perfect floor.)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from depth3d.core.arrays import BoolMap, FloatMap
+from depth3d.core.depth import DepthMap
+from depth3d.errors import InputError
+
+__all__ = ["flying_pixels"]
+
+_DIRECTIONS = ((0, 1), (1, 0), (1, 1), (1, -1))
+"""(rows, columns) a step: across, down and both diagonals; each is looked at in both senses."""
+
+_SHARE_OF_GAP = 0.05
+"""How far from either side, as a share of the gap, a value must be to count as between."""
+
+_SHARE_OF_SLOPE = 0.25
+"""How steep a pixel must be, against a ramp that spreads the gap evenly over the window."""
+
+_SHARPEST_JUMP = 4.0
+"""How much steeper than the pixel its ramp may be elsewhere: a smoothed ramp is steepest amid and
+levels off, but one pixel's jump beside a slope is the silhouette of a real surface."""
+
+_STEEPEST_SURFACE = math.tan(math.radians(70))
+"""A ramp that could be a surface facing the camera within 70 degrees is left alone, for one side of a
+box between two others looks like a ramp too. (With a field of view of 53 degrees, as the camera is
+not known here.)"""
+
+_DEFAULT_WIDTH_SHARE = 1 / 20
+"""Widest ramp looked for, as a share of the longer side: a network patch of 14 pixels is 1/37 to 1/49 of
+the network's longer side, and a bilinear ramp with some smoothing is wider than one patch."""
+
+_PIXELS_PER_BLOCK = 1 << 19
+
+
+def flying_pixels(depth: DepthMap, *, tolerance: float = 0.03, max_width_px: int | None = None) -> BoolMap:
+    """Find pixels that hang between a near and a far surface.
+
+    A pixel is flying if in one of four directions all of this holds, at one of several distances r:
+    the surfaces on both sides, continued as planes, disagree at the pixel by more than `tolerance`;
+    the pixel's value lies between theirs; and it lies on a slope, steeper than either side's, that
+    leads from one to the other. The last keeps a real object that stands between a near and a far one.
+
+    Left alone are planes at any slant up to the horizon, creases, spheres, thin bars at their own
+    depth, and whatever has an unknown pixel or the border where evidence would be needed.
+
+    Args:
+        depth: (H, W) metric map.
+        tolerance: Smallest jump that counts as an edge, as a share of the nearer side's inverse depth:
+            0.03 lets surfaces that are 3 % of their distance apart pass as one.
+        max_width_px: Widest ramp to look for, in pixels; None takes a twentieth of the longer side,
+            which suits maps that were scaled up from a network's patches. For a sensor or a rendering
+            at its own resolution 2 is enough, and faster.
+
+    Returns:
+        (H, W) bool, true on flying pixels; never true where the depth is unknown.
+
+    Raises:
+        NeedsMetricError: The map is relative.
+        InputError: The tolerance is not between 0 and 1, or the width is not positive.
+    """
+    depth.require_metric("flying_pixels()")
+    if not 0 < tolerance < 1:
+        raise InputError(f"the flying-pixel tolerance must lie between 0 and 1, got {tolerance!r}; try 0.03")
+    longer = max(depth.size_wh)
+    width_px = max(4, math.ceil(longer * _DEFAULT_WIDTH_SHARE)) if max_width_px is None else max_width_px
+    if not width_px >= 1:
+        raise InputError(f"max_width_px must be at least 1 pixel, got {max_width_px!r}")
+    scales = list(_scales(math.ceil(width_px * 0.8)))
+    pad = max(r + outer for _, r, outer in scales)
+    q = np.pad(1.0 / depth.values, pad, constant_values=np.nan)
+    mask = np.zeros(depth.values.shape, dtype=np.bool_)
+    rows_per_block = max(1, _PIXELS_PER_BLOCK // depth.width)
+    for top in range(0, depth.height, rows_per_block):
+        rows = slice(top, min(top + rows_per_block, depth.height))
+        _mark_rows(q, pad, mask[rows], top, scales, tolerance, _STEEPEST_SURFACE / longer)
+    return mask
+
+
+def _scales(r_max: int) -> Iterator[tuple[int, int, int]]:
+    """Yield (step of the local slope, distance of the sides, baseline of a side's slope) in pixels."""
+    r = 1
+    while True:
+        for distance in (r, r + r // 2) if r > 1 else (r,):
+            yield max(1, r // 4), distance, max(1, distance // 2)
+        if r >= r_max:
+            return
+        r *= 2
+
+
+def _mark_rows(
+    q: FloatMap,
+    pad: int,
+    mask: BoolMap,
+    top: int,
+    scales: list[tuple[int, int, int]],
+    tolerance: float,
+    steepest: float,
+) -> None:
+    """Set `mask`, the rows from `top` on, from the padded inverse depth."""
+    stride = q.shape[1]
+    flat, marks = q.ravel(), mask.ravel()
+    height, width = mask.shape
+
+    def shifted(rows: int, cols: int) -> FloatMap:
+        first_row, first_col = top + pad + rows, pad + cols
+        return q[first_row : first_row + height, first_col : first_col + width]
+
+    here = shifted(0, 0)
+    for step in sorted({s for s, _, _ in scales}):
+        distances = [(r, outer) for s, r, outer in scales if s == step]
+        loosest = _SHARE_OF_SLOPE * tolerance / (2 * max(r for r, _ in distances))
+        floor = here * np.float32(step * max(loosest, steepest))
+        for down, right in _DIRECTIONS:
+            ahead = shifted(step * down, step * right) - here
+            behind = here - shifted(-step * down, -step * right)
+            steep = np.abs(np.minimum(ahead, behind)) > floor
+            steep &= np.abs(np.maximum(ahead, behind)) > floor
+            steep &= (ahead > 0) == (behind > 0)
+            steep &= ~mask
+            where = np.flatnonzero(steep)
+            if not where.size:
+                continue
+            slope = np.where(
+                np.abs(ahead.ravel()[where]) < np.abs(behind.ravel()[where]),
+                ahead.ravel()[where], behind.ravel()[where],
+            )  # fmt: skip
+            slope /= np.float32(step)
+            at = (where // width + top + pad) * stride + where % width + pad
+            for r, outer in distances:
+                one = down * stride + right
+                found = np.flatnonzero(_between(flat, at, slope, one, r, outer, tolerance))
+                if r > 2 and found.size:
+                    found = found[_without_jump(flat, at[found], slope[found], one, r, step)]
+                marks[where[found]] = True
+
+
+def _between(
+    flat: npt.NDArray[np.float32],
+    at: npt.NDArray[np.intp],
+    slope: npt.NDArray[np.float32],
+    one: int,
+    r: int,
+    outer: int,
+    tolerance: float,
+) -> BoolMap:
+    """Tell which pixels lie on a ramp between two surfaces r steps away on either side.
+
+    Args:
+        flat: Padded inverse depth, flattened.
+        at: Indices of the pixels in `flat`.
+        slope: The gentler of their two one-sided slopes, a step.
+        one: Offset in `flat` of one step.
+        r: Steps to the nearest pixel of each side.
+        outer: Steps from there to the pixel that gives the side's slope.
+        tolerance: As for `flying_pixels`.
+    """
+    sense = np.sign(slope)
+    value = flat[at]
+    low, low_outer = flat[at - r * one], flat[at - (r + outer) * one]
+    high, high_outer = flat[at + r * one], flat[at + (r + outer) * one]
+    # Slopes in the sense of the ramp. A side that turns back has its extremum near: it counts as flat.
+    low_slope = np.maximum((low - low_outer) * sense, 0) / np.float32(outer)
+    high_slope = np.maximum((high_outer - high) * sense, 0) / np.float32(outer)
+    low = low + sense * low_slope * r
+    high = high - sense * high_slope * r
+    gap = (high - low) * sense
+    away = np.maximum(np.float32(_SHARE_OF_GAP) * gap, np.float32(tolerance / 3) * value)
+    steeper = np.abs(slope) - np.maximum(low_slope, high_slope)
+    # NaN compares false: no evidence, no verdict.
+    found: BoolMap = (
+        (gap > tolerance * np.maximum(low, high))
+        & ((value - low) * sense > away)
+        & ((high - value) * sense > away)
+        & (steeper * (2 * r) > np.float32(_SHARE_OF_SLOPE) * gap)
+        & (np.maximum(low_slope, high_slope) * r < 0.5 * gap)
+        & (np.minimum(low, high) > 0)
+    )
+    return found
+
+
+def _without_jump(
+    flat: npt.NDArray[np.float32],
+    at: npt.NDArray[np.intp],
+    slope: npt.NDArray[np.float32],
+    one: int,
+    r: int,
+    step: int,
+) -> BoolMap:
+    """Tell which pixels' slope accounts for the gap, rather than a jump elsewhere in the window."""
+    reach = np.arange(-(r // step), r // step + 1) * (step * one)
+    profile = flat[at[:, None] + reach[None, :]]
+    sharpest = np.abs(np.diff(profile, axis=1)).max(axis=1) / np.float32(step)
+    calm: BoolMap = sharpest < np.float32(_SHARPEST_JUMP) * np.abs(slope)
+    return calm
