@@ -45,7 +45,7 @@ class AreaLight:
         center: World position in metres.
         edge_u, edge_v: Its sides as vectors in metres; nought for a point light.
         intensity: Linear radiance of white paper that faces it from one metre.
-        rays: Shadow rays a sample of a pixel.
+        rays: Shadow rays for each sample of a pixel; fewer where a pixel has very many samples.
     """
 
     center: tuple[float, float, float]

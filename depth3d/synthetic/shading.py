@@ -12,6 +12,9 @@ from depth3d.synthetic.shapes import Columns, dot
 
 __all__ = ["LightSamples", "radiance"]
 
+_RAYS_A_PIXEL = 72
+"""Shadow rays to one light after which the samples of a pixel need no more than one each."""
+
 
 @dataclass(frozen=True, slots=True)
 class LightSamples:
@@ -131,10 +134,11 @@ def _ambient(scene: Scene, points: Columns, normals: Columns) -> Columns:
 def _visible_share(scene: Scene, light: AreaLight, points: Columns, samples: LightSamples) -> Columns:
     """Share (N,) of the light's rays that arrive at points that face it."""
     center = np.array(light.center)[:, None]
+    rays = max(1, min(light.rays, -(-_RAYS_A_PIXEL // samples.count)))
     edges = np.stack([light.edge_u, light.edge_v], axis=1)
     spread = float(np.linalg.norm(np.abs(edges).sum(axis=1))) / 2
-    blocked = np.zeros((light.rays, points.shape[1]), dtype=bool)
-    targets = [center + edges @ (samples.positions(k, light.rays) - 0.5) for k in range(light.rays)]
+    blocked = np.zeros((rays, points.shape[1]), dtype=bool)
+    targets = [center + edges @ (samples.positions(k, rays) - 0.5) for k in range(rays)]
     cones = _Cones.to_light(points, center, spread)
     for surface in scene.surfaces:
         here = cones.meeting(*surface.bounds)
