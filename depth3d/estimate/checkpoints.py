@@ -22,9 +22,11 @@ from depth3d.estimate.original_layout import architecture_of, is_original_layout
 from depth3d.estimate.outputs import SUPPORTED_MODEL_TYPES, OutputMeaning, output_meaning
 from depth3d.estimate.preprocess import InputRule, input_rule
 
-__all__ = ["LoadedModel", "load_checkpoint"]
+__all__ = ["FILE_SUFFIXES", "LoadedModel", "load_checkpoint"]
 
-_FILE_SUFFIXES = (".pth", ".pt", ".safetensors")
+FILE_SUFFIXES = (".pth", ".pt", ".safetensors")
+"""Single files that can hold weights."""
+
 _HARMLESS_IF_MISSING = ("mask_token", "pooler.dense.weight", "pooler.dense.bias")
 """Weights that only training uses."""
 
@@ -76,9 +78,9 @@ def load_checkpoint(path: str | Path, *, max_depth_m: float | None = None, name:
         raise CheckpointError(
             f"{path} does not exist; give a directory, a file, or a name of 'depth3d models'"
         )
-    if path.suffix.lower() not in _FILE_SUFFIXES:
+    if path.suffix.lower() not in FILE_SUFFIXES:
         raise CheckpointError(
-            f"{path.name} is no checkpoint; give a directory, or a file ending in {', '.join(_FILE_SUFFIXES)}"
+            f"{path.name} is no checkpoint; give a directory, or a file ending in {', '.join(FILE_SUFFIXES)}"
         )
     if path.suffix.lower() == ".safetensors" and (path.parent / "config.json").exists():
         return _from_directory(path.parent, max_depth_m, name)
@@ -264,7 +266,9 @@ def _as_checkpoint_error(name: str) -> Iterator[None]:
             raise CheckpointError(
                 f"{name} is a pickle that holds more than weights, or is damaged; it was not run"
             ) from error
-        reason = (text.splitlines() or [type(error).__name__])[0][:200]
+        reason = (text.splitlines() or [""])[0][:200]
+        if " " not in reason:  # a bare key or number says nothing alone
+            reason = f"{type(error).__name__} {reason}".strip()
         raise CheckpointError(f"{name} is damaged or no checkpoint ({reason}); fetch it again") from error
 
 

@@ -18,13 +18,13 @@ from depth3d.accel.precision import preferred_dtype, resolve_dtype
 from depth3d.core.arrays import ImageArray, as_image
 from depth3d.core.depth import DepthKind, DepthMap
 from depth3d.errors import InputError
-from depth3d.estimate.checkpoints import LoadedModel, load_checkpoint
+from depth3d.estimate.checkpoints import FILE_SUFFIXES, LoadedModel, load_checkpoint
 from depth3d.estimate.hub import fetch
 from depth3d.estimate.network import DepthNetwork, NetworkInput, settle_precision
 from depth3d.estimate.outputs import OutputMeaning
 from depth3d.estimate.prediction import Prediction
 from depth3d.estimate.preprocess import InputRule, check_input_size, network_size, reflect_padding
-from depth3d.estimate.registry import MODELS, ModelCard, model_card
+from depth3d.estimate.registry import ALIASES, MODELS, ModelCard, model_card
 from depth3d.estimate.tta import average_fields, views_for
 from depth3d.estimate.upsample import upsample, upsample_guided
 
@@ -340,19 +340,13 @@ class DepthEstimator:
 def _locate(name_or_path: str | Path) -> tuple[ModelCard, Path]:
     """Find the card and the place of the weights; fetch them if they must be fetched."""
     path = Path(name_or_path).expanduser()
-    text = str(name_or_path).strip()
-    if isinstance(name_or_path, str) and text:
-        looks_like_path = path.exists() or path.suffix.lower() in (".pth", ".pt", ".safetensors")
-        card = model_card(text) if not looks_like_path or _is_known(text) else None
-        if card is not None:
+    if isinstance(name_or_path, str):
+        text = name_or_path.strip()
+        is_path = text != "" and (path.exists() or path.suffix.lower() in FILE_SUFFIXES)
+        if not is_path or text.lower() in MODELS or text.lower() in ALIASES:
+            card = model_card(text)
             return card, fetch(card)
     return ModelCard(name=path.stem if path.is_file() else path.resolve().name, hub_id=str(path)), path
-
-
-def _is_known(name: str) -> bool:
-    from depth3d.estimate.registry import ALIASES
-
-    return name.lower() in MODELS or name.lower() in ALIASES
 
 
 def _is_image(images: Any) -> bool:
