@@ -164,12 +164,25 @@ def _unidentified(path: str, head: bytes) -> FileError:
         return UnsupportedFormatError(
             f"{path} is a TIFF or raw photo in an encoding that can't be read; export it as PNG or JPEG"
         )
-    known = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF", b"BM", b"GIF8")
-    if head.startswith(known) or head[4:8] == b"ftyp":
+    if head[4:8] == b"ftyp":
+        return _unidentified_box(path, head[8:12])
+    if head.startswith((b"\xff\xd8\xff", b"\x89PNG", b"RIFF", b"BM", b"GIF8")):
         return UnreadableFileError(f"{path} is damaged: its header makes no sense; copy it again")
     return UnreadableFileError(
         f"{path} is no picture that depth3d can read; give a JPEG, PNG, WebP, TIFF, BMP or HEIC"
     )
+
+
+def _unidentified_box(path: str, brand: bytes) -> FileError:
+    from PIL import Image
+
+    if brand not in (b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1", b"avif"):
+        return UnsupportedFormatError(f"{path} is a video or no picture that is known; give a still photo")
+    if "HEIF" not in Image.OPEN:
+        return UnsupportedFormatError(
+            f"{path} is HEIC and this installation can't read it; reinstall pillow-heif"
+        )
+    return UnreadableFileError(f"{path} is damaged: its header makes no sense; copy it again")
 
 
 def _is_text(head: bytes) -> bool:
