@@ -8,7 +8,7 @@ import numpy as np
 
 from depth3d.core.arrays import ImageArray
 from depth3d.core.depth import DepthMap
-from depth3d.io.previews import colorize_depth
+from depth3d.io.previews import colorize_depth, nearness
 
 __all__ = ["depth_report"]
 
@@ -35,19 +35,19 @@ def depth_report(depth: DepthMap, facts: dict[str, Any], *, colormap: str = "Spe
     unit = "z (m)" if depth.is_metric else "relative disparity (larger is nearer)"
     suffix = "_m" if depth.is_metric else ""
     figure = Figure(figsize=(15, 9), dpi=100, layout="constrained")
-    grid = figure.add_gridspec(2, 6)
+    grid = figure.add_gridspec(2, 8, height_ratios=(1, 1.15))
     figure.suptitle(
         f"{facts['kind']} depth, {depth.width} x {depth.height}, {facts['known_percent']:g} % known",
         fontsize=15,
     )
 
-    picture = figure.add_subplot(grid[0, :3])
+    picture = figure.add_subplot(grid[0, :4])
     picture.imshow(colorize_depth(depth, colormap), extent=(0, depth.width, depth.height, 0))
     picture.axhline(depth.height / 2, color="black", lw=1, ls="--")
     picture.axvline(depth.width / 2, color="black", lw=1, ls=":")
     picture.set(title=f"{colormap}: red is near" if colormap == "Spectral_r" else colormap)
 
-    histogram = figure.add_subplot(grid[0, 3:])
+    histogram = figure.add_subplot(grid[0, 4:])
     known = depth.values[depth.valid]
     if known.size:
         histogram.hist(known, bins=128, color="#9fb3c8")
@@ -66,18 +66,16 @@ def depth_report(depth: DepthMap, facts: dict[str, Any], *, colormap: str = "Spe
     along_column.plot(np.arange(depth.height) + 0.5, depth.values[:, depth.width // 2], color=_FAR)
     along_column.set(title="middle column", xlabel="row (px)", ylabel=unit)
 
-    step = max(1, -(-max(depth.size_wh) // _SURFACE_SIDE))
-    values = depth.values[::step, ::step]
-    u, v = np.meshgrid(np.arange(values.shape[1]) * step, np.arange(values.shape[0]) * step)
     surface: Any = figure.add_subplot(grid[1, 4:], projection="3d")
-    if min(values.shape) > 1 and known.size:
-        surface.plot_surface(
-            u, v, values, cmap=colormap if not depth.is_metric else f"{colormap}_r".replace("_r_r", ""),
-            rstride=1, cstride=1, linewidth=0, antialiased=False,
-        )  # fmt: skip
-    surface.set(title="surface", xlabel="column", ylabel="row")
+    step = max(1, -(-max(depth.size_wh) // _SURFACE_SIDE))
+    near = nearness(depth)[0][::step, ::step]
+    if min(near.shape) > 1 and known.size:
+        u, v = np.meshgrid(np.arange(near.shape[1]) * step, np.arange(near.shape[0]) * step)
+        surface.plot_surface(u, v, near, cmap=colormap, rstride=1, cstride=1, linewidth=0, antialiased=False)
+    surface.set(title="surface of disparity: near is high", xlabel="column", ylabel="row", zticks=())
     surface.invert_yaxis()
-    surface.view_init(elev=55, azim=-75)
+    surface.set_box_aspect((depth.width, depth.height, 0.3 * max(depth.size_wh)), zoom=1.35)
+    surface.view_init(elev=66, azim=-82)
 
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
