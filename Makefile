@@ -12,11 +12,11 @@ OUT    ?= out
 # The sample picture, its true depth and its camera are our own, so nothing is fetched.
 demo: $(READY)
 	mkdir -p $(OUT)
-	$(BIN)/depth3d estimate $(DATA)/still_life.png --depth $(DATA)/still_life.npz -o $(OUT)/depth.png \
+	$(BIN)/depth3d estimate $(DATA)/still_life.png --depth $(DATA)/still_life_depth.png -o $(OUT)/depth.png \
 		--preview --legend --overwrite
-	$(BIN)/depth3d cloud $(DATA)/still_life.png --depth $(DATA)/still_life.npz -o $(OUT)/cloud.ply \
+	$(BIN)/depth3d cloud $(DATA)/still_life.png --depth $(DATA)/still_life_depth.png -o $(OUT)/cloud.ply \
 		--normals --preview $(OUT)/cloud_views.png --overwrite
-	$(BIN)/depth3d inspect $(DATA)/still_life.npz --report $(OUT)/depth_report.png --overwrite
+	$(BIN)/depth3d inspect $(DATA)/still_life_depth.png --report $(OUT)/depth_report.png --overwrite
 	@ls -l $(OUT)
 
 test: $(READY)

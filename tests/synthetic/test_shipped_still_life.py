@@ -9,6 +9,7 @@ import pytest
 
 from depth3d.core.color import to_linear, to_srgb
 from depth3d.io.camera_json import camera_from_dict
+from depth3d.io.depth_files import read_depth
 from depth3d.synthetic import default_camera, render_depth, render_image, still_life
 
 DATA = Path(__file__).parents[2] / "samples" / "data"
@@ -27,10 +28,11 @@ def test_the_camera_is_the_one_it_was_rendered_with(camera):
 
 def test_the_depth_is_exact(camera):
     depth = render_depth(still_life(), camera).values
-    millimetres = cv2.imread(str(DATA / "still_life_depth.png"), cv2.IMREAD_UNCHANGED)
-    assert np.abs(millimetres / 1000.0 - depth).max() < 0.5e-3 + 1e-6
-    with np.load(DATA / "still_life.npz") as file:
-        np.testing.assert_allclose(file["depth"], depth, rtol=1e-6)
+    raw = cv2.imread(str(DATA / "still_life_depth.png"), cv2.IMREAD_UNCHANGED)
+    assert np.abs(raw / 20_000 - depth).max() < 0.5 / 20_000 + 1e-6
+    np.testing.assert_allclose(
+        read_depth(DATA / "still_life_depth.png").depth.values, raw / 20_000, rtol=1e-6
+    )
 
 
 def test_the_picture_is_of_the_same_scene(camera):
