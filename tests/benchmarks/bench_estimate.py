@@ -1,0 +1,209 @@
+"""Estimator against `transformers`' depth-estimation pipeline: milliseconds and peak memory.
+
+Contract: the real Small architecture (24.8 million weights, drawn from seed 0 so that the output has a
+healthy range; speed does not depend on their values), saved once and loaded by every contender. Two
+pictures of smoothed noise from seed 0: 640x480 and 4000x3000. A contender gets the decoded picture and
+gives a float map of the picture's size: ours in float32, ours in the automatic format, and the pipeline
+with its PIL processor, bicubic upsampling included. All are loaded in one process and take turns, one
+call each a round, after two rounds of warm-up; the figure is the median of 7 rounds with the smallest and
+the largest beside it. Peak memory is the resident set of a fresh process that loads one contender and
+estimates one picture. Needs no network and about 2 GB of memory.
+
+    python tests/benchmarks/bench_estimate.py [--rounds 7] [--output result.json]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+SEED = 0
+WARM_UP = 2
+PICTURES = {"640x480": (480, 640), "4000x3000": (3000, 4000)}
+CONTENDERS = ("depth3d float32", "depth3d auto", "transformers pipeline")
+PREPROCESSOR = {
+    "image_processor_type": "DPTImageProcessor",
+    "do_resize": True,
+    "size": {"height": 518, "width": 518},
+    "keep_aspect_ratio": True,
+    "ensure_multiple_of": 14,
+    "resample": 3,
+    "do_rescale": True,
+    "rescale_factor": 1 / 255,
+    "do_normalize": True,
+    "image_mean": [0.485, 0.456, 0.406],
+    "image_std": [0.229, 0.224, 0.225],
+}
+
+
+def save_network(folder: Path) -> None:
+    """Save the Small architecture with random weights that give a map of healthy range."""
+    import torch
+    from transformers.models.depth_anything import DepthAnythingConfig, DepthAnythingForDepthEstimation
+
+    network = DepthAnythingForDepthEstimation(DepthAnythingConfig()).eval()
+    draw = torch.Generator().manual_seed(SEED)
+    with torch.no_grad():
+        for name, weight in network.named_parameters():
+            if name.endswith("lambda1"):
+                weight.fill_(0.1)
+            elif "embeddings" in name and "patch" not in name:
+                weight.copy_(0.1 * torch.randn(weight.shape, generator=draw))
+            elif weight.ndim >= 2:
+                weight.normal_(0, 1 / math.sqrt(weight[0].numel()), generator=draw)
+        network.head.conv3.weight.abs_()
+        network.head.conv3.bias.fill_(0.5)
+    network.save_pretrained(folder)
+    (folder / "preprocessor_config.json").write_text(json.dumps(PREPROCESSOR))
+
+
+def picture(size_hw: tuple[int, int]) -> Any:
+    """Make a picture of smoothed noise, (H, W, 3) uint8."""
+    import cv2
+    import numpy as np
+
+    noise = np.random.default_rng(SEED).normal(size=(size_hw[0] // 8, size_hw[1] // 8, 3))
+    large = cv2.resize(noise, (size_hw[1], size_hw[0]), interpolation=cv2.INTER_CUBIC)
+    return np.clip(127.5 + 60 * large, 0, 255).astype(np.uint8)
+
+
+def contender(name: str, folder: Path) -> Callable[[Any], Any]:
+    """Load one contender; it takes an (H, W, 3) uint8 array and gives a float map of that size."""
+    if name.startswith("depth3d"):
+        from depth3d.estimate.estimator import DepthEstimator
+
+        estimator = DepthEstimator.from_pretrained(folder, device="cpu", dtype=name.split()[1])
+        return lambda image: estimator(image).values
+    from PIL import Image
+    from transformers import pipeline
+    from transformers.models.depth_anything import DepthAnythingForDepthEstimation
+    from transformers.models.dpt.image_processing_pil_dpt import DPTImageProcessorPil
+
+    pipe = pipeline(
+        "depth-estimation",
+        model=DepthAnythingForDepthEstimation.from_pretrained(folder, local_files_only=True),
+        image_processor=DPTImageProcessorPil.from_pretrained(folder, local_files_only=True),
+        device="cpu",
+    )
+    return lambda image: pipe(Image.fromarray(image))["predicted_depth"].numpy()
+
+
+def one_process(name: str, size: str, folder: Path) -> dict[str, float]:
+    """Load one contender, estimate one picture, and report the peak of this process."""
+    import numpy as np
+
+    image = np.load(folder / f"{size}.npy")  # making it here would peak higher than the contenders
+    start = time.perf_counter()
+    run = contender(name, folder)
+    loaded = time.perf_counter()
+    shape = run(image).shape
+    done = time.perf_counter()
+    assert tuple(shape) == PICTURES[size], shape
+    unit = 1 if platform.system() == "Darwin" else 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return {
+        "peak_rss_mb": round(peak / 1e6, 1),
+        "import_and_load_ms": round(1e3 * (loaded - start), 1),
+        "first_call_ms": round(1e3 * (done - loaded), 1),
+    }
+
+
+def interleaved(folder: Path, rounds: int) -> dict[str, Any]:
+    """Let the contenders take turns on each picture."""
+    runners = {name: contender(name, folder) for name in CONTENDERS}
+    results: dict[str, Any] = {}
+    for size, size_hw in PICTURES.items():
+        image = picture(size_hw)
+        times: dict[str, list[float]] = {name: [] for name in CONTENDERS}
+        for turn in range(WARM_UP + rounds):
+            for name, run in runners.items():
+                start = time.perf_counter()
+                run(image)
+                if turn >= WARM_UP:
+                    times[name].append(1e3 * (time.perf_counter() - start))
+        reference = statistics.median(times["transformers pipeline"])
+        results[size] = {
+            name: {
+                "median_ms": round(statistics.median(values), 1),
+                "min_ms": round(min(values), 1),
+                "max_ms": round(max(values), 1),
+                "over_pipeline": round(statistics.median(values) / reference, 3),
+            }
+            for name, values in times.items()
+        }
+    return results
+
+
+def environment() -> dict[str, Any]:
+    """Describe what the figures depend on."""
+    import torch
+    import transformers
+
+    from depth3d.accel.precision import preferred_dtype
+
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "torch_threads": torch.get_num_threads(),
+        "cores": os.cpu_count(),
+        "machine": platform.machine(),
+        "auto_dtype": str(preferred_dtype(torch.device("cpu"))),
+        "seed": SEED,
+        "warm_up": WARM_UP,
+        "load_average": [round(x, 2) for x in os.getloadavg()],
+    }
+
+
+def main() -> None:
+    """Run the benchmark and write its result as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--output", type=Path, help="a file for the JSON, besides stdout")
+    parser.add_argument("--one", nargs=3, metavar=("NAME", "SIZE", "FOLDER"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one:
+        name, size, folder = options.one
+        print(json.dumps(one_process(name, size, Path(folder))))
+        return
+    import numpy as np
+
+    with tempfile.TemporaryDirectory() as directory:
+        folder = Path(directory)
+        save_network(folder)
+        for size, size_hw in PICTURES.items():
+            np.save(folder / f"{size}.npy", picture(size_hw))
+        memory: dict[str, Any] = {}
+        for size in PICTURES:
+            for name in CONTENDERS:
+                command = [sys.executable, __file__, "--one", name, size, str(folder)]
+                done = subprocess.run(command, check=True, capture_output=True, text=True)
+                memory.setdefault(size, {})[name] = json.loads(done.stdout.splitlines()[-1])
+        result = {
+            "environment": environment(),
+            "rounds": options.rounds,
+            "steady": interleaved(folder, options.rounds),
+            "one_process": memory,
+        }
+    text = json.dumps(result, indent=2)
+    print(text)
+    if options.output:
+        options.output.write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    main()
