@@ -44,7 +44,7 @@ def read_npz(path: Path) -> tuple[npt.NDArray[Any], DepthRecord | None]:
                 if RECORD_KEY in archive.files and "depth" in archive.files:
                     record = record_from_json(str(archive[RECORD_KEY]), str(path))
                     return archive["depth"], record
-                arrays = {name: archive[name] for name in archive.files}
+                arrays = {name: np.asarray(archive[name]) for name in archive.files}
         except FileError:
             raise
         except Exception as error:  # NumPy, zipfile and zlib each raise their own
