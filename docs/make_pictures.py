@@ -1,0 +1,34 @@
+"""Make the README's picture from the shipped scene: the photo, its depth, its cloud seen from aside."""
+
+from pathlib import Path
+
+import numpy as np
+
+import depth3d as d3
+from depth3d.synthetic import look_at
+
+ROOT = Path(__file__).parents[1]
+DATA = ROOT / "samples" / "data"
+WIDTH, HEIGHT = 560, 420
+
+
+def main() -> None:
+    opened = d3.open_photo(DATA / "still_life.png", depth=DATA / "still_life_depth.png")
+    cloud = d3.point_cloud(opened.scene)
+    view = d3.Camera.from_fov(3 * WIDTH, 3 * HEIGHT, fov_x_deg=46)
+    from_aside = look_at(eye=(1.25, -0.75, 0.15), target=(-0.05, 0.0, 1.55), up=(0, -1, 0))
+    aside = d3.render_points(cloud, view, from_aside, background=(24, 26, 30), radius_px=3)
+    panels = (opened.scene.image, d3.colorize_depth(opened.scene.depth), aside)
+    gap = np.full((HEIGHT, 8, 3), 255, np.uint8)
+    row = [part for panel in panels for part in (small(panel), gap)][:-1]
+    d3.save(np.concatenate(row, axis=1), ROOT / "docs" / "still_life.jpg", quality=88)
+
+
+def small(picture: np.ndarray) -> np.ndarray:
+    import cv2
+
+    return cv2.resize(picture, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
+
+
+if __name__ == "__main__":
+    main()
