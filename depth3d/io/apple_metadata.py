@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from depth3d.io.exif import matrix_upright
 from depth3d.io.pictures import open_file
-from depth3d.io.xmp import Properties, jpeg_xmp
+from depth3d.io.xmp import Properties, jpeg_segments, jpeg_xmp
 
 __all__ = ["DEPTH_DATA_NS", "PIXEL_DATA_NS", "depth_frame", "embedded_matrix", "property_text"]
 
@@ -43,23 +43,22 @@ def depth_frame(path: str | Path, opened: Any) -> tuple[bytes, Properties] | Non
     """
     if opened.format != "MPO":
         return None
+    with open_file(path) as file:
+        data = file.read()
+    # Offsets count from the byte-order mark that follows the name of the segment.
+    base = next((at + 4 for _, at, payload in jpeg_segments(data) if payload.startswith(b"MPF\0")), 0)
     try:
-        spans = [
-            (entry["DataOffset"] + opened.info["mpoffset"], entry["Size"])
-            for entry in opened.mpinfo[_MP_ENTRIES][1:]
-        ]
+        spans = [(base + entry["DataOffset"], entry["Size"]) for entry in opened.mpinfo[_MP_ENTRIES][1:]]
     except (KeyError, IndexError, TypeError):
         return None
-    with open_file(path) as file:
-        for offset, size in spans:
-            file.seek(offset)
-            data = file.read(size)
-            if not data.startswith(b"\xff\xd8"):
-                continue
-            properties = jpeg_xmp(data)
-            kind = property_text(properties, PIXEL_DATA_NS + "AuxiliaryImageType") or ""
-            if kind.lower().rsplit(":", 1)[-1] in ("disparity", "depth"):
-                return data, properties
+    for start, size in spans:
+        frame = data[start : start + size]
+        if not frame.startswith(b"\xff\xd8"):
+            continue
+        properties = jpeg_xmp(frame)
+        kind = property_text(properties, PIXEL_DATA_NS + "AuxiliaryImageType") or ""
+        if kind.lower().rsplit(":", 1)[-1] in ("disparity", "depth"):
+            return frame, properties
     return None
 
 

@@ -26,14 +26,14 @@ class _DoctypeError(ValueError):
     """XMP has no document types; entities in one could expand without end."""
 
 
-def jpeg_segments(data: bytes) -> Iterator[tuple[int, bytes]]:
+def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, bytes]]:
     """Walk the segments of a JPEG before its pixels; ends quietly where the data make no sense.
 
     Args:
         data: From the start-of-image marker on.
 
     Yields:
-        The second byte of the marker, and the payload.
+        The second byte of the marker, where in `data` the payload starts, and the payload.
     """
     position = 2
     while position + 4 <= len(data) and data[position] == 0xFF:
@@ -44,7 +44,7 @@ def jpeg_segments(data: bytes) -> Iterator[tuple[int, bytes]]:
         if marker in (_SOS, _EOI):
             return
         (length,) = struct.unpack_from(">H", data, position + 2)
-        yield marker, data[position + 4 : position + 2 + length]
+        yield marker, position + 4, data[position + 4 : position + 2 + length]
         position += 2 + max(length, 2)
 
 
@@ -61,7 +61,7 @@ def jpeg_xmp(data: bytes) -> Properties:
     properties: Properties = {}
     extensions: dict[bytes, dict[int, bytes]] = {}
     lengths: dict[bytes, int] = {}
-    for marker, payload in jpeg_segments(data):
+    for marker, _, payload in jpeg_segments(data):
         if marker != _APP1:
             continue
         if payload.startswith(_STANDARD):
