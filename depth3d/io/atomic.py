@@ -27,9 +27,13 @@ def check_writable(path: str | Path, *, overwrite: bool) -> Path:
         FileError: A directory is in its place, or its own directory is missing or read-only.
     """
     path = Path(path)
-    if path.is_dir():
+    try:
+        is_directory, exists = path.is_dir(), path.exists()
+    except OSError as error:  # a name that is too long
+        raise FileError(f"can't write {path}: {error.strerror}; choose another name") from None
+    if is_directory:
         raise FileError(f"{path} is a directory; give the name of a file in it")
-    if path.exists() and not overwrite:
+    if exists and not overwrite:
         raise OutputExistsError(f"{path} already exists; use --overwrite (overwrite=True) or another name")
     folder = path.parent
     if not folder.is_dir():

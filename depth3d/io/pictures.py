@@ -53,10 +53,8 @@ def open_file(path: str | Path) -> Iterator[BinaryIO]:
         UnreadableFileError: It is missing, a directory, empty, or not ours to read.
     """
     path = Path(path)
-    if path.is_dir():
-        raise UnreadableFileError(f"{path} is a directory; give a file")
     try:
-        with path.open("rb") as file:
+        with _opened(path) as file:
             if not file.read(1):
                 raise UnreadableFileError(f"{path} is empty; copy it again from where it came from")
             file.seek(0)
@@ -121,6 +119,15 @@ def decoded(image: Image, path: str | Path) -> Image:
     return image
 
 
+def _opened(path: Path) -> BinaryIO:
+    try:
+        if path.is_dir():
+            raise UnreadableFileError(f"{path} is a directory; give a file")
+        return path.open("rb")
+    except ValueError as error:  # a NUL in the name
+        raise UnreadableFileError(f"can't read {str(path)!r}: {error}; check the path") from None
+
+
 def _identified(file: BinaryIO, name: str) -> Image:
     from PIL import Image, UnidentifiedImageError
 
@@ -162,7 +169,8 @@ def _unidentified(path: str, head: bytes) -> FileError:
         return UnreadableFileError(f"{path} is a text file, no picture; give a photo")
     if head[:4] in (b"II*\0", b"MM\0*"):
         return UnsupportedFormatError(
-            f"{path} is a TIFF or raw photo in an encoding that can't be read; export it as PNG or JPEG"
+            f"{path} is a TIFF or raw photo that is damaged or in an encoding that can't be read; "
+            "export it as PNG or JPEG"
         )
     if head[4:8] == b"ftyp":
         return _unidentified_box(path, head[8:12])

@@ -1,0 +1,86 @@
+"""Files appear whole or not at all."""
+
+import pytest
+
+from depth3d.errors import FileError, OutputExistsError
+from depth3d.io.atomic import check_writable, writing
+
+
+def test_the_file_appears_when_the_block_ends_and_not_before(tmp_path):
+    path = tmp_path / "out.txt"
+    with writing(path) as partial:
+        partial.write_text("new")
+        assert not path.exists()
+        assert (partial.parent, partial.suffix) == (tmp_path, ".txt")
+    assert path.read_text() == "new"
+    assert [p.name for p in tmp_path.iterdir()] == ["out.txt"]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, MemoryError])
+def test_a_crash_leaves_the_old_file_and_no_half_one(tmp_path, error):
+    path = tmp_path / "out.txt"
+    path.write_text("old")
+
+    def crash():
+        with writing(path) as partial:
+            partial.write_text("ne")
+            raise error
+
+    with pytest.raises(error):
+        crash()
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["out.txt"]
+
+
+def test_a_full_disk_is_one_sentence(tmp_path):
+    def fill():
+        with writing(tmp_path / "out.txt"):
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(FileError, match=r"can't write .*No space left on device; free space"):
+        fill()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_of_ours_passes_as_it_is(tmp_path):
+    def refuse():
+        with writing(tmp_path / "out.txt"):
+            raise OutputExistsError("mine")
+
+    with pytest.raises(OutputExistsError, match=r"^mine$"):
+        refuse()
+
+
+def test_existing_files_are_kept_unless_told(tmp_path):
+    path = tmp_path / "out.txt"
+    path.write_text("old")
+    with pytest.raises(OutputExistsError, match="already exists; use --overwrite"):
+        check_writable(path, overwrite=False)
+    assert check_writable(path, overwrite=True) == path
+    assert check_writable(str(path), overwrite=True) == path
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("", "is a directory; give the name of a file in it"),
+        ("no/such/out.txt", "does not exist; create it first"),
+        ("n" * 300, "File name too long; choose another name"),
+    ],
+)
+def test_places_that_cannot_be_written(tmp_path, name, sentence):
+    with pytest.raises(FileError, match=sentence):
+        check_writable(tmp_path / name, overwrite=True)
+
+
+def test_a_read_only_directory(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.access", lambda *_: False)  # chmod means nothing to the superuser
+    with pytest.raises(FileError, match="is not writable; choose another one"):
+        check_writable(tmp_path / "out.txt", overwrite=True)
+
+
+def test_long_names_fit_with_the_temporary_part(tmp_path):
+    path = tmp_path / ("n" * 250 + ".txt")
+    with writing(path) as partial:
+        partial.write_text("x")
+    assert path.read_text() == "x"
