@@ -1,10 +1,10 @@
 """From an image to what a network sees: its size, resampled and normalised in torch, on the device.
 
-The resize is PyTorch's antialiased bicubic on 8-bit values, read in place from the (H, W, 3) memory: it
-agrees with Pillow's, which `transformers` uses, to one level of 255 but for one value in a thousand (mean
-0.002 to 0.3 of a level, 3 at most, on noise), and is eight times faster. GPUs resize in floating point. What that does to the map, measured on the Small
-architecture with random weights: 2e-4 of its span on average and 1.3e-3 at most for a 640x480 picture, 1e-4
-and 0.8e-3 for one of 12 megapixels.
+The resize is PyTorch's antialiased bicubic on 8-bit values, read in place from the (H, W, 3) memory, and
+eight times faster than Pillow's, which `transformers` uses. GPUs resize in floating point. The two agree to
+one level of 255 but for one value in a thousand (mean 0.002 to 0.3 of a level, 3 at most, on noise). What
+that does to the map, measured on the Small architecture with random weights: 2e-4 of its span on average and
+1.3e-3 at most for a 640x480 picture, 1e-4 and 0.8e-3 for one of 12 megapixels.
 """
 
 from __future__ import annotations
