@@ -23,7 +23,7 @@ _NAMES = ("depth", "values", "disparity", "arr_0")
 def write_npz(depth: DepthMap, path: Path, record: DepthRecord) -> None:
     """Write `depth`, (H, W) float32, and `depth3d`, JSON with kind, camera and provenance.
 
-    Not compressed: on real maps zlib saves a tenth and takes thirty times as long.
+    Not compressed, for speed: zlib took twelve times as long on a phone's map of 3 megapixels.
     """
     with path.open("wb") as file:
         np.savez(file, depth=depth.values, depth3d=np.array(record_to_json(record)))
