@@ -22,6 +22,7 @@ from depth3d.core.resample import resize_depth
 from depth3d.core.scene import RGBD
 from depth3d.errors import FileError, InputError, NeedsMetricError, UnreadableFileError
 from depth3d.io.atomic import writing
+from depth3d.lift.debanding import smooth_levels
 
 if TYPE_CHECKING:
     from depth3d.core.arrays import ImageArray
@@ -128,7 +129,7 @@ def open_photo(
     Args:
         photo: Any photo file.
         depth: A depth file, a photo that carries depth (it may be `photo` itself), or a map. None
-            asks the network.
+            asks the network. The terraces of an 8-bit file are smoothed within half a level.
         depth_kind: `relative` or `metric`, where the depth file does not say.
         png_scale: Units a metre of a 16-bit PNG: 1000, 256 (KITTI) or 5000 (TUM).
         calibration: Turns a relative map into metres.
@@ -164,7 +165,7 @@ def open_photo(
         raw, depth_source = depth, "given"
     else:
         file = read_any_depth(depth, kind=depth_kind, png_scale=png_scale)
-        raw, depth_source = file.depth, Path(depth).name
+        raw, depth_source = smooth_levels(file.depth), Path(depth).name
         if all(given is None for given in (camera, camera_file, focal_px, focal_35mm, fov_x_deg)):
             camera = file.camera
         accuracy = file.provenance.get("accuracy")

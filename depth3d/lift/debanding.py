@@ -1,0 +1,89 @@
+"""`smooth_levels`: give back the slopes that 8-bit depth has cut into terraces."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from depth3d.core.arrays import FloatMap
+from depth3d.core.depth import DepthMap
+
+__all__ = ["level_step", "smooth_levels"]
+
+_MOST_LEVELS = 256
+_FEWEST_LEVELS = 32
+"""A map with fewer values is a scene of a few flat planes rather than a quantised one."""
+
+_SIGMAS_PX = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
+
+_TERRACE_PER_SIGMA = 2.0
+"""A blur bridges terraces up to twice its sigma wide. (The rim of a single terrace looks 2.5 wide.)"""
+
+
+def smooth_levels(depth: DepthMap) -> DepthMap:
+    """Smooth a map of 256 levels without leaving what each level can stand for.
+
+    Every stored level stands for an interval of disparity one step wide. Each pixel takes the least blur
+    that bridges the terraces around it, clamped to its interval. So the map still rounds to the very same
+    levels: slopes come back, and edges, which jump over many levels, move by half a step at most.
+
+    Args:
+        depth: Any map. Those that are not quantised are returned as they are.
+
+    Returns:
+        A map of the same kind, within half a step of disparity (1/m where metric) everywhere.
+    """
+    disparity = 1.0 / depth.values if depth.is_metric else depth.values
+    step = level_step(disparity)
+    if step is None:
+        return depth
+    import cv2
+
+    known = depth.valid.astype(np.float32)
+    filled = np.nan_to_num(disparity)
+
+    def blur(values: FloatMap, sigma: float) -> FloatMap:
+        # Divided by the blurred mask, so that unknown pixels take no part.
+        weight = cv2.GaussianBlur(known, (0, 0), sigma, borderType=cv2.BORDER_REFLECT)
+        total = cv2.GaussianBlur(values * known, (0, 0), sigma, borderType=cv2.BORDER_REFLECT)
+        return np.asarray(total / np.maximum(weight, np.float32(1e-6)), dtype=np.float32)
+
+    smooth = blur(filled, _SIGMAS_PX[-1])
+    for sigma in _SIGMAS_PX[-2::-1]:
+        finer = blur(filled, sigma)
+        slope = np.hypot(_slope(finer, 0), _slope(finer, 1))
+        smooth = np.where(step <= _TERRACE_PER_SIGMA * sigma * slope, finer, smooth)
+    low, high = disparity - np.float32(step / 2), disparity + np.float32(step / 2)
+    smooth = np.clip(blur(np.nan_to_num(np.clip(smooth, low, high)), _SIGMAS_PX[0]), low, high)
+    smooth = np.where(depth.valid, smooth, np.float32(np.nan))
+    # Half a step below the farthest level may lie at or beyond infinity, where there is no z.
+    smooth = np.maximum(smooth, disparity / 2) if depth.is_metric else smooth
+    return DepthMap(np.asarray(1.0 / smooth if depth.is_metric else smooth), depth.kind)
+
+
+def level_step(disparity: FloatMap) -> float | None:
+    """Find the spacing of the levels of a quantised map.
+
+    Args:
+        disparity: (H, W), NaN where unknown.
+
+    Returns:
+        The spacing, or None if the values do not lie on a grid of at most 256 levels.
+    """
+    # Any 257 different values settle it, so a corner of a continuous map is enough.
+    for sample in (disparity.ravel()[:65536], disparity.ravel()):
+        levels = np.unique(sample[~np.isnan(sample)]).astype(np.float64)
+        if len(levels) > _MOST_LEVELS:
+            return None
+    if len(levels) < _FEWEST_LEVELS:
+        return None
+    step = float(np.diff(levels).min())
+    position = (levels - levels[0]) / step
+    on_grid = np.abs(position - np.rint(position)).max() < 0.05 and position[-1] < _MOST_LEVELS
+    return step if on_grid else None
+
+
+def _slope(values: FloatMap, axis: int) -> FloatMap:
+    """Differentiate along an axis; 0 where there is only one sample."""
+    if values.shape[axis] < 2:
+        return np.zeros_like(values)
+    return np.asarray(np.gradient(values, axis=axis), dtype=np.float32)
