@@ -41,9 +41,20 @@ _STEEPEST_SURFACE = math.tan(math.radians(70))
 box between two others looks like a ramp too. (With a field of view of 53 degrees, as the camera is
 not known here.)"""
 
-_DEFAULT_WIDTH_SHARE = 1 / 20
+_DEFAULT_WIDTH_SHARE = 1 / 28
 """Widest ramp looked for, as a share of the longer side: a network patch of 14 pixels is 1/37 to 1/49 of
 the network's longer side, and a bilinear ramp with some smoothing is wider than one patch."""
+
+_LEVELS_OF_NOISE = 5
+"""How many levels of a quantised map a gap must exceed."""
+
+_MIN_PIXELS_PER_LEVEL = 30
+"""Values that so many pixels share on average are levels: a continuous map hardly repeats any."""
+
+_MIN_LEVELS = 32
+"""A map of fewer values is a drawing of flat layers, whose levels are no noise."""
+
+_QUANTUM_SAMPLE = 1 << 18
 
 _PIXELS_PER_BLOCK = 1 << 19
 
@@ -63,7 +74,7 @@ def flying_pixels(depth: DepthMap, *, tolerance: float = 0.03, max_width_px: int
         depth: (H, W) metric map.
         tolerance: Smallest jump that counts as an edge, as a share of the nearer side's inverse depth:
             0.03 lets surfaces that are 3 % of their distance apart pass as one.
-        max_width_px: Widest ramp to look for, in pixels; None takes a twentieth of the longer side,
+        max_width_px: Widest ramp to look for, in pixels; None takes 1/28 of the longer side,
             which suits maps that were scaled up from a network's patches. For a sensor or a rendering
             at its own resolution 2 is enough, and faster.
 
@@ -75,32 +86,55 @@ def flying_pixels(depth: DepthMap, *, tolerance: float = 0.03, max_width_px: int
         InputError: The tolerance is not between 0 and 1, or the width is not positive.
     """
     depth.require_metric("flying_pixels()")
-    if not 0 < tolerance < 1:
+    if not (isinstance(tolerance, int | float | np.number) and 0 < tolerance < 1):
         raise InputError(f"the flying-pixel tolerance must lie between 0 and 1, got {tolerance!r}; try 0.03")
     longer = max(depth.size_wh)
     width_px = max(4, math.ceil(longer * _DEFAULT_WIDTH_SHARE)) if max_width_px is None else max_width_px
-    if not width_px >= 1:
+    if not (isinstance(width_px, int | float | np.number) and 1 <= width_px < math.inf):
         raise InputError(f"max_width_px must be at least 1 pixel, got {max_width_px!r}")
-    scales = list(_scales(math.ceil(width_px * 0.8)))
+    scales = list(_scales(min(math.ceil(width_px), longer)))
     pad = max(r + outer for _, r, outer in scales)
     q = np.pad(1.0 / depth.values, pad, constant_values=np.nan)
+    quantum = _quantum(q[pad:-pad, pad:-pad])
     mask = np.zeros(depth.values.shape, dtype=np.bool_)
     rows_per_block = max(1, _PIXELS_PER_BLOCK // depth.width)
     for top in range(0, depth.height, rows_per_block):
         rows = slice(top, min(top + rows_per_block, depth.height))
-        _mark_rows(q, pad, mask[rows], top, scales, tolerance, _STEEPEST_SURFACE / longer)
+        _mark_rows(q, pad, mask[rows], top, scales, tolerance, _STEEPEST_SURFACE / longer, quantum)
     return mask
 
 
-def _scales(r_max: int) -> Iterator[tuple[int, int, int]]:
-    """Yield (step of the local slope, distance of the sides, baseline of a side's slope) in pixels."""
+def _scales(width_px: int) -> Iterator[tuple[int, int, int]]:
+    """Yield (step of the local slope, distance of the sides, baseline of a side's slope) in pixels.
+
+    Distances grow by steps of 1.3 to 1.5, up to a ramp's width: seen from its ends, one side is that far.
+    """
     r = 1
     while True:
         for distance in (r, r + r // 2) if r > 1 else (r,):
-            yield max(1, r // 4), distance, max(1, distance // 2)
-        if r >= r_max:
-            return
+            r_capped = min(distance, width_px)
+            yield max(1, r // 4), r_capped, max(1, r_capped // 2)
+            if distance >= width_px:
+                return
         r *= 2
+
+
+def _quantum(q: FloatMap) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None:
+    """Find the levels of a quantised map and the spacing at each, or None for a continuous one.
+
+    Eight-bit disparity has 256 levels, a structured-light sensor some 2000. On a slanted surface two
+    steps of one level in a row look like an edge, and far away one level can be a tenth of the depth.
+    """
+    thinning = max(1, math.isqrt(q.size // _QUANTUM_SAMPLE))
+    known = q[::thinning, ::thinning]
+    known = known[~np.isnan(known)]
+    levels, counts = np.unique(known, return_counts=True)
+    if len(levels) < _MIN_LEVELS or counts.mean() < _MIN_PIXELS_PER_LEVEL:
+        return None
+    steps = np.diff(levels.astype(np.float64))
+    # The tightest of the steps around a level: a wider one only says that nothing stands there.
+    around = np.lib.stride_tricks.sliding_window_view(np.pad(steps, 4, constant_values=np.inf), 8)
+    return levels.astype(np.float64), around.min(axis=1)
 
 
 def _mark_rows(
@@ -111,6 +145,7 @@ def _mark_rows(
     scales: list[tuple[int, int, int]],
     tolerance: float,
     steepest: float,
+    quantum: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None,
 ) -> None:
     """Set `mask`, the rows from `top` on, from the padded inverse depth."""
     stride = q.shape[1]
@@ -144,13 +179,17 @@ def _mark_rows(
             at = (where // width + top + pad) * stride + where % width + pad
             for r, outer in distances:
                 one = down * stride + right
-                found = np.flatnonzero(_between(flat, at, slope, one, r, outer, tolerance))
+                gaps = _gaps_around(flat, at, slope, one, r, outer, tolerance)
+                found = np.flatnonzero(gaps)
+                if quantum is not None and found.size:
+                    spacing = np.interp(flat[at[found]], *quantum)
+                    found = found[gaps[found] > _LEVELS_OF_NOISE * spacing]
                 if r > 2 and found.size:
                     found = found[_without_jump(flat, at[found], slope[found], one, r, step)]
                 marks[where[found]] = True
 
 
-def _between(
+def _gaps_around(
     flat: npt.NDArray[np.float32],
     at: npt.NDArray[np.intp],
     slope: npt.NDArray[np.float32],
@@ -158,8 +197,8 @@ def _between(
     r: int,
     outer: int,
     tolerance: float,
-) -> BoolMap:
-    """Tell which pixels lie on a ramp between two surfaces r steps away on either side.
+) -> npt.NDArray[np.float32]:
+    """Measure the gaps in whose ramp the pixels lie, between surfaces r steps away on either side.
 
     Args:
         flat: Padded inverse depth, flattened.
@@ -169,21 +208,29 @@ def _between(
         r: Steps to the nearest pixel of each side.
         outer: Steps from there to the pixel that gives the side's slope.
         tolerance: As for `flying_pixels`.
+
+    Returns:
+        The gap in inverse depth for each pixel that lies on a ramp, 0 for the others.
     """
     sense = np.sign(slope)
     value = flat[at]
     low, low_outer = flat[at - r * one], flat[at - (r + outer) * one]
     high, high_outer = flat[at + r * one], flat[at + (r + outer) * one]
-    # Slopes in the sense of the ramp. A side that turns back has its extremum near: it counts as flat.
+    # Slopes in the sense of the ramp. A side that turns back has its summit or valley on the way.
     low_slope = np.maximum((low - low_outer) * sense, 0) / np.float32(outer)
     high_slope = np.maximum((high_outer - high) * sense, 0) / np.float32(outer)
-    low = low + sense * low_slope * r
-    high = high - sense * high_slope * r
+    low_top, high_top = low * sense, high * sense
+    for part in (r // 4, r // 2, r * 3 // 4):
+        if part:
+            low_top = np.minimum(low_top, flat[at - part * one] * sense)
+            high_top = np.maximum(high_top, flat[at + part * one] * sense)
+    low = np.where(low_slope > 0, low + sense * low_slope * r, low_top * sense)
+    high = np.where(high_slope > 0, high - sense * high_slope * r, high_top * sense)
     gap = (high - low) * sense
     away = np.maximum(np.float32(_SHARE_OF_GAP) * gap, np.float32(tolerance / 3) * value)
     steeper = np.abs(slope) - np.maximum(low_slope, high_slope)
     # NaN compares false: no evidence, no verdict.
-    found: BoolMap = (
+    on_ramp = (
         (gap > tolerance * np.maximum(low, high))
         & ((value - low) * sense > away)
         & ((high - value) * sense > away)
@@ -191,7 +238,7 @@ def _between(
         & (np.maximum(low_slope, high_slope) * r < 0.5 * gap)
         & (np.minimum(low, high) > 0)
     )
-    return found
+    return np.where(on_ramp, gap, np.float32(0))
 
 
 def _without_jump(
