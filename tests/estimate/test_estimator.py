@@ -564,22 +564,97 @@ def _tiny_dpt() -> Any:
     )
 
 
+def _tiny_zoedepth() -> Any:
+    from transformers.models.zoedepth import ZoeDepthConfig, ZoeDepthForDepthEstimation
+
+    return ZoeDepthForDepthEstimation(
+        ZoeDepthConfig(
+            backbone_config={
+                "model_type": "beit",
+                "image_size": 64,
+                "hidden_size": 16,
+                "num_hidden_layers": 4,
+                "num_attention_heads": 2,
+                "intermediate_size": 16,
+                "out_indices": [1, 2, 3, 4],
+                "reshape_hidden_states": False,
+                "use_relative_position_bias": True,
+            },
+            neck_hidden_sizes=[8, 8, 8, 8],
+            fusion_hidden_size=8,
+            bottleneck_features=8,
+            num_relative_features=8,
+            bin_embedding_dim=8,
+            num_attractors=[4, 2, 2, 1],
+            bin_configurations=[{"n_bins": 8, "min_depth": 0.001, "max_depth": 10.0, "name": "nyu"}],
+        )
+    )
+
+
+def _tiny_depth_pro() -> Any:
+    from transformers.models.depth_pro import DepthProConfig, DepthProForDepthEstimation
+
+    backbone = {
+        "model_type": "dinov2",
+        "image_size": 32,
+        "patch_size": 8,
+        "hidden_size": 8,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 1,
+    }
+    return DepthProForDepthEstimation(
+        DepthProConfig(
+            fusion_hidden_size=8,
+            patch_size=32,
+            intermediate_hook_ids=[1, 0],
+            intermediate_feature_dims=[8, 8],
+            scaled_images_ratios=[0.5, 1.0],
+            scaled_images_overlap_ratios=[0.0, 0.2],
+            scaled_images_feature_dims=[8, 8],
+            use_fov_model=True,
+            image_model_config=backbone,
+            patch_model_config=backbone,
+            fov_model_config=backbone,
+        )
+    )
+
+
 @pytest.mark.parametrize(
-    ("make", "settings", "kind", "largest"),
+    ("make", "side", "kind", "largest_m"),
     [
-        (_tiny_glpn, {}, "metric", 10.0),
-        (_tiny_dpt, {"size": {"height": 64, "width": 64}}, "relative", np.inf),
+        (_tiny_glpn, None, "metric", 10.0),
+        (_tiny_dpt, 64, "relative", np.inf),
+        (_tiny_zoedepth, 64, "metric", 10.001),
+        (_tiny_depth_pro, 64, "metric", 1.001e4),
     ],
 )
-def test_architectures_that_are_not_ours(
-    tmp_path: Path, photo: Photo, make: Callable[[], Any], settings: dict[str, Any], kind: str, largest: float
+def test_other_architectures_run(
+    tmp_path: Path, photo: Photo, make: Callable[[], Any], side: int | None, kind: str, largest_m: float
 ) -> None:
     torch.manual_seed(0)
     make().save_pretrained(tmp_path)
+    settings = {} if side is None else {"size": {"height": side, "width": side}}
     (tmp_path / "preprocessor_config.json").write_text(json.dumps(settings))
-    depth = load(tmp_path)(photo(70, 100))
-    assert (str(depth.kind), depth.size_wh) == (kind, (100, 70))
-    assert depth.valid.all()
-    assert depth.values.max() < largest
+    prediction = load(tmp_path).predict(photo(70, 100))
+    assert (str(prediction.depth.kind), prediction.depth.size_wh) == (kind, (100, 70))
+    assert prediction.depth.valid.all()
+    assert prediction.depth.values.max() < largest_m
+    assert (prediction.fov_x_deg is not None) is (make is _tiny_depth_pro)
     with pytest.raises(InputError, match="use 'flip'"):
         load(tmp_path, tta="multiscale")
+
+
+@pytest.mark.gpu
+def test_on_a_gpu_it_is_float16_and_agrees(tiny_folder: Path, photo: Photo) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("there is no CUDA device")
+    images = [photo(90, 120), photo(50, 200), photo(90, 120, seed=1)]
+    estimator = load(tiny_folder, device="cuda", dtype="auto")
+    assert estimator.dtype is torch.float16
+    exact = load(tiny_folder, device="cuda")(images, output="torch")
+    assert all(tensor.is_cuda for tensor in exact)
+    for half, full, cpu in zip(
+        estimator(images, output="torch"), exact, load(tiny_folder)(images, output="torch"), strict=True
+    ):
+        assert aligned_error(half, full) < 1e-2
+        assert aligned_error(full.cpu(), cpu) < 1e-2
