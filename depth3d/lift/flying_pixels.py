@@ -56,7 +56,7 @@ _MIN_LEVELS = 32
 
 _QUANTUM_SAMPLE = 1 << 18
 
-_PIXELS_PER_BLOCK = 1 << 19
+_PIXELS_PER_BLOCK = 1 << 17
 
 
 def flying_pixels(depth: DepthMap, *, tolerance: float = 0.03, max_width_px: int | None = None) -> BoolMap:
@@ -164,9 +164,9 @@ def _mark_rows(
         for down, right in _DIRECTIONS:
             ahead = shifted(step * down, step * right) - here
             behind = here - shifted(-step * down, -step * right)
-            steep = np.abs(np.minimum(ahead, behind)) > floor
-            steep &= np.abs(np.maximum(ahead, behind)) > floor
-            steep &= (ahead > 0) == (behind > 0)
+            # Both one-sided slopes have the same sign, and both are steep.
+            steep = np.minimum(ahead, behind) > floor
+            steep |= np.maximum(ahead, behind) < -floor
             steep &= ~mask
             where = np.flatnonzero(steep)
             if not where.size:
@@ -179,14 +179,33 @@ def _mark_rows(
             at = (where // width + top + pad) * stride + where % width + pad
             for r, outer in distances:
                 one = down * stride + right
-                gaps = _gaps_around(flat, at, slope, one, r, outer, tolerance)
-                found = np.flatnonzero(gaps)
-                if quantum is not None and found.size:
-                    spacing = np.interp(flat[at[found]], *quantum)
-                    found = found[gaps[found] > _LEVELS_OF_NOISE * spacing]
+                found = _steeper_than_sides(flat, at, slope, one, r, outer, tolerance)
+                gaps = _gaps_around(flat, at[found], slope[found], one, r, outer, tolerance)
+                if quantum is not None:
+                    gaps[gaps <= _LEVELS_OF_NOISE * np.interp(flat[at[found]], *quantum)] = 0
+                found = found[gaps > 0]
                 if r > 2 and found.size:
                     found = found[_without_jump(flat, at[found], slope[found], one, r, step)]
                 marks[where[found]] = True
+
+
+def _steeper_than_sides(
+    flat: npt.NDArray[np.float32],
+    at: npt.NDArray[np.intp],
+    slope: npt.NDArray[np.float32],
+    one: int,
+    r: int,
+    outer: int,
+    tolerance: float,
+) -> npt.NDArray[np.intp]:
+    """Find the few pixels that are steep enough beside both sides: on a plane there are none."""
+    found = np.arange(at.size)
+    needed = np.abs(slope) - np.float32(_SHARE_OF_SLOPE * tolerance / (2 * r)) * flat[at]
+    for near, far in ((-r, -r - outer), (r + outer, r)):
+        pixels = at[found]
+        side = (flat[pixels + near * one] - flat[pixels + far * one]) * np.sign(slope[found])
+        found = found[side < needed[found] * np.float32(outer)]
+    return found
 
 
 def _gaps_around(
