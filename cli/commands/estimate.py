@@ -28,7 +28,11 @@ COLORMAPS = ("Spectral_r", "viridis", "plasma", "magma", "inferno", "turbo", "gr
 @overwrite_option
 @network_options
 @click.option("--batch-size", type=click.IntRange(1), default=1, help="Photos that share one pass.")
-@click.option("--tta", type=click.Choice(["flip", "multiscale"]), help="Average variants: slower, smoother.")
+@click.option(
+    "--tta",
+    type=click.Choice(["flip", "multiscale", "flip+multiscale"]),
+    help="Average variants: slower, smoother.",
+)
 @click.option("--refine", type=click.Choice(["guided"]), help="Sharpen the map's edges by the photo's.")
 @depth_options
 @click.option("--preview", is_flag=True, help="Write a picture of the map beside it.")

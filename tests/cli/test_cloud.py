@@ -72,9 +72,10 @@ def test_calibration_gives_its_own_metres(run, photo, disparity, tmp_path):
     assert done.exit_code == 0, done.output
     d = cv2.imread(str(disparity), cv2.IMREAD_UNCHANGED).ravel() / 255.0
     z = vertices(tmp_path / "c.ply")[:, 2]
-    # 8-bit disparity is read as is or as 0..1; either way 1/z is affine in it.
+    # Whether levels are read as 0..255 or as 0..1, 1/z is affine in them, within the half level that
+    # smoothing may use.
     slope, offset = np.polyfit(d, 1 / z, 1)
-    np.testing.assert_allclose(slope * d + offset, 1 / z, rtol=1e-4)
+    np.testing.assert_allclose(slope * d + offset, 1 / z, atol=0.51 * slope / 255)
     assert done.stderr == ""
 
 
