@@ -22,7 +22,7 @@ from depth3d.core.resample import resize_depth
 from depth3d.core.scene import RGBD
 from depth3d.errors import FileError, InputError, NeedsMetricError, UnreadableFileError
 from depth3d.io.atomic import writing
-from depth3d.lift.debanding import smooth_levels
+from depth3d.lift.debanding import smooth_levels, step_of_levels
 
 if TYPE_CHECKING:
     from depth3d.core.arrays import ImageArray
@@ -96,12 +96,14 @@ class OpenedPhoto:
         calibration: What turned relative depth into metres, or None where it was metric already.
         depth_source: Name of the network or of the file that the depth came from.
         notes: One sentence for each thing that was assumed; empty when nothing was.
+        noise_per_m: Spacing in 1/m of the levels of 8-bit depth; 0 for continuous depth.
     """
 
     scene: RGBD
     calibration: Calibration | None
     depth_source: str
     notes: tuple[str, ...]
+    noise_per_m: float = 0.0
 
     @property
     def comments(self) -> tuple[str, ...]:
@@ -156,7 +158,7 @@ def open_photo(
     opened = load_photo(photo)
     height, width = opened.image.shape[:2]
     notes: list[str] = []
-    model_fov_x_deg = None
+    model_fov_x_deg, level_step = None, 0.0
     if depth is None:
         estimator = estimator or loaded_estimator("small")
         prediction = estimator.predict(opened.image)
@@ -166,6 +168,7 @@ def open_photo(
     else:
         file = read_any_depth(depth, kind=depth_kind, png_scale=png_scale)
         raw, depth_source = smooth_levels(file.depth), Path(depth).name
+        level_step = step_of_levels(file.depth) or 0.0
         if all(given is None for given in (camera, camera_file, focal_px, focal_35mm, fov_x_deg)):
             camera = file.camera
         accuracy = file.provenance.get("accuracy")
@@ -185,7 +188,7 @@ def open_photo(
             "give --fov-x-deg, --focal-35mm or --camera"
         )
     if raw.is_metric:
-        return OpenedPhoto(RGBD(opened.image, raw, camera), None, depth_source, tuple(notes))
+        return OpenedPhoto(RGBD(opened.image, raw, camera), None, depth_source, tuple(notes), level_step)
     if calibration is None:
         if assume_range_m is None:
             raise NeedsMetricError(
@@ -197,9 +200,8 @@ def open_photo(
             f"depth is relative: assumed a range of {assume_range_m[0]:g} to {assume_range_m[1]:g} m, so "
             "distances are a guess; use a calibration or a metric model for real ones"
         )
-    return OpenedPhoto(
-        RGBD(opened.image, calibration.apply(raw), camera), calibration, depth_source, tuple(notes)
-    )
+    scene = RGBD(opened.image, calibration.apply(raw), camera)
+    return OpenedPhoto(scene, calibration, depth_source, tuple(notes), calibration.scale * level_step)
 
 
 def read_any_depth(path: str | Path, *, kind: str | None = None, png_scale: float | None = None) -> DepthFile:

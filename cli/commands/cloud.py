@@ -46,6 +46,12 @@ from ..types import NumberPair
     help="Smallest jump in inverse depth that counts as an edge.",
 )
 @click.option(
+    "--flying-width-px",
+    type=click.IntRange(1),
+    metavar="PX",
+    help="Widest ramp between surfaces: 2 suits a sensor.  [default: 1/28 of the longer side]",
+)
+@click.option(
     "--outlier-neighbors",
     type=click.IntRange(1),
     metavar="N",
@@ -80,6 +86,7 @@ def command(
     depth_range_m: tuple[float, float] | None,
     flying_pixels: Literal["remove", "keep"],
     flying_tolerance: float,
+    flying_width_px: int | None,
     outlier_neighbors: int | None,
     outlier_std: float,
     normals: bool,
@@ -126,6 +133,8 @@ def command(
         depth_range_m=depth_range_m,
         flying=flying_pixels,
         flying_tolerance=flying_tolerance,
+        flying_width_px=flying_width_px,
+        noise_per_m=opened.noise_per_m,
         normals=normals,
         outlier_neighbors=outlier_neighbors,
         outlier_std=outlier_std,

@@ -29,6 +29,8 @@ def point_cloud(
     depth_range_m: tuple[float, float] | None = None,
     flying: FlyingPixels = "remove",
     flying_tolerance: float = 0.03,
+    flying_width_px: int | None = None,
+    noise_per_m: float = 0.0,
     normals: bool = False,
     outlier_neighbors: int | None = None,
     outlier_std: float = 2.0,
@@ -47,6 +49,9 @@ def point_cloud(
         depth_range_m: (near, far) in metres: keep points with near <= z <= far; far may be infinity.
         flying: `remove` drops pixels that `flying_pixels` finds, `keep` leaves them in.
         flying_tolerance: Smallest jump in inverse depth that counts as an edge, as a share of it.
+        flying_width_px: Widest ramp between surfaces to look for; None suits a network's map that was
+            scaled up, 2 a sensor's or a rendering.
+        noise_per_m: What 1/z may be off by in 1/m, which is no edge: `OpenedPhoto.noise_per_m`.
         normals: Whether to give unit normals, oriented towards the camera.
         outlier_neighbors: Remove points whose mean distance to so many neighbours is unusual; None
             removes none.
@@ -71,7 +76,13 @@ def point_cloud(
     z = points[..., 2]
     keep: BoolMap = (z >= near) & (z <= far)  # NaN compares false
     if flying == "remove":
-        keep &= ~flying_pixels(scene.depth, tolerance=flying_tolerance)[::step, ::step]
+        adrift = flying_pixels(
+            scene.depth,
+            tolerance=flying_tolerance,
+            max_width_px=flying_width_px,
+            noise_per_m=noise_per_m,
+        )
+        keep &= ~adrift[::step, ::step]
     if normals:
         directions = grid_normals(scene.depth, scene.camera)[::step, ::step]
         keep &= ~np.isnan(directions[..., 0])

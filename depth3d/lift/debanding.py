@@ -7,7 +7,7 @@ import numpy as np
 from depth3d.core.arrays import FloatMap
 from depth3d.core.depth import DepthMap
 
-__all__ = ["level_step", "smooth_levels"]
+__all__ = ["smooth_levels", "step_of_levels"]
 
 _MOST_LEVELS = 256
 _FEWEST_LEVELS = 32
@@ -32,10 +32,10 @@ def smooth_levels(depth: DepthMap) -> DepthMap:
     Returns:
         A map of the same kind, within half a step of disparity (1/m where metric) everywhere.
     """
-    disparity = 1.0 / depth.values if depth.is_metric else depth.values
-    step = level_step(disparity)
+    step = step_of_levels(depth)
     if step is None:
         return depth
+    disparity = _disparity(depth)
     import cv2
 
     known = depth.valid.astype(np.float32)
@@ -60,15 +60,17 @@ def smooth_levels(depth: DepthMap) -> DepthMap:
     return DepthMap(np.asarray(1.0 / smooth if depth.is_metric else smooth), depth.kind)
 
 
-def level_step(disparity: FloatMap) -> float | None:
+def step_of_levels(depth: DepthMap) -> float | None:
     """Find the spacing of the levels of a quantised map.
 
     Args:
-        disparity: (H, W), NaN where unknown.
+        depth: Any map.
 
     Returns:
-        The spacing, or None if the values do not lie on a grid of at most 256 levels.
+        The spacing in disparity (1/m where metric), or None if the disparities do not lie on a grid of
+        at most 256 levels.
     """
+    disparity = _disparity(depth)
     # Any 257 different values settle it, so a corner of a continuous map is enough.
     for sample in (disparity.ravel()[:65536], disparity.ravel()):
         levels = np.unique(sample[~np.isnan(sample)]).astype(np.float64)
@@ -80,6 +82,10 @@ def level_step(disparity: FloatMap) -> float | None:
     position = (levels - levels[0]) / step
     on_grid = np.abs(position - np.rint(position)).max() < 0.05 and position[-1] < _MOST_LEVELS
     return step if on_grid else None
+
+
+def _disparity(depth: DepthMap) -> FloatMap:
+    return 1.0 / depth.values if depth.is_metric else depth.values
 
 
 def _slope(values: FloatMap, axis: int) -> FloatMap:

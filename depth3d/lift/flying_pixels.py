@@ -32,12 +32,12 @@ _SHARE_OF_GAP = 0.05
 _SHARE_OF_SLOPE = 0.25
 """How steep a pixel must be, against a ramp that spreads the gap evenly over the window."""
 
-_SHARPEST_JUMP = 4.0
+_SHARPEST_JUMP = 2.5
 """How much steeper than the pixel its ramp may be elsewhere: a smoothed ramp is steepest amid and
 levels off, but one pixel's jump beside a slope is the silhouette of a real surface."""
 
-_STEEPEST_SURFACE = math.tan(math.radians(70))
-"""A ramp that could be a surface facing the camera within 70 degrees is left alone, for one side of a
+_STEEPEST_SURFACE = math.tan(math.radians(80))
+"""A ramp that could be a surface facing the camera within 80 degrees is left alone, for one side of a
 box between two others looks like a ramp too. (With a field of view of 53 degrees, as the camera is
 not known here.)"""
 
@@ -46,7 +46,7 @@ _DEFAULT_WIDTH_SHARE = 1 / 28
 the network's longer side, and a bilinear ramp with some smoothing is wider than one patch."""
 
 _LEVELS_OF_NOISE = 5
-"""How many levels of a quantised map a gap must exceed."""
+"""How many levels of a quantised map, or times the noise, a gap must exceed."""
 
 _MIN_PIXELS_PER_LEVEL = 30
 """Values that so many pixels share on average are levels: a continuous map hardly repeats any."""
@@ -59,7 +59,9 @@ _QUANTUM_SAMPLE = 1 << 18
 _PIXELS_PER_BLOCK = 1 << 17
 
 
-def flying_pixels(depth: DepthMap, *, tolerance: float = 0.03, max_width_px: int | None = None) -> BoolMap:
+def flying_pixels(
+    depth: DepthMap, *, tolerance: float = 0.03, max_width_px: int | None = None, noise_per_m: float = 0.0
+) -> BoolMap:
     """Find pixels that hang between a near and a far surface.
 
     A pixel is flying if in one of four directions all of this holds, at one of several distances r:
@@ -77,13 +79,16 @@ def flying_pixels(depth: DepthMap, *, tolerance: float = 0.03, max_width_px: int
         max_width_px: Widest ramp to look for, in pixels; None takes 1/28 of the longer side,
             which suits maps that were scaled up from a network's patches. For a sensor or a rendering
             at its own resolution 2 is enough, and faster.
+        noise_per_m: What 1/z may be off by, in 1/m, such as one level of 8-bit depth: a gap of up to
+            five times that is no edge. Maps that still hold their levels need not say so.
 
     Returns:
         (H, W) bool, true on flying pixels; never true where the depth is unknown.
 
     Raises:
         NeedsMetricError: The map is relative.
-        InputError: The tolerance is not between 0 and 1, or the width is not positive.
+        InputError: The tolerance is not between 0 and 1, the width is not positive, or the noise is
+            negative.
     """
     depth.require_metric("flying_pixels()")
     if not (isinstance(tolerance, int | float | np.number) and 0 < tolerance < 1):
@@ -92,6 +97,8 @@ def flying_pixels(depth: DepthMap, *, tolerance: float = 0.03, max_width_px: int
     width_px = max(4, math.ceil(longer * _DEFAULT_WIDTH_SHARE)) if max_width_px is None else max_width_px
     if not (isinstance(width_px, int | float | np.number) and 1 <= width_px < math.inf):
         raise InputError(f"max_width_px must be at least 1 pixel, got {max_width_px!r}")
+    if not 0 <= noise_per_m < math.inf:
+        raise InputError(f"noise_per_m must be 0 or more in 1/m, got {noise_per_m!r}")
     scales = list(_scales(min(math.ceil(width_px), longer)))
     pad = max(r + outer for _, r, outer in scales)
     q = np.pad(1.0 / depth.values, pad, constant_values=np.nan)
@@ -100,7 +107,8 @@ def flying_pixels(depth: DepthMap, *, tolerance: float = 0.03, max_width_px: int
     rows_per_block = max(1, _PIXELS_PER_BLOCK // depth.width)
     for top in range(0, depth.height, rows_per_block):
         rows = slice(top, min(top + rows_per_block, depth.height))
-        _mark_rows(q, pad, mask[rows], top, scales, tolerance, _STEEPEST_SURFACE / longer, quantum)
+        steepest = _STEEPEST_SURFACE / longer
+        _mark_rows(q, pad, mask[rows], top, scales, tolerance, steepest, quantum, noise_per_m)
     return mask
 
 
@@ -146,6 +154,7 @@ def _mark_rows(
     tolerance: float,
     steepest: float,
     quantum: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None,
+    noise_per_m: float,
 ) -> None:
     """Set `mask`, the rows from `top` on, from the padded inverse depth."""
     stride = q.shape[1]
@@ -181,6 +190,7 @@ def _mark_rows(
                 one = down * stride + right
                 found = _steeper_than_sides(flat, at, slope, one, r, outer, tolerance)
                 gaps = _gaps_around(flat, at[found], slope[found], one, r, outer, tolerance)
+                gaps[gaps <= _LEVELS_OF_NOISE * noise_per_m] = 0
                 if quantum is not None:
                     gaps[gaps <= _LEVELS_OF_NOISE * np.interp(flat[at[found]], *quantum)] = 0
                 found = found[gaps > 0]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from depth3d.core.depth import DepthMap
-from depth3d.lift.debanding import level_step, smooth_levels
+from depth3d.lift.debanding import smooth_levels, step_of_levels
 
 HEIGHT, WIDTH = 120, 160
 
@@ -66,4 +66,4 @@ def test_what_is_not_quantised_is_returned_as_it_is(values):
 
 
 def test_the_step_is_found():
-    np.testing.assert_allclose(level_step(quantised(slope())), 1 / 255, rtol=1e-4)
+    np.testing.assert_allclose(step_of_levels(DepthMap(quantised(slope()), "relative")), 1 / 255, rtol=1e-4)

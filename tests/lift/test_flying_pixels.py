@@ -219,3 +219,17 @@ def test_refuses_a_width_that_is_no_width(width):
 def test_refuses_relative_depth():
     with pytest.raises(NeedsMetricError, match=r"flying_pixels\(\) needs metric depth"):
         flying_pixels(DepthMap(np.ones((4, 4)), "relative"))
+
+
+def test_what_may_be_noise_is_no_edge():
+    q = np.full((40, 60), 1.0, dtype=np.float32)
+    q[:, 30] = 1.3
+    q[:, 31:] = 1.6
+    depth = DepthMap(1 / q, "metric")
+    found = flying_pixels(depth, max_width_px=2)
+    assert found[10:-10, 30].all()
+    assert found.sum() == found[:, 30].sum()
+    assert flying_pixels(depth, max_width_px=2, noise_per_m=0.119)[10:-10, 30].all()  # 0.6 is above 5 x 0.119
+    assert not flying_pixels(depth, max_width_px=2, noise_per_m=0.121).any()
+    with pytest.raises(InputError, match="noise_per_m"):
+        flying_pixels(depth, noise_per_m=-1)
