@@ -87,7 +87,7 @@ depth_options = compose(
 metres_options = compose(
     click.option("--calibration", type=FILE, metavar="FILE", help="Turns relative depth into metres."),
     click.option(
-        "--assume-range-m", type=NumberPair("NEAR", "FAR"), default="1,10",
+        "--assume-range-m", type=NumberPair("NEAR", "FAR"), default="1,5",
         help="Range to assume for relative depth without a calibration.",
     ),
 )  # fmt: skip

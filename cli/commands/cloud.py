@@ -145,7 +145,7 @@ def command(
     if preview:
         from depth3d.lift.point_views import contact_sheet
 
-        verbs.save(contact_sheet(cloud), preview, overwrite=overwrite)
+        verbs.save(contact_sheet(cloud, opened.scene.camera), preview, overwrite=overwrite)
     if as_json:
         print_json(
             {
