@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
 from importlib import import_module
 from typing import Any
 
@@ -87,5 +89,7 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line, without the warnings that libraries address to programmers."""
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
     cli(prog_name="depth3d")

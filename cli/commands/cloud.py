@@ -109,6 +109,7 @@ def command(
     depth3d cloud rgb.png --depth depth.png --png-scale 5000 --camera camera.json -o cloud.ply
     """
     from depth3d import verbs
+    from depth3d.errors import InputError
     from depth3d.io.atomic import check_writable
     from depth3d.io.geometry_files import check_cloud_suffix
     from depth3d.lift.clouds import point_cloud
@@ -139,6 +140,11 @@ def command(
         outlier_neighbors=outlier_neighbors,
         outlier_std=outlier_std,
     )
+    if not len(cloud):
+        raise InputError(
+            f"no point is left of {photo}: {100 * opened.scene.depth.valid.mean():.0f} % of its depth is known; "
+            "widen --depth-range-m or keep --flying-pixels"
+        )
     verbs.save(
         cloud, output, overwrite=overwrite, frame=frame, unit=unit, ascii=as_ascii, comments=opened.comments
     )

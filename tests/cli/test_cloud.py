@@ -135,3 +135,10 @@ def test_depth_of_a_photo_that_carries_none(run, photo, tmp_path):
     done = run("cloud", photo, "--depth", "plain.jpg", "-o", "c.ply")
     assert done.exit_code == 1
     assert "carries no depth map" in done.stderr
+
+
+def test_a_cloud_without_points_is_an_error_and_no_file(run, photo, depth_mm, tmp_path):
+    done = run("cloud", photo, "--depth", depth_mm, "--depth-range-m", "100,200", "-o", "c.ply")
+    assert done.exit_code == 1
+    assert "no point is left" in done.stderr
+    assert not (tmp_path / "c.ply").exists()
