@@ -142,7 +142,7 @@ def command(
     )
     if not len(cloud):
         raise InputError(
-            f"no point is left of {photo}: {100 * opened.scene.depth.valid.mean():.0f} % of its depth is known; "
+            f"no point is left of {photo}: its depth is {opened.scene.depth!r}; "
             "widen --depth-range-m or keep --flying-pixels"
         )
     verbs.save(
