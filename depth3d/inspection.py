@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,9 +58,13 @@ def inspect(path: str | Path, *, depth_kind: str | None = None, png_scale: float
     """
     path = Path(path)
     suffix = path.suffix.lower()
-    if path.is_dir():
+    try:
+        is_directory, exists = path.is_dir(), path.exists()
+    except OSError as error:  # a name that is too long
+        raise UnreadableFileError(f"can't read {path}: {error.strerror}; check the path") from None
+    if is_directory:
         raise UnreadableFileError(f"{path} is a directory; give a file")
-    if not path.exists():
+    if not exists:
         raise UnreadableFileError(f"{path} does not exist; check the path")
     if suffix in _CLOUD_SUFFIXES or (suffix == ".npz" and _npz_has(path, "points")):
         return _inspect_cloud(read_cloud(path))
@@ -193,9 +198,9 @@ def _camera_facts(camera: Camera) -> dict[str, Any]:
 
 def _npz_has(path: Path, name: str) -> bool:
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            return name in archive.files
-    except (OSError, ValueError):
+        with zipfile.ZipFile(path) as archive:
+            return f"{name}.npy" in archive.namelist()
+    except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError):
         return False  # the reader of depth files says what is wrong with it
 
 

@@ -17,7 +17,9 @@ from ..options import json_option, overwrite_option, verbosity_options
     help="Draw a depth map's distribution, or three views of a cloud.",
 )  # fmt: skip
 @click.option(
-    "--depth-kind", type=click.Choice(["relative", "metric"]), help="Where the depth file does not say."
+    "--depth-kind",
+    type=click.Choice(["relative", "metric"]),
+    help="What the numbers mean; it goes before what the file says.",
 )
 @click.option("--png-scale", type=click.FloatRange(min=0, min_open=True), help="Units a metre of a PNG.")
 @overwrite_option
@@ -37,10 +39,14 @@ def command(
     depth3d inspect depth.npz --report report.png
     depth3d inspect photo.heic --json
     """
+    from depth3d.errors import InputError
     from depth3d.inspection import draw_report, inspect
+    from depth3d.io.atomic import check_writable
 
     found = inspect(file, depth_kind=depth_kind, png_scale=png_scale)
     if report:
+        if check_writable(report, overwrite=overwrite).exists() and report.samefile(file):
+            raise InputError(f"{report} is the file itself; give the report another name")
         draw_report(found, report, overwrite=overwrite)
     if as_json:
         print_json(found.facts)

@@ -4,6 +4,7 @@ import json
 
 import cv2
 import numpy as np
+import pytest
 
 import depth3d as d3
 
@@ -70,3 +71,28 @@ def test_nothing_to_draw_and_nothing_there(run, photo, tmp_path):
     done = run("inspect", "missing.ply")
     assert done.exit_code == 1
     assert "does not exist" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"), [(b"", "is empty"), (b"PK\x03\x04 and no more", "damaged"), (b"text", "")]
+)
+def test_archives_that_are_none(run, tmp_path, content, sentence):
+    (tmp_path / "z.npz").write_bytes(content)
+    done = run("inspect", "z.npz")
+    assert done.exit_code == 1
+    assert sentence in done.stderr
+    assert "bug" not in done.stderr
+
+
+def test_a_name_that_is_too_long(run):
+    done = run("inspect", "x" * 5000)
+    assert done.exit_code == 1
+    assert done.stderr.endswith("File name too long; check the path\n")
+
+
+def test_a_report_never_replaces_what_it_is_about(run, depth_mm):
+    before = depth_mm.read_bytes()
+    done = run("inspect", depth_mm, "--report", depth_mm, "--overwrite")
+    assert done.exit_code == 1
+    assert "is the file itself" in done.stderr
+    assert depth_mm.read_bytes() == before
