@@ -76,7 +76,7 @@ depth_options = compose(
     ),
     click.option(
         "--depth-kind", type=click.Choice(["relative", "metric"]),
-        help="What the numbers of --depth mean, where the file does not say.",
+        help="What the numbers of --depth mean; it goes before what the file says.",
     ),
     click.option(
         "--png-scale", type=click.FloatRange(min=0, min_open=True), metavar="UNITS",
