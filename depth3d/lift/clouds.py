@@ -9,6 +9,7 @@ import numpy as np
 
 from depth3d.core.arrays import BoolMap, FloatMap, ImageArray
 from depth3d.core.cloud import PointCloud
+from depth3d.core.color import to_linear, to_srgb
 from depth3d.core.scene import RGBD
 from depth3d.errors import InputError
 from depth3d.lift.flying_pixels import flying_pixels
@@ -116,6 +117,8 @@ def remove_outliers(cloud: PointCloud, *, neighbors: int, std: float = 2.0) -> P
         return cloud
     # Open3D counts the point itself as its first neighbour.
     _, kept = _open3d_cloud(cloud).remove_statistical_outlier(min(neighbors + 1, len(cloud)), std)
+    if not kept:  # It also drops what lies right at the limit: here, points that are all equally far.
+        return cloud
     return cloud[np.asarray(kept, dtype=np.intp)]
 
 
@@ -127,7 +130,7 @@ def voxel_downsample(cloud: PointCloud, voxel_m: float) -> PointCloud:
         voxel_m: Side of a cube in metres.
 
     Returns:
-        One point a cube: the means of position, colour (rounded) and normal (unit length again).
+        One point a cube: the means of position, colour (in linear light) and normal (unit length again).
 
     Raises:
         InputError: `voxel_m` is not positive, or too small for a grid over this cloud.
@@ -143,7 +146,7 @@ def voxel_downsample(cloud: PointCloud, voxel_m: float) -> PointCloud:
     merged = _open3d_cloud(cloud).voxel_down_sample(voxel_m)
     colors: ImageArray | None = None
     if cloud.colors is not None:
-        colors = np.clip(np.rint(np.asarray(merged.colors) * 255.0), 0, 255).astype(np.uint8)
+        colors = to_srgb(np.asarray(merged.colors))
     directions: FloatMap | None = None
     if cloud.normals is not None:
         mean = np.asarray(merged.normals)
@@ -156,12 +159,12 @@ def voxel_downsample(cloud: PointCloud, voxel_m: float) -> PointCloud:
 
 
 def _open3d_cloud(cloud: PointCloud) -> Any:
-    """Copy a cloud into Open3D, which costs a second to import."""
+    """Copy a cloud into Open3D, its colours in linear light. The import costs a second."""
     import open3d as o3d
 
     copy = o3d.geometry.PointCloud(o3d.utility.Vector3dVector(cloud.points.astype(np.float64)))
     if cloud.colors is not None:
-        copy.colors = o3d.utility.Vector3dVector(cloud.colors / 255.0)
+        copy.colors = o3d.utility.Vector3dVector(to_linear(cloud.colors).astype(np.float64))
     if cloud.normals is not None:
         copy.normals = o3d.utility.Vector3dVector(cloud.normals.astype(np.float64))
     return copy

@@ -130,10 +130,17 @@ def test_voxels_hold_the_mean_of_their_points_and_colours():
     merged = voxel_downsample(PointCloud(points, np.array(colors, np.uint8), normals), 1.0)
     order = np.argsort(merged.points[:, 0])
     np.testing.assert_allclose(merged.points[order], [[0.2, 0.1, 1.1], [2.2, 0.1, 1.1]], atol=1e-6)
-    # 11.5 and 254.5 are rounded to a neighbour: truncation of 254.99.. would lose a level below.
+    # Means of neighbouring levels are rounded to one of the two, never below them.
     assert merged.colors[order[0]].tolist() in ([11, 0, 254], [12, 0, 254], [12, 0, 255], [11, 0, 255])
     assert merged.colors[order[1]].tolist() == [7, 8, 9]
     np.testing.assert_allclose(merged.normals, [[0, 0, -1], [0, 0, -1]], atol=1e-6)
+
+
+def test_voxels_mix_colours_in_linear_light():
+    colors = np.array([[0, 0, 0], [255, 128, 0]], np.uint8)
+    merged = voxel_downsample(PointCloud([[0.1, 0, 1], [0.2, 0, 1]], colors), 1.0)
+    # Half the light of 255 is sRGB 188, not 128; half that of 128 is 92.
+    assert merged.colors.tolist() == [[188, 92, 0]]
 
 
 def test_voxels_of_one_point_each_keep_every_colour():
@@ -164,6 +171,18 @@ def test_outliers_go_and_the_rest_keeps_its_order():
     stays = np.isin(points[:, 0].astype(np.float32), kept.points[:, 0])
     np.testing.assert_array_equal(kept.points, points[stays].astype(np.float32))
     np.testing.assert_array_equal(kept.colors, colors[stays])
+
+
+@pytest.mark.parametrize(
+    "points",
+    [
+        [[0, 0, 1], [1, 0, 1]],  # two
+        [[0, 0, 1], [1, 0, 1], [0, 1, 1], [1, 1, 1]],  # a square
+        [[0, 0, 1]] * 10,  # all in one place
+    ],
+)
+def test_where_all_points_are_equally_far_none_is_an_outlier(points):
+    assert len(remove_outliers(PointCloud(points), neighbors=2)) == len(points)
 
 
 @pytest.mark.parametrize("options", [{}, {"voxel_m": 0.1}, {"outlier_neighbors": 8}, {"normals": True}])
