@@ -60,6 +60,20 @@ def test_every_public_name_resolves_and_is_listed():
         depth3d.nonsense  # noqa: B018
 
 
+@pytest.mark.parametrize("first", ["depth3d.estimate", "from depth3d.estimate.registry import MODELS"])
+def test_rooms_never_take_the_place_of_verbs(first):
+    """`estimate` is a verb and a directory, and importing the directory would put it in its place."""
+    modules_after(
+        f"import depth3d\n{first}\n"
+        "from depth3d.estimate.estimator import DepthEstimator\n"
+        "from depth3d.estimate import estimator as room\n"
+        "assert room.DepthEstimator is depth3d.DepthEstimator is DepthEstimator\n"
+        "from depth3d import verbs\n"
+        "assert depth3d.estimate is verbs.estimate\n"
+        "for name in depth3d.__all__: assert type(getattr(depth3d, name)).__name__ != 'module', name\n"
+    )
+
+
 def test_short_help_in_the_registry_is_the_commands_own():
     for name, short in COMMANDS.items():
         command = cli.get_command(None, name)
