@@ -10,6 +10,7 @@ import numpy.typing as npt
 from depth3d.core.arrays import FloatMap, ImageArray
 from depth3d.core.camera import Camera
 from depth3d.core.cloud import PointCloud
+from depth3d.core.poses import as_pose
 from depth3d.errors import InputError
 
 __all__ = ["contact_sheet", "render_points"]
@@ -52,7 +53,7 @@ def render_points(
         InputError: The pose is no rigid (4, 4) transform, the radius is not within 0..16, or the
             background is not three values in 0..255.
     """
-    pose = _checked_pose(T_world_camera)
+    pose = as_pose(T_world_camera)
     paper = np.asarray(background)
     if paper.shape != (3,) or paper.dtype.kind not in "iu" or paper.min() < 0 or paper.max() > 255:
         raise InputError(f"background must be three whole numbers in 0..255, got {background!r}")
@@ -176,24 +177,3 @@ def _touching_radius(n: int, camera: Camera) -> int:
     """Pick the radius at which n points spread over the whole picture would just touch."""
     spacing = math.sqrt(camera.width * camera.height / max(n, 1))
     return min(max(math.ceil((spacing - 1) / 2), 0), 3)
-
-
-def _checked_pose(T_world_camera: npt.ArrayLike | None) -> npt.NDArray[np.float64]:
-    if T_world_camera is None:
-        return np.eye(4)
-    try:
-        pose = np.asarray(T_world_camera, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise InputError("T_world_camera must be a (4, 4) array of numbers, got something else") from None
-    rigid = (
-        pose.shape == (4, 4)
-        and bool(np.isfinite(pose).all())
-        and np.allclose(pose[3], [0, 0, 0, 1])
-        and np.allclose(pose[:3, :3].T @ pose[:3, :3], np.eye(3), atol=1e-5)
-    )
-    if not rigid:
-        raise InputError(
-            f"T_world_camera must be a rigid (4, 4) transform, got shape {pose.shape}; "
-            "give a rotation and a translation, with a last row of 0 0 0 1"
-        )
-    return pose

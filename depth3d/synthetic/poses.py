@@ -1,4 +1,4 @@
-"""(4, 4) rigid transforms, named after what they map: `T_world_camera` takes camera points to the world."""
+"""Makers of (4, 4) rigid transforms: `place` a thing, point a camera with `look_at`."""
 
 from __future__ import annotations
 
@@ -10,28 +10,7 @@ import numpy.typing as npt
 
 from depth3d.errors import InputError
 
-__all__ = ["as_pose", "look_at", "place"]
-
-
-def as_pose(T: npt.ArrayLike | None, name: str = "T_world_camera") -> npt.NDArray[np.float64]:
-    """Check a rigid transform; None is the identity.
-
-    Raises:
-        InputError: Not (4, 4), not finite, or not a rotation with a translation.
-    """
-    if T is None:
-        return np.eye(4)
-    try:
-        pose = np.asarray(T, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise InputError(f"{name} must be a (4, 4) array of numbers, got {type(T).__name__}") from None
-    if pose.shape != (4, 4) or not np.isfinite(pose).all():
-        raise InputError(f"{name} must be a finite (4, 4) transform, got shape {pose.shape}")
-    R = pose[:3, :3]
-    rigid = np.allclose(R @ R.T, np.eye(3), atol=1e-6) and np.linalg.det(R) > 0
-    if not rigid or not np.array_equal(pose[3], [0, 0, 0, 1]):
-        raise InputError(f"{name} must be a rotation and a translation in metres, got {pose.tolist()}")
-    return pose
+__all__ = ["look_at", "place"]
 
 
 def place(

@@ -16,9 +16,9 @@ from depth3d.core.camera import Camera
 from depth3d.core.color import to_srgb
 from depth3d.core.depth import DepthKind, DepthMap
 from depth3d.core.lens import ThinLens
+from depth3d.core.poses import as_pose
 from depth3d.core.scene import RGBD
 from depth3d.errors import InputError
-from depth3d.synthetic.poses import as_pose
 from depth3d.synthetic.scene import Scene
 from depth3d.synthetic.shading import LightSamples, radiance
 from depth3d.synthetic.shapes import Columns

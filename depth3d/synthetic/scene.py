@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from depth3d.core.arrays import FloatArray
+from depth3d.core.poses import as_pose
 from depth3d.errors import InputError
-from depth3d.synthetic.poses import as_pose
 from depth3d.synthetic.shapes import Columns, Shape
 from depth3d.synthetic.textures import RGB, Plain, Texture
 

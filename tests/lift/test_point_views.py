@@ -118,6 +118,7 @@ def test_the_front_view_is_the_photo():
     [
         ({"T_world_camera": np.eye(3)}, r"rigid \(4, 4\) transform, got shape \(3, 3\)"),
         ({"T_world_camera": 2 * np.eye(4)}, "rigid"),
+        ({"T_world_camera": np.diag([-1.0, 1, 1, 1])}, "rigid"),  # a mirror
         ({"T_world_camera": np.full((4, 4), np.nan)}, "rigid"),
         ({"T_world_camera": "front"}, r"\(4, 4\)"),
         ({"radius_px": -1}, r"radius_px must lie within 0\.\.16, got -1"),
