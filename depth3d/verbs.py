@@ -76,11 +76,11 @@ def estimate(
         ModelError: The network can't be had or can't be loaded.
         DeviceError: The device is not there.
     """
-    return loaded_estimator(str(model), device=device, dtype=dtype, input_size=input_size)(image)
+    return loaded_estimator(model, device=device, dtype=dtype, input_size=input_size)(image)
 
 
 @lru_cache(maxsize=1)
-def loaded_estimator(model: str, **options: Any) -> DepthEstimator:
+def loaded_estimator(model: str | Path, **options: Any) -> DepthEstimator:
     """Load an estimator, or hand out the one that was loaded last with the same options."""
     from depth3d.estimate.estimator import DepthEstimator
 

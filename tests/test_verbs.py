@@ -1,5 +1,7 @@
 """The verbs that span rooms: `open_photo`, `save`, `fit_depth_to`, `estimate`."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -78,6 +80,15 @@ def test_a_network_is_asked_and_its_field_of_view_is_used(photo):
     assert opened.depth_source == "stand-in"
     assert opened.scene.camera.source == "model"
     np.testing.assert_allclose(opened.scene.camera.fov_x_deg, 70)
+
+
+def test_a_path_stays_a_path_where_a_name_is_the_same(tiny_folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "small").symlink_to(tiny_folder, target_is_directory=True)
+    image = np.random.default_rng(0).integers(0, 255, (HEIGHT, WIDTH, 3), np.uint8)
+    depth = d3.estimate(image, model=Path("small"), input_size=28)
+    assert depth.size_wh == (WIDTH, HEIGHT)
+    assert depth.values.std() > 0
 
 
 def test_depth_at_network_resolution_is_resized_in_inverse_depth():

@@ -12,7 +12,7 @@ import torch
 from depth3d.accel.devices import free_memory_bytes
 from depth3d.errors import DeviceError
 
-__all__ = ["AdaptiveBatches", "affordable_batch", "group_indices"]
+__all__ = ["AdaptiveBatches", "affordable_batch", "group_indices", "is_out_of_memory"]
 
 _log = logging.getLogger("depth3d")
 
@@ -94,7 +94,7 @@ class AdaptiveBatches:
             try:
                 results.extend(work(batch))
             except RuntimeError as error:
-                if not _is_out_of_memory(error):
+                if not is_out_of_memory(error):
                     raise
                 reason = str(error).splitlines()[0]
             else:
@@ -112,5 +112,10 @@ class AdaptiveBatches:
         return results
 
 
-def _is_out_of_memory(error: RuntimeError) -> bool:
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Tell whether PyTorch says that there is no memory left.
+
+    Args:
+        error: What it raised.
+    """
     return isinstance(error, torch.OutOfMemoryError) or any(text in str(error) for text in _CPU_MESSAGES)

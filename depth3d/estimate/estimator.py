@@ -12,12 +12,12 @@ from typing import Any, Literal, TypeAlias, overload
 import numpy as np
 import torch
 
-from depth3d.accel.batches import AdaptiveBatches, affordable_batch, group_indices
+from depth3d.accel.batches import AdaptiveBatches, affordable_batch, group_indices, is_out_of_memory
 from depth3d.accel.devices import resolve_device
 from depth3d.accel.precision import preferred_dtype, resolve_dtype
 from depth3d.core.arrays import ImageArray, as_image
 from depth3d.core.depth import DepthKind, DepthMap
-from depth3d.errors import InputError
+from depth3d.errors import DeviceError, InputError, UnknownModelError
 from depth3d.estimate.checkpoints import FILE_SUFFIXES, LoadedModel, load_checkpoint
 from depth3d.estimate.hub import fetch
 from depth3d.estimate.network import DepthNetwork, NetworkInput, settle_precision
@@ -72,8 +72,10 @@ class DepthEstimator:
         max_tokens: int = DEFAULT_MAX_TOKENS,
     ) -> None:
         check_input_size(input_size, max_tokens)
-        if batch_size is not None and (isinstance(batch_size, bool) or int(batch_size) < 1):
-            raise InputError(f"batch_size must be at least 1, or None for automatic, got {batch_size!r}")
+        if batch_size is not None and (type(batch_size) is not int or batch_size < 1):
+            raise InputError(
+                f"batch_size must be a whole number of at least 1, or None for automatic, got {batch_size!r}"
+            )
         if refine not in (None, "guided"):
             raise InputError(f"refine must be None or 'guided', got {refine!r}")
         self.card = card
@@ -86,11 +88,19 @@ class DepthEstimator:
         self._refine = refine
         self._max_tokens = max_tokens
         wanted = resolve_dtype(dtype)
-        network = loaded.network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        if wanted is None:
-            network = settle_precision(network, preferred_dtype(self.device), self._rule, self.device)
-        else:
-            network = network.to(wanted)
+        try:
+            network = loaded.network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            if wanted is None:
+                network = settle_precision(network, preferred_dtype(self.device), self._rule, self.device)
+            else:
+                network = network.to(wanted)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            raise DeviceError(
+                f"{self.name} does not fit into the memory of {self.device}; free some, use a smaller model, "
+                "or device='cpu'"
+            ) from error
         self._network = DepthNetwork(network, self._meaning, self._rule, self.device)
         self._batches = AdaptiveBatches(
             batch_size or affordable_batch(self.device, self._network.bytes_per_image(input_size))
@@ -136,7 +146,7 @@ class DepthEstimator:
             UnknownModelError: The name means nothing.
             ModelUnavailableError: The weights are not cached and the hub is out of reach.
             CheckpointError: The weights can't be used.
-            DeviceError: The device is not there.
+            DeviceError: The device is not there, or the network does not fit into its memory.
             InputError: Another argument is out of range.
         """
         resolve_device(device)  # before the weights are read or fetched
@@ -215,7 +225,8 @@ class DepthEstimator:
         single = _is_image(images)
         values = [value for value, _ in self._values(*_checked(images, prompt))]
         if output == "torch":
-            return values
+            # Copies, because tensors made in inference mode refuse to be changed in place or trained on.
+            return [value.clone() for value in values]
         maps = [self._depth_map(value) for value in values]
         return maps[0] if single else maps
 
@@ -339,10 +350,17 @@ class DepthEstimator:
 
 def _locate(name_or_path: str | Path) -> tuple[ModelCard, Path]:
     """Find the card and the place of the weights; fetch them if they must be fetched."""
-    path = Path(name_or_path).expanduser()
+    try:
+        path = Path(name_or_path).expanduser()
+        exists = path.exists()
+    except (OSError, RuntimeError) as error:  # a name that is too long, a home that nobody has
+        raise UnknownModelError(
+            f"{str(name_or_path)[:80]!r} can't be a path ({getattr(error, 'strerror', None) or error}); "
+            "give a directory, a file, or a name of 'depth3d models'"
+        ) from None
     if isinstance(name_or_path, str):
         text = name_or_path.strip()
-        is_path = text != "" and (path.exists() or path.suffix.lower() in FILE_SUFFIXES)
+        is_path = text != "" and (exists or path.suffix.lower() in FILE_SUFFIXES)
         if not is_path or text.lower() in MODELS or text.lower() in ALIASES:
             card = model_card(text)
             return card, fetch(card)

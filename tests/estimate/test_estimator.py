@@ -164,7 +164,11 @@ def test_torch_output(estimator: DepthEstimator, photo: Photo) -> None:
     assert all(t.dtype == torch.float32 and t.device == estimator.device for t in tensors)
     for tensor, depth in zip(tensors, estimator(images), strict=True):
         np.testing.assert_array_equal(tensor.numpy(), depth.values)
-    assert len(estimator(images[0], output="torch")) == 1
+    (tensor,) = estimator(images[0], output="torch")
+    tensor -= tensor.mean()  # an ordinary tensor: it can be changed in place, and trained on
+    weight = torch.ones((), requires_grad=True)
+    (weight * tensor).square().sum().backward()
+    assert weight.grad > 0
 
 
 def test_memory_that_runs_out_halves_the_batch(
@@ -189,6 +193,15 @@ def test_memory_that_runs_out_halves_the_batch(
     ]
     for got, want in zip(maps, expected, strict=True):
         np.testing.assert_array_equal(got.values, want.values)
+
+
+def test_a_network_that_does_not_fit_says_so(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def crowded(*_: Any, **__: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(torch.nn.Module, "to", crowded)
+    with pytest.raises(DeviceError, match=r"does not fit into the memory of cpu.*smaller model"):
+        load(tiny_folder)
 
 
 def test_streams_look_ahead_by_one_batch_at_most(tiny_folder: Path, photo: Photo) -> None:
@@ -399,6 +412,9 @@ def test_a_known_name_goes_through_the_hub_and_says_its_licence_once(
         ("nowhere/vits.pth", CheckpointError),
         (Path("nowhere"), CheckpointError),
         ("", UnknownModelError),
+        ("x" * 5000, UnknownModelError),
+        ("~nobody.of.this.name/network", UnknownModelError),
+        (Path("x" * 5000), UnknownModelError),
     ],
 )
 def test_names_that_lead_nowhere(name: str | Path, error: type[Exception]) -> None:
@@ -424,7 +440,9 @@ def test_without_weights_it_names_the_ways_out(monkeypatch: pytest.MonkeyPatch) 
         ({"dtype": "int8"}, InputError, "dtype must be one of"),
         ({"input_size": 0}, InputError, "input_size"),
         ({"input_size": 518.5}, InputError, "input_size"),
-        ({"batch_size": 0}, InputError, "batch_size must be at least 1"),
+        ({"batch_size": 0}, InputError, "batch_size must be a whole number"),
+        ({"batch_size": 2.5}, InputError, "batch_size must be a whole number"),
+        ({"batch_size": "many"}, InputError, "batch_size must be a whole number"),
         ({"tta": "rotate"}, InputError, "tta must be None or one of"),
         ({"refine": "bicubic"}, InputError, "refine must be None or 'guided'"),
         ({"max_tokens": 1}, InputError, "max_tokens"),
