@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from depth3d.errors import FileError, OutputExistsError
@@ -60,7 +60,7 @@ def writing(path: str | Path, *, overwrite: bool = True) -> Iterator[Path]:
         FileError: The file can't be written.
     """
     path = check_writable(path, overwrite=overwrite)
-    partial = path.with_name(f".{path.stem[:80]}.{os.getpid()}.part{path.suffix}")
+    partial = path.with_name(f".{path.stem[:20]}.{os.getpid()}.part{path.suffix}")
     try:
         yield partial
         partial.replace(path)
@@ -70,4 +70,5 @@ def writing(path: str | Path, *, overwrite: bool = True) -> Iterator[Path]:
         reason = error.strerror or error
         raise FileError(f"can't write {path}: {reason}; free space or choose another place") from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # a name that was too long to write is too long to remove
+            partial.unlink()

@@ -73,6 +73,24 @@ def test_places_that_cannot_be_written(tmp_path, name, sentence):
         check_writable(tmp_path / name, overwrite=True)
 
 
+@pytest.mark.parametrize("stem", ["n" * 251, "漢" * 83, "😀" * 62])
+def test_the_temporary_name_fits_wherever_the_name_does(tmp_path, stem):
+    path = tmp_path / f"{stem}.txt"  # 252 to 255 bytes: the most that file systems take
+    with writing(path) as partial:
+        partial.write_text("new")
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_suffix_too_long_for_the_temporary_name_is_one_sentence(tmp_path):
+    def write():
+        with writing(tmp_path / ("a." + "s" * 250)) as partial:
+            partial.write_text("new")
+
+    with pytest.raises(FileError, match="File name too long"):
+        write()
+
+
 def test_a_read_only_directory(tmp_path, monkeypatch):
     monkeypatch.setattr("os.access", lambda *_: False)  # chmod means nothing to the superuser
     with pytest.raises(FileError, match="is not writable; choose another one"):
