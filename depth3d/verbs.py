@@ -134,7 +134,7 @@ def open_photo(
             asks the network. The terraces of an 8-bit file are smoothed within half a level.
         depth_kind: `relative` or `metric`, where the depth file does not say.
         png_scale: Units a metre of a 16-bit PNG: 1000, 256 (KITTI) or 5000 (TUM).
-        calibration: Turns a relative map into metres.
+        calibration: Turns a relative map into metres; refused where the map has metres.
         assume_range_m: (near, far) in metres to assume for a relative map without calibration.
         camera: Intrinsics, if known.
         camera_file: A file with intrinsics.
@@ -159,6 +159,11 @@ def open_photo(
     height, width = opened.image.shape[:2]
     notes: list[str] = []
     model_fov_x_deg, level_step = None, 0.0
+    if (depth_kind or png_scale) and (depth is None or isinstance(depth, DepthMap)):
+        raise InputError(
+            "depth_kind and png_scale tell how to read a depth file; give the file as depth (--depth FILE), "
+            "or leave them out"
+        )
     if depth is None:
         estimator = estimator or loaded_estimator("small")
         prediction = estimator.predict(opened.image)
@@ -188,6 +193,8 @@ def open_photo(
             "give --fov-x-deg, --focal-35mm or --camera"
         )
     if raw.is_metric:
+        if calibration is not None:
+            raise InputError(f"{depth_source} gives metres already; leave the calibration out")
         return OpenedPhoto(RGBD(opened.image, raw, camera), None, depth_source, tuple(notes), level_step)
     if calibration is None:
         if assume_range_m is None:

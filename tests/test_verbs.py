@@ -82,6 +82,15 @@ def test_a_network_is_asked_and_its_field_of_view_is_used(photo):
     np.testing.assert_allclose(opened.scene.camera.fov_x_deg, 70)
 
 
+def test_options_that_would_do_nothing_are_refused(photo, tmp_path):
+    with pytest.raises(InputError, match="already; leave the calibration out"):
+        d3.open_photo(photo, depth=plane(), calibration=d3.Calibration(2.0, 0.1))
+    for depth in (None, plane()):
+        for option in ({"depth_kind": "metric"}, {"png_scale": 5000}):
+            with pytest.raises(InputError, match="how to read a depth file"):
+                d3.open_photo(photo, depth=depth, **option)
+
+
 def test_a_path_stays_a_path_where_a_name_is_the_same(tiny_folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "small").symlink_to(tiny_folder, target_is_directory=True)
