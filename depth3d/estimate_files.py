@@ -11,7 +11,7 @@ from depth3d import verbs
 from depth3d.core.arrays import ImageArray
 from depth3d.core.camera import Camera
 from depth3d.core.depth import DepthMap
-from depth3d.errors import Depth3DError, InputError
+from depth3d.errors import Depth3DError, InputError, UnsupportedFormatError
 from depth3d.estimate.prediction import Prediction
 from depth3d.io.atomic import check_writable
 from depth3d.io.depth_files import DEPTH_SUFFIXES
@@ -71,6 +71,10 @@ class PreviewStyle:
     colormap: str = "Spectral_r"
     legend: bool = False
 
+    def __post_init__(self) -> None:
+        if self.legend and self.colormap == "gray":
+            raise InputError("a gray preview has no legend; use a colour map, or leave the legend out")
+
 
 @dataclass(frozen=True, slots=True)
 class FileResult:
@@ -84,7 +88,12 @@ class FileResult:
         """Describe the result with JSON types."""
         if self.error is not None:
             return {"photo": str(self.job.photo), "error": str(self.error)}
-        return {"photo": str(self.job.photo), "output": str(self.job.output), "depth": repr(self.depth)}
+        facts: dict[str, Any] = {"photo": str(self.job.photo), "output": str(self.job.output)}
+        if self.job.preview is not None:
+            facts["preview"] = str(self.job.preview)
+        if self.depth is not None:
+            facts |= {"kind": str(self.depth.kind), "width": self.depth.width, "height": self.depth.height}
+        return facts
 
 
 def plan_jobs(
@@ -100,7 +109,7 @@ def plan_jobs(
     Args:
         photos: The photos.
         output: A file (its suffix is a depth format) for one photo; otherwise a directory, which
-            is created, for `<photo>_depth.<format>`.
+            is created if its name has no suffix, for `<photo>_depth.<format>`.
         format_: Format in a directory, such as `png`; `npz` by default.
         preview: Whether pictures are wanted: `<name>_preview.png` beside each depth file.
         overwrite: Whether existing files may be replaced.
@@ -110,9 +119,15 @@ def plan_jobs(
 
     Raises:
         InputError: One file for many photos, or two photos that would write the same file.
+        UnsupportedFormatError: The output has a suffix that is no depth format's.
         FileError: A file exists, or the directory can't be written.
     """
-    is_file = output.suffix.lower() in DEPTH_SUFFIXES and not output.is_dir()
+    if output.suffix and output.suffix.lower() not in DEPTH_SUFFIXES and not _is_directory(output):
+        raise UnsupportedFormatError(
+            f"{output} has a suffix that is no depth format's; use one of {', '.join(DEPTH_SUFFIXES)}, "
+            "or a directory (create it first if its name has a dot)"
+        )
+    is_file = output.suffix.lower() in DEPTH_SUFFIXES and not _is_directory(output)
     if is_file and len(photos) > 1:
         raise InputError(f"{output} is one file and there are {len(photos)} photos; give a directory")
     if is_file and format_ and f".{format_}" != output.suffix.lower():
@@ -170,13 +185,11 @@ def estimate_files(
                 opened.append((job, load_photo(job.photo)))
             except Depth3DError as error:
                 yield FileResult(job, error=error)
-        try:
-            predictions = source.predict([photo.image for _, photo in opened]) if opened else []
-        except Depth3DError as error:
-            yield from (FileResult(job, error=error) for job, _ in opened)
-            continue
+        predictions = _predict_each(source, [photo.image for _, photo in opened])
         for (job, photo), prediction in zip(opened, predictions, strict=True):
             try:
+                if isinstance(prediction, Depth3DError):
+                    raise prediction
                 kept = camera_for(photo.info, camera=camera, model_fov_x_deg=prediction.fov_x_deg)
                 lines = {"photo": job.photo.name, "depth": source.name}
                 _write(job, prediction.depth, kept, lines, style or PreviewStyle(), png_scale, overwrite)
@@ -184,6 +197,25 @@ def estimate_files(
                 yield FileResult(job, error=error)
             else:
                 yield FileResult(job, depth=prediction.depth)
+
+
+def _is_directory(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a name that is too long; what writes there words it
+        return False
+
+
+def _predict_each(source: DepthSource, images: list[ImageArray]) -> list[Prediction | Depth3DError]:
+    """Predict together; where that fails, one by one, so that only the image at fault is without."""
+    if not images:
+        return []
+    try:
+        return [*source.predict(images)]
+    except Depth3DError as error:
+        if len(images) == 1:
+            return [error]
+    return [result for image in images for result in _predict_each(source, [image])]
 
 
 def _write(

@@ -65,13 +65,23 @@ def command(
     depth3d estimate *.jpg -o depths/ --format png --model metric-indoor-small
     """
     from depth3d import verbs
+    from depth3d.errors import InputError
     from depth3d.estimate_files import FileDepth, PreviewStyle, estimate_files, plan_jobs
 
+    if depth and len(photos) > 1:
+        raise InputError(
+            f"--depth belongs to one photo, and there are {len(photos)}; run it for each of them"
+        )
+    if depth_kind and not depth:
+        raise InputError(
+            "--depth-kind tells how to read --depth; leave it out, or choose a network of that kind (--model)"
+        )
+    style = PreviewStyle(colormap, legend)
     jobs = plan_jobs(photos, output, format_=suffix, preview=preview, overwrite=overwrite)
     source = (
         FileDepth(depth, kind=depth_kind, png_scale=png_scale)
         if depth
-        else verbs.loaded_estimator(network.pop("model"), **network)
+        else verbs.loaded_estimator(network.pop("model"), batch_size=batch_size, **network)
     )
     rows: list[dict[str, Any]] = []
     with progress("Estimating", len(jobs)) as advance:
@@ -80,7 +90,7 @@ def command(
             source,
             camera=source.camera if isinstance(source, FileDepth) else None,
             batch_size=batch_size,
-            style=PreviewStyle(colormap, legend),
+            style=style,
             png_scale=png_scale or 1000.0,
             overwrite=overwrite,
         ):
@@ -94,4 +104,5 @@ def command(
         print_json(rows)
     failed = sum("error" in row for row in rows)
     if failed:
-        raise click.ClickException(f"{failed} of {len(jobs)} photos failed; the others are written")
+        rest = "; the others are written" if failed < len(jobs) else ""
+        raise click.ClickException(f"{failed} of {len(jobs)} photos failed{rest}")

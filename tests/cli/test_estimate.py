@@ -37,7 +37,13 @@ def test_network_runs_on_photos_of_different_sizes(run, photo, tiny_folder, tmp_
     )  # fmt: skip
     assert done.exit_code == 0, done.output
     rows = json.loads(done.stdout)
-    assert [row["output"] for row in rows] == ["maps/photo_depth.npz", "maps/other_depth.npz"]
+    assert rows == [
+        {
+            "photo": str(path), "output": f"maps/{path.stem}_depth.npz",
+            "preview": f"maps/{path.stem}_depth_preview.png", "kind": "relative", "width": w, "height": h,
+        }
+        for path, w, h in ((photo, 48, 36), (other, 30, 60))
+    ]  # fmt: skip
     for name, size_wh in (("photo", (48, 36)), ("other", (30, 60))):
         depth = d3.load_depth(tmp_path / f"maps/{name}_depth.npz")
         assert depth.size_wh == size_wh
@@ -70,7 +76,7 @@ def test_a_bad_photo_is_reported_and_the_rest_goes_on(run, photo, tiny_folder, t
     done = run("estimate", bad, photo, "-o", "maps", "--model", tiny_folder, "--input-size", 28)
     assert done.exit_code == 1
     assert "bad.jpg" in done.stderr
-    assert "1 of 2 photos failed" in done.stderr
+    assert "1 of 2 photos failed; the others are written" in done.stderr
     assert [path.name for path in (tmp_path / "maps").iterdir()] == ["photo_depth.npz"]
 
 
@@ -82,6 +88,11 @@ def test_a_bad_photo_is_reported_and_the_rest_goes_on(run, photo, tiny_folder, t
         (["photo.png", "-o", "one.npz", "--format", "png"], "disagree"),
         (["photo.png", "-o", "photo.png", "--overwrite"], "photo itself"),
         (["photo.png", "-o", "photo.png/sub"], "can't create the directory"),
+        (["photo.png", "-o", "depth.jpg"], "no depth format's"),
+        (["photo.png", "-o", "x" * 5000 + ".npz"], "File name too long"),
+        (["photo.png", "-o", "z.npz", "--depth-kind", "metric"], "--model"),
+        (["photo.png", "-o", "z.npz", "--preview", "--colormap", "gray", "--legend"], "leave the legend out"),
+        (["photo.png", "depth.png", "-o", "maps", "--depth", "depth.png"], "--depth belongs to one photo"),
     ],
 )
 def test_plans_that_cannot_work_are_refused_before_any_work(run, photo, depth_mm, words, sentence):
@@ -89,6 +100,40 @@ def test_plans_that_cannot_work_are_refused_before_any_work(run, photo, depth_mm
     assert done.exit_code == 1
     assert sentence in done.stderr
     assert done.stderr.count("\n") == 1
+    assert sorted(path.name for path in photo.parent.iterdir()) == ["depth.png", "photo.png"]
+
+
+def test_a_directory_may_have_a_dot_in_its_name(run, photo, depth_mm, tmp_path):
+    (tmp_path / "run.2").mkdir()
+    assert run("estimate", photo, "--depth", depth_mm, "-o", "run.2").exit_code == 0
+    assert (tmp_path / "run.2" / "photo_depth.npz").exists()
+
+
+def test_photos_share_a_pass_and_only_the_one_at_fault_fails(run, photo, tiny_folder, tmp_path, monkeypatch):
+    from depth3d.errors import DeviceError
+    from depth3d.estimate.network import DepthNetwork
+
+    for name in ("a", "b", "c"):
+        (tmp_path / f"{name}.png").write_bytes(photo.read_bytes())
+    cv2.imwrite(str(tmp_path / "b.png"), np.full((36, 48, 3), 77, np.uint8))
+    passes = []
+    original = DepthNetwork.run
+
+    def crowded(self, batch):
+        passes.append(len(batch))
+        if any((item.image == 77).all() for item in batch):
+            raise DeviceError("out of memory with a single image")
+        return original(self, batch)
+
+    monkeypatch.setattr(DepthNetwork, "run", crowded)
+    done = run(
+        "estimate", "a.png", "b.png", "c.png", "-o", "maps", "--model", tiny_folder, "--input-size", 28,
+        "--batch-size", 3,
+    )  # fmt: skip
+    assert passes == [3, 1, 1, 1]
+    assert done.exit_code == 1
+    assert "error: b.png: out of memory" in done.stderr
+    assert sorted(path.name for path in (tmp_path / "maps").iterdir()) == ["a_depth.npz", "c_depth.npz"]
 
 
 def test_network_out_of_reach_names_the_ways_out(run, photo, monkeypatch, tmp_path):
