@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from depth3d.errors import InputError
 
-__all__ = ["BoolMap", "FloatArray", "FloatMap", "ImageArray", "as_image", "frozen"]
+__all__ = ["BoolMap", "FloatArray", "FloatMap", "ImageArray", "as_array", "as_image", "frozen"]
 
 FloatMap: TypeAlias = npt.NDArray[np.float32]
 """(H, W) float32."""
@@ -43,7 +43,7 @@ def frozen(
     Raises:
         InputError: The shape, or the type, is not the one that is needed.
     """
-    array = np.asarray(values)
+    array = as_array(values, name=name)
     wanted = np.dtype(dtype)
     matches = array.ndim == len(shape) and all(
         want is None or got == want for got, want in zip(array.shape, shape, strict=True)
@@ -58,9 +58,22 @@ def frozen(
         if int(array.min()) < limits.min or int(array.max()) > limits.max:
             raise InputError(f"{name} must fit into {wanted.name}, got {array.min()}..{array.max()}")
     owned = array.dtype == wanted and array.flags.c_contiguous and _nobody_can_write(array)
-    result = array if owned else np.array(array, dtype=wanted, order="C")
+    with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite
+        result = array if owned else np.array(array, dtype=wanted, order="C")
     result.flags.writeable = False
     return result
+
+
+def as_array(values: npt.ArrayLike, *, name: str) -> npt.NDArray[Any]:
+    """Let NumPy make an array of anything.
+
+    Raises:
+        InputError: It can't, as for rows of different lengths.
+    """
+    try:
+        return np.asarray(values)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name} must be an array of numbers; NumPy says: {error}") from None
 
 
 def as_image(values: npt.ArrayLike, *, name: str = "image") -> ImageArray:
@@ -69,7 +82,7 @@ def as_image(values: npt.ArrayLike, *, name: str = "image") -> ImageArray:
     Raises:
         InputError: Another shape or type, with the conversion that would help.
     """
-    array = np.asarray(values)
+    array = as_array(values, name=name)
     if array.dtype != np.uint8:
         raise InputError(
             f"{name} must be uint8 sRGB in 0..255, got {array.dtype.name}; "

@@ -80,7 +80,10 @@ class Camera:
             raise CameraError(
                 f"distortion_model must be 'opencv' or 'fisheye', got {self.distortion_model!r}"
             )
-        distortion = tuple(float(k) for k in self.distortion)
+        try:
+            distortion = tuple(float(k) for k in self.distortion)
+        except (TypeError, ValueError):
+            raise CameraError(f"distortion must be a list of numbers, got {self.distortion!r}") from None
         if not all(math.isfinite(k) for k in distortion):
             raise CameraError(f"distortion must be finite, got {distortion}")
         object.__setattr__(self, "distortion", distortion)

@@ -7,10 +7,14 @@ from enum import Enum
 
 import numpy as np
 
-from depth3d.core.arrays import BoolMap, FloatMap, frozen
+from depth3d.core.arrays import BoolMap, FloatMap, as_array, frozen
 from depth3d.errors import InputError, NeedsMetricError
 
 __all__ = ["DepthKind", "DepthMap"]
+
+
+_LEAST_DEPTH_M = np.finfo(np.float32).tiny
+"""The smallest z whose inverse fits into float32."""
 
 
 class DepthKind(str, Enum):
@@ -30,7 +34,7 @@ class DepthMap:
     """An (H, W) float32 map of relative disparity or of metric z.
 
     NaN is the only "unknown". What files and sensors use for it is turned into NaN on the way
-    in: infinities always, and 0 in a metric map.
+    in: infinities always, and 0 in a metric map (and what is so near 0 that 1/z overflows).
 
     Attributes:
         values: (H, W) float32, read-only. Relative: unitless, larger is nearer. Metric: z in
@@ -50,7 +54,7 @@ class DepthMap:
             kind = DepthKind(self.kind)
         except ValueError:
             raise InputError(f"kind must be 'relative' or 'metric', got {self.kind!r}") from None
-        given = np.asarray(self.values)
+        given = as_array(self.values, name="depth")
         if given.ndim == 2 and given.size == 0:
             raise InputError(f"depth must have at least one pixel, got shape {given.shape}")
         if kind is DepthKind.METRIC and given.dtype.kind in "iu":
@@ -58,8 +62,7 @@ class DepthMap:
                 f"metric depth must be floating-point metres, got {given.dtype.name}; integers are "
                 "mostly millimetres: divide by the file's scale, or open it with depth3d.load_depth()"
             )
-        with np.errstate(over="ignore"):  # a float64 too large for float32 is an unknown too
-            values = frozen(given, name="depth", dtype=np.float32, shape=(None, None))
+        values = frozen(given, name="depth", dtype=np.float32, shape=(None, None))
         unknown = np.isinf(values)
         if kind is DepthKind.METRIC:
             if np.any(values < 0):
@@ -67,7 +70,7 @@ class DepthMap:
                     f"metric depth must not be negative, got {np.nanmin(values):g} m; "
                     "is this a relative map (kind='relative')?"
                 )
-            unknown |= values == 0
+            unknown |= values < _LEAST_DEPTH_M
         if unknown.any():
             values = np.where(unknown, np.float32(np.nan), values)
             values.flags.writeable = False

@@ -22,7 +22,7 @@ class RGBD:
         camera: `Camera` of the same size.
 
     Raises:
-        InputError: The three do not agree on the size.
+        InputError: The three do not agree on the size, or one is of another type.
     """
 
     image: ImageArray
@@ -30,6 +30,9 @@ class RGBD:
     camera: Camera
 
     def __post_init__(self) -> None:
+        for name, value, wanted in (("depth", self.depth, DepthMap), ("camera", self.camera, Camera)):
+            if not isinstance(value, wanted):
+                raise InputError(f"{name} must be a {wanted.__name__}, got {type(value).__name__}")
         object.__setattr__(self, "image", as_image(self.image))
         size_wh = (self.image.shape[1], self.image.shape[0])
         for name, other_wh, cure in (

@@ -75,6 +75,7 @@ def test_anything_numeric_comes_out_as_plain_contiguous_float32(values):
         (np.ones((2, 3), complex), np.float32, (None, 3), "must be float32, got complex128"),
         (np.array([["a", "b", "c"]]), np.float32, (None, 3), "must be float32, got str"),
         (np.array([[None, 1, 2]]), np.float32, (None, 3), "got object"),
+        ([[1, 2, 3], [4, 5]], np.float32, (None, 3), "points must be an array of numbers; .*inhomogeneous"),
         (np.ones((2, 3)), np.uint8, (None, 3), "must be uint8, got float64"),  # never a silent cast
         (np.full((1, 3), 256), np.uint8, (None, 3), "must fit into uint8, got 256..256"),  # never a wrap
         (np.full((1, 3), -1), np.uint8, (None, 3), "got -1..-1"),
@@ -84,6 +85,10 @@ def test_anything_numeric_comes_out_as_plain_contiguous_float32(values):
 def test_refusals(values, dtype, shape, says):
     with pytest.raises(InputError, match=says):
         freeze(values, dtype, shape)
+
+
+def test_what_is_too_large_for_float32_is_infinite():
+    np.testing.assert_array_equal(freeze([[1e300, -1e300, 1]]), [[np.inf, -np.inf, 1]])
 
 
 def test_integers_that_fit_are_taken():
@@ -99,6 +104,7 @@ def test_integers_that_fit_are_taken():
         (np.zeros((2, 3, 3)), "uint8 sRGB in 0..255, got float64"),
         (np.zeros((2, 3), np.uint8), r"\(H, W, 3\), got \(2, 3\)"),
         (np.zeros((2, 3, 4), np.uint8), "convert gray or RGBA to RGB"),
+        ([[1, 2], [3]], "image must be an array of numbers"),
         (np.zeros((0, 3, 3), np.uint8), r"got \(0, 3, 3\)"),
     ],
 )

@@ -19,6 +19,7 @@ inf, nan = np.inf, np.nan
         ("metric", [[1.5, 0.0, nan, inf]], [[1.5, nan, nan, nan]]),  # 0 is a sensor's "no measurement"
         ("metric", [[-0.0, 2.0]], [[nan, 2.0]]),
         ("metric", [[1e300, 2.0]], [[nan, 2.0]]),  # too large for float32: infinite, so unknown
+        ("metric", [[1e-39, 2e-38]], [[nan, 2e-38]]),  # 1/z must fit into float32 too
         ("relative", [[0.0, nan, -1.0, inf, -inf]], [[0.0, nan, -1.0, nan, nan]]),  # 0 is a disparity
         ("relative", np.array([[3, 0]], np.uint8), [[3.0, 0.0]]),  # byte disparities are fine
     ],
@@ -45,6 +46,7 @@ def test_the_kind_is_taken_as_a_string_or_an_enum():
         ([[-0.5, 1.0]], "metric", "must not be negative, got -0.5 m"),
         ([[-inf, 1.0]], "metric", "must not be negative"),
         (np.ones((2, 2), np.uint16), "metric", "integers are mostly millimetres"),
+        ([[1.0, 2.0], [3.0]], "metric", "depth must be an array of numbers"),
         (np.ones((2, 2, 1)), "metric", r"got \(2, 2, 1\)"),
         (np.ones(4), "relative", r"got \(4,\)"),
         (np.ones((0, 4)), "relative", "at least one pixel"),

@@ -32,6 +32,8 @@ def test_a_scene_owns_its_image_and_knows_its_size():
             "image and depth .* got 3x2 and 2x3; .*resize_depth",
         ),
         ({"camera": Camera.from_fov(6, 4, 60)}, "image and camera .* got 3x2 and 6x4; use camera.resized"),
+        ({"depth": np.ones((2, 3))}, "depth must be a DepthMap, got ndarray"),
+        ({"camera": None}, "camera must be a Camera, got NoneType"),
         ({"image": IMAGE / 255}, "uint8 sRGB"),
         ({"image": IMAGE[..., 0]}, r"\(H, W, 3\)"),
     ],
