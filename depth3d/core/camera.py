@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from depth3d.core.arrays import FloatArray
-from depth3d.core.distortion import DistortionModel, distort, undistort
+from depth3d.core.distortion import DistortionModel, distort, fold_radius, undistort
 from depth3d.errors import CameraError
 
 __all__ = ["CAMERA_SOURCES", "FULL_FRAME_DIAGONAL_MM", "Camera"]
@@ -213,12 +213,17 @@ class Camera:
             points: (..., 3) metres, x right, y down, z forward.
 
         Returns:
-            (..., 2) pixel coordinates (column, row); NaN for points that are not in front (z <= 0).
+            (..., 2) pixel coordinates (column, row); NaN for points that are not in front (z <= 0), or
+            so far to the side that the distortion, which folds over there, says nothing about them.
         """
         p = np.asarray(points, dtype=np.float64)
         z = np.where(p[..., 2:] > 0, p[..., 2:], np.nan)
-        xy = distort(p[..., :2] / z, self.distortion, self.distortion_model)
-        return xy * [self.fx, self.fy] + [self.cx, self.cy]
+        xy: npt.NDArray[np.float64] = p[..., :2] / z
+        if any(self.distortion):
+            fold = fold_radius(self.distortion, self.distortion_model)
+            xy = np.where(np.linalg.norm(xy, axis=-1, keepdims=True) <= fold, xy, np.nan)
+            xy = distort(xy, self.distortion, self.distortion_model)
+        return np.asarray(xy * [self.fx, self.fy] + [self.cx, self.cy])
 
     # -- pixels that move -----------------------------------------------------------------------
 

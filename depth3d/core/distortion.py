@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from depth3d.errors import CameraError
 
-__all__ = ["DistortionModel", "distort", "undistort"]
+__all__ = ["DistortionModel", "distort", "fold_radius", "undistort"]
 
 DistortionModel: TypeAlias = Literal["opencv", "fisheye"]
 """`opencv`: k1 k2 p1 p2 [k3 [k4 k5 k6]], radial-tangential. `fisheye`: k1 k2 k3 k4."""
@@ -74,7 +74,7 @@ def undistort(xy: _Points, coefficients: tuple[float, ...], model: DistortionMod
     flat = xy.reshape(-1, 2)
     if model == "fisheye":
         return _undistort_fisheye(flat, coefficients).reshape(xy.shape)
-    fold = _fold_radius(coefficients)
+    fold = fold_radius(coefficients, model)
     radius = np.hypot(flat[:, 0], flat[:, 1])
     start = np.divide(0.9 * fold, radius, out=np.ones_like(radius), where=radius > 0.9 * fold)
     guess: _Points = flat * start[:, None]
@@ -98,12 +98,26 @@ def undistort(xy: _Points, coefficients: tuple[float, ...], model: DistortionMod
     return guess.reshape(xy.shape)
 
 
-def _fold_radius(coefficients: tuple[float, ...]) -> float:
-    """Find the ideal radius up to which the radial part grows; infinite if it grows up to 84 degrees."""
+def fold_radius(coefficients: tuple[float, ...], model: DistortionModel) -> float:
+    """Find how far from the axis the radial part still grows; infinite if it grows up to 84 degrees.
+
+    Beyond the fold the polynomial says nothing about the lens: it turns back and would put points
+    from far outside into the picture.
+
+    Args:
+        coefficients: As for `distort`.
+        model: As for `distort`.
+
+    Returns:
+        A radius in ideal normalised coordinates.
+    """
+    if not any(coefficients):
+        return np.inf
+    if model == "opencv":
+        k1, k2, _, _, k3, k4, k5, k6 = _padded(coefficients, 8)
+        coefficients = (k1, k2, 0.0, 0.0, k3, k4, k5, k6)
     r = np.linspace(0.0, 10.0, 5001)
-    on_axis = np.stack([r, np.zeros_like(r)], axis=-1)
-    k1, k2, _, _, k3, k4, k5, k6 = _padded(coefficients, 8)
-    bent = distort(on_axis, (k1, k2, 0.0, 0.0, k3, k4, k5, k6), "opencv")[:, 0]
+    bent = distort(np.stack([r, np.zeros_like(r)], axis=-1), coefficients, model)[:, 0]
     falling = np.flatnonzero(np.diff(bent) <= 0)
     return float(r[falling[0] + 1]) if falling.size else np.inf
 

@@ -71,6 +71,20 @@ def test_points_that_are_not_in_front_have_no_pixel():
     np.testing.assert_array_equal(np.isnan(uv).any(axis=1), [True, True, False, True])
 
 
+@pytest.mark.parametrize(("model", "k"), [("opencv", (-0.3,)), ("fisheye", (-0.4,))])
+def test_what_lies_beyond_the_fold_of_the_lens_is_not_in_the_picture(model, k):
+    camera = Camera(500, 500, 320, 240, 640, 480, distortion=k, distortion_model=model)
+    x = np.linspace(-4, 4, 801)
+    points = np.stack([x, 0.1 * x, np.ones_like(x)], axis=-1)
+    uv = camera.project(points)
+    radius = np.hypot(x, 0.1 * x)
+    grows_with = np.arctan(radius) if model == "fisheye" else radius
+    share = grows_with * np.sqrt(-3 * k[0])  # 1 where d/dr (r + k r^3) = 0
+    assert np.isnan(uv[share > 1.01]).all()
+    inside = share < 0.99
+    np.testing.assert_allclose(camera.rays(uv[inside]), points[inside], atol=1e-7)
+
+
 def test_the_centre_of_the_first_pixel_is_at_one_half():
     camera = Camera(1, 1, 0.5, 0.5, 3, 2)
     rays = camera.pixel_rays()
