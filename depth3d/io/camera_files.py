@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from depth3d.core.camera import Camera
-from depth3d.errors import CameraError, FileError, InputError, UnreadableFileError, UnsupportedFormatError
+from depth3d.errors import CameraError, InputError, UnreadableFileError, UnsupportedFormatError
 from depth3d.io.atomic import writing
 from depth3d.io.camera_json import camera_from_dict, camera_to_dict
 from depth3d.io.colmap_cameras import (
@@ -23,6 +23,7 @@ from depth3d.io.colmap_cameras import (
 from depth3d.io.foreign_camera import choose_camera
 from depth3d.io.json_cameras import is_nerfstudio, is_open3d, nerfstudio_camera, open3d_camera
 from depth3d.io.opencv_cameras import opencv_camera, opencv_fields, opencv_text
+from depth3d.io.pictures import open_file
 
 __all__ = ["CAMERA_SUFFIXES", "fit_camera_to", "load_camera", "save_camera"]
 
@@ -60,8 +61,7 @@ def load_camera(
     Raises:
         CameraError: Something in it is missing or impossible, there are several cameras and none
             was chosen, or its pictures have another aspect.
-        UnreadableFileError: It is no camera file.
-        FileError: It is not there or can't be opened.
+        UnreadableFileError: It is no camera file, is not there or can't be opened.
         InputError: Only one of `width` and `height` is given.
     """
     path = Path(path)
@@ -139,16 +139,11 @@ def fit_camera_to(camera: Camera, width: int, height: int) -> Camera:
 
 
 def _bytes_of(path: Path) -> bytes:
-    if path.is_dir():
-        raise FileError(f"{path} is a directory; give the name of a file in it")
-    try:
-        if path.stat().st_size > _LARGEST_FILE:
-            raise UnreadableFileError(f"{path} is no camera file: it is too large; check the name")
-        return path.read_bytes()
-    except OSError as error:
-        if isinstance(error, FileError):
-            raise
-        raise FileError(f"can't read {path}: {error.strerror or error}; check the name") from None
+    with open_file(path) as file:
+        data = file.read(_LARGEST_FILE + 1)
+    if len(data) > _LARGEST_FILE:
+        raise UnreadableFileError(f"{path} is no camera file: it is too large; check the name")
+    return data
 
 
 def _parsed(data: bytes, size_wh: tuple[int, int] | None, name: str | None) -> Camera:

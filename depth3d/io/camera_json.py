@@ -60,7 +60,7 @@ def camera_from_dict(fields: dict[str, Any]) -> Camera:
         )
     except KeyError as error:
         raise CameraError(f"the camera lacks the field {error.args[0]!r}; add it") from None
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         if isinstance(error, CameraError):
             raise
         raise CameraError(f"a field of the camera is no number ({error}); correct it") from None

@@ -30,8 +30,8 @@ def number(fields: Mapping[str, Any], name: str, default: float | None = None) -
         raise CameraError(f"the field {name!r} is missing; add it")
     try:
         return float(value)
-    except (TypeError, ValueError):
-        raise CameraError(f"the field {name!r} must be a number, got {value!r}; correct it") from None
+    except (TypeError, ValueError, OverflowError):
+        raise CameraError(f"the field {name!r} must be a number, got {value!r:.60}; correct it") from None
 
 
 def picture_size(

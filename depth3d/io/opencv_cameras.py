@@ -186,5 +186,5 @@ def _numbers(value: Any, name: str) -> list[float]:
     flat = [x for row in rows for x in (row if isinstance(row, list) else [row])]
     try:
         return [float(x) for x in flat]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise CameraError(f"{name} must be a matrix of numbers, got {str(value)[:60]}; correct it") from None

@@ -431,11 +431,14 @@ OURS = json.dumps(
     {"format": "depth3d-camera", "version": 1, "fx": 5, "fy": 5, "cx": 1, "cy": 1, "width": 2, "height": 2}
 )
 
+HUGE = "1" + "0" * 400
+"""An integer that JSON holds and no float does."""
+
 
 @pytest.mark.parametrize(
     ("content", "error", "says"),
     [
-        (b"", UnreadableFileError, "no camera file"),
+        (b"", UnreadableFileError, "is empty; copy it again"),
         (b"   \n", UnreadableFileError, "no camera file"),
         (b"hello world\n", UnreadableFileError, "no camera file"),
         (b"\xff\xd8\xff\xe0" + bytes(range(256)), UnreadableFileError, "neither text nor"),  # a photo
@@ -453,6 +456,9 @@ OURS = json.dumps(
         (OURS.replace('"fx": 5', '"fx": NaN').encode(), CameraError, "fx must be"),
         (OURS.replace('"width": 2', '"width": Infinity').encode(), CameraError, "width must be"),
         (OURS.replace('"width": 2', '"width": null').encode(), CameraError, "width must be"),
+        (OURS.replace('"fx": 5', f'"fx": {HUGE}').encode(), CameraError, "too large"),
+        (f'{{"intrinsic_matrix": [{HUGE}, 0, 0, 0, 5, 0, 1, 1, 1]}}'.encode(), CameraError, "be a number"),
+        (f'{{"camera_matrix": [[{HUGE}, 0, 1], [0, 5, 1], [0, 0, 1]]}}'.encode(), CameraError, "numbers"),
         (b'{"intrinsic_matrix": [1, 2]}', CameraError, "9 numbers"),
         (b'{"intrinsic": 3}', CameraError, "9 numbers"),
         (b'{"parameters": []}', CameraError, "no camera"),
@@ -469,10 +475,13 @@ def test_damaged_files_get_one_sentence(tmp_path, content, error, says):
 
 
 def test_no_such_file_and_a_directory(tmp_path):
-    with pytest.raises(FileError, match="can't read"):
+    with pytest.raises(UnreadableFileError, match=r"nothing\.json does not exist; check the path"):
         load_camera(tmp_path / "nothing.json")
-    with pytest.raises(FileError, match="directory"):
+    with pytest.raises(UnreadableFileError, match="is a directory; give a file"):
         load_camera(tmp_path)
+    for name in ("n" * 300 + ".json", "a\0b.json"):
+        with pytest.raises(UnreadableFileError, match="can't read"):
+            load_camera(tmp_path / name)
     with pytest.raises(InputError, match="go together"):
         load_camera(tmp_path / "nothing.json", width=3)
 
