@@ -117,7 +117,8 @@ def fold_radius(coefficients: tuple[float, ...], model: DistortionModel) -> floa
         k1, k2, _, _, k3, k4, k5, k6 = _padded(coefficients, 8)
         coefficients = (k1, k2, 0.0, 0.0, k3, k4, k5, k6)
     r = np.linspace(0.0, 10.0, 5001)
-    bent = distort(np.stack([r, np.zeros_like(r)], axis=-1), coefficients, model)[:, 0]
+    with np.errstate(divide="ignore", invalid="ignore"):  # a rational model may have its pole on the grid
+        bent = distort(np.stack([r, np.zeros_like(r)], axis=-1), coefficients, model)[:, 0]
     falling = np.flatnonzero(np.diff(bent) <= 0)
     return float(r[falling[0] + 1]) if falling.size else np.inf
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from depth3d.core.distortion import distort, undistort
+from depth3d.core.distortion import distort, fold_radius, undistort
 from depth3d.errors import CameraError
 
 OPENCV = [
@@ -93,6 +93,13 @@ def test_beyond_the_fold_there_is_nothing(k, fold):
     np.testing.assert_allclose(undistort(bent, k, "opencv"), inside, rtol=0, atol=1e-8)
     outside = np.linspace(1.01, 8, 80)[:, None] * highest * direction
     assert np.isnan(undistort(outside, k, "opencv")).all()
+
+
+def test_a_pole_of_the_rational_model_is_a_fold():
+    k = (0.0, 0.0, 0.0, 0.0, 0.0, -0.25)  # r / (1 - r^2 / 4)
+    assert fold_radius(k, "opencv") == pytest.approx(2.0, abs=0.005)
+    inside = np.array([[0.5, 0.0], [0.0, 1.5]])
+    np.testing.assert_allclose(undistort(distort(inside, k, "opencv"), k, "opencv"), inside, atol=1e-9)
 
 
 @pytest.mark.parametrize("model", ["opencv", "fisheye"])
