@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from depth3d._version import __version__
+from depth3d.core.arrays import frozen
 from depth3d.core.cloud import PointCloud
 from depth3d.errors import FileError, InputError, UnreadableFileError, UnsupportedFormatError
 from depth3d.io.atomic import writing
@@ -118,9 +118,9 @@ def read_cloud(path: str | Path) -> CloudFile:
     read = {".ply": read_ply, ".pcd": read_pcd, ".xyz": _read_xyz, ".npz": _read_npz}[
         check_cloud_suffix(path)
     ]
-    if path.is_dir():
-        raise FileError(f"{path} is a directory; give the name of a file in it")
     try:
+        if path.is_dir():
+            raise FileError(f"{path} is a directory; give the name of a file in it")
         found = read(path)
     except OSError as error:
         if isinstance(error, FileError):
@@ -233,16 +233,19 @@ def _read_npz(path: Path) -> PlyPoints:
         # Opened here, because np.load leaves a file open that it can't read.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             fields = {name: archive[name] for name in archive.files}
-        cloud = PointCloud(fields["points"], fields.get("colors"), fields.get("normals"))
+        points = frozen(fields["points"], name="points", dtype=np.float32, shape=(None, 3))
+        checked = PointCloud(np.nan_to_num(points), fields.get("colors"), fields.get("normals"))
     except KeyError:
         raise UnreadableFileError(
             f"{path} holds no array called points; is it a depth map? open that with depth3d.load_depth()"
         ) from None
-    except (zipfile.BadZipFile, ValueError, EOFError, AttributeError, TypeError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # NumPy, zipfile and zlib each raise their own
         raise UnreadableFileError(
             f"{path} is no point cloud in .npz ({error}); write the file anew"
         ) from None
-    comments = [str(line) for line in fields.get("comments", np.empty(0, dtype=str))]
+    comments = [str(line) for line in np.ravel(fields.get("comments", []))]
     if str(fields.get("format")) == _NPZ_FORMAT:
         comments = [
             "depth3d cloud",
@@ -250,4 +253,4 @@ def _read_npz(path: Path) -> PlyPoints:
             f"unit: {fields.get('unit')}",
             *comments,
         ]
-    return PlyPoints(cloud.points, cloud.colors, cloud.normals, tuple(comments))
+    return PlyPoints(points, checked.colors, checked.normals, tuple(comments))

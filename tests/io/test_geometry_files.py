@@ -437,10 +437,29 @@ def test_npz_that_hold_no_cloud(tmp_path, arrays, says):
         read_cloud(tmp_path / "cloud.npz")
 
 
+def test_an_npz_whose_compressed_bytes_are_damaged(tmp_path):
+    np.savez_compressed(tmp_path / "cloud.npz", points=np.zeros((5000, 3), np.float32))
+    data = bytearray((tmp_path / "cloud.npz").read_bytes())
+    data[99:108] = b"\xff" * 9
+    (tmp_path / "cloud.npz").write_bytes(data)
+    with pytest.raises(UnreadableFileError, match=r"is no point cloud in \.npz \(.*\); write the file anew"):
+        read_cloud(tmp_path / "cloud.npz")
+
+
+def test_a_foreign_npz_with_unknown_points_and_one_comment(tmp_path, caplog):
+    points = np.array([[1, 2, 3], [np.nan, 0, 0], [4, 5, 1e300]])
+    np.savez(tmp_path / "cloud.npz", points=points, comments=np.array("one"))
+    found = read_cloud(tmp_path / "cloud.npz")
+    assert_same(found.cloud, PointCloud(np.float32([[1, 2, 3]])))
+    assert found.comments == ("one",)
+    assert "left out 2 points that are not finite" in caplog.text
+
+
 @pytest.mark.parametrize("suffix", geometry_files.CLOUD_SUFFIXES)
 def test_no_such_file_and_a_directory(tmp_path, suffix):
-    with pytest.raises(FileError, match="can't read"):
-        read_cloud(tmp_path / f"nothing{suffix}")
+    for name in ("nothing", "n" * 300):
+        with pytest.raises(FileError, match="can't read"):
+            read_cloud(tmp_path / f"{name}{suffix}")
     (tmp_path / f"folder{suffix}").mkdir()
     with pytest.raises(FileError, match="directory"):
         read_cloud(tmp_path / f"folder{suffix}")
