@@ -81,7 +81,7 @@ def read_depth(
     _check_scale(png_scale)
     wanted = _kind(kind)
     array, record = _reader(path)(path)
-    if record is not None and array.dtype.kind == "u":
+    if record is not None and record.coding and array.dtype.kind == "u":
         if png_scale is not None and "scale" in record.coding:
             record = DepthRecord(record.kind, record.camera, record.provenance, {"scale": png_scale})
         values, known_kind = depth_png.decode_own_png(array, record), record.kind

@@ -8,7 +8,6 @@ ends are noted in the file.
 from __future__ import annotations
 
 import logging
-import math
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +107,7 @@ def read_gray_picture(path: Path) -> tuple[npt.NDArray[Any], DepthRecord | None]
             )
         array = array[..., 0]
     record = record_from_json(note, str(path)) if isinstance(note, str) else None
-    if record is not None and array.dtype.kind == "u" and not _usable(record):
+    if record is not None and array.dtype.kind != "f" and not (array.dtype == np.uint16 and record.coding):
         raise UnreadableFileError(f"what depth3d wrote into {path} is damaged; make it again")
     return array.astype(array.dtype.newbyteorder("=")), record
 
@@ -121,12 +120,6 @@ def decode_own_png(integers: npt.NDArray[Any], record: DepthRecord) -> npt.NDArr
         low, high = record.coding["min"], record.coding["max"]
         values = low + (integers.astype(np.float64) - 1) * ((high - low) / (_LARGEST - 1))
     return np.where(integers == 0, np.nan, values).astype(np.float32)
-
-
-def _usable(record: DepthRecord) -> bool:
-    if "scale" in record.coding:
-        return record.coding["scale"] > 0 and math.isfinite(record.coding["scale"])
-    return all(math.isfinite(record.coding.get(end, math.nan)) for end in ("min", "max"))
 
 
 def _description(opened: Any) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -81,10 +82,14 @@ def record_from_json(text: str, name: str) -> DepthRecord:
     try:
         fields = json.loads(text)
         version = fields["version"]
-        if fields["format"] == _FORMAT and version == _VERSION:
+        if fields["format"] != _FORMAT:
+            raise ValueError
+        if version == _VERSION:
             camera = camera_from_dict(fields["camera"]) if "camera" in fields else None
             provenance = {str(key): str(value) for key, value in fields.get("provenance", {}).items()}
             coding = {str(key): float(value) for key, value in fields.get("coding", {}).items()}
+            if coding and not _can_decode(coding):
+                raise ValueError
             return DepthRecord(DepthKind(fields["kind"]), camera, provenance, coding)
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         reason = f": {error}" if isinstance(error, CameraError) else ""
@@ -95,3 +100,9 @@ def record_from_json(text: str, name: str) -> DepthRecord:
         f"{name} was written in version {version!r} of its format, and this depth3d reads version "
         f"{_VERSION}; update depth3d"
     )
+
+
+def _can_decode(coding: Mapping[str, float]) -> bool:
+    if "scale" in coding:
+        return coding["scale"] > 0 and math.isfinite(coding["scale"])
+    return all(math.isfinite(coding.get(end, math.nan)) for end in ("min", "max"))

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from depth3d.core.camera import Camera
 from depth3d.core.depth import DepthMap
@@ -364,6 +365,7 @@ def test_python_objects_are_never_unpickled(tmp_path):
         ('{"format": "depth3d-depth", "version": 1, "kind": "red"}', "damaged"),
         ('{"format": "depth3d-depth", "version": 1, "kind": "metric", "camera": {}}', "no depth3d camera"),
         ('{"format": "depth3d-depth", "version": 7, "kind": "metric"}', "version 7"),
+        ('{"format": "depth3d-other", "version": 1, "kind": "metric"}', "damaged"),
     ],
 )
 def test_a_damaged_or_newer_note_is_refused(tmp_path, note, sentence):
@@ -376,14 +378,33 @@ def test_a_damaged_or_newer_note_is_refused(tmp_path, note, sentence):
     "coding", [{}, {"scale": 0}, {"scale": -1.0}, {"min": 1}, {"min": 1, "max": float("nan")}]
 )
 def test_a_png_whose_coding_makes_no_sense_is_refused(tmp_path, coding):
-    from PIL.PngImagePlugin import PngInfo
-
     text = PngInfo()
     note = {"format": "depth3d-depth", "version": 1, "kind": "metric", "coding": coding}
     text.add_text("depth3d", json.dumps(note))
     Image.fromarray(np.ones((2, 2), np.uint16)).save(tmp_path / "d.png", pnginfo=text)
     with pytest.raises(UnreadableFileError, match="damaged"):
         read_depth(tmp_path / "d.png")
+
+
+def test_our_png_that_a_program_cut_to_8_bits_is_refused(tmp_path, metric):
+    save_depth(metric, tmp_path / "d.png")
+    with Image.open(tmp_path / "d.png") as opened:
+        text = PngInfo()
+        text.add_text("depth3d", opened.info["depth3d"])
+        eight = Image.fromarray((np.asarray(opened) // 257).astype(np.uint8))
+    eight.save(tmp_path / "d.png", pnginfo=text)
+    with pytest.raises(UnreadableFileError, match="damaged"):
+        read_depth(tmp_path / "d.png")
+
+
+def test_our_npz_with_integers_put_into_it(tmp_path):
+    note = '{"format": "depth3d-depth", "version": 1, "kind": "%s"}'
+    integers = np.array([[3, 4]], np.uint16)
+    np.savez(tmp_path / "d.npz", depth=integers, depth3d=np.array(note % "relative"))
+    np.testing.assert_array_equal(load_depth(tmp_path / "d.npz").values, integers)
+    np.savez(tmp_path / "d.npz", depth=integers, depth3d=np.array(note % "metric"))
+    with pytest.raises(InputError, match=r"d\.npz: .*integers are mostly millimetres"):
+        load_depth(tmp_path / "d.npz")
 
 
 def test_a_zip_that_is_no_archive_of_arrays(tmp_path):
