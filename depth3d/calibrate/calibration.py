@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import operator
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +18,38 @@ __all__ = ["Calibration", "assume_range"]
 
 _FORMAT = "depth3d-calibration"
 _VERSION = 1
+
+
+def _two_by_two(rows: Any) -> tuple[tuple[float, float], tuple[float, float]] | None:
+    if rows is None:
+        return None
+    (a, b), (c, d) = rows
+    return (float(a), float(b)), (float(c), float(d))
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError
+    return bool(value)
+
+
+def _text(value: Any) -> str | None:
+    if not isinstance(value, str | None):
+        raise TypeError
+    return value
+
+
+_CONVERTERS: dict[str, Callable[[Any], Any]] = {
+    "scale": float,
+    "shift": float,
+    "method": str,
+    "covariance": _two_by_two,
+    "inliers": lambda flags: tuple(_flag(flag) for flag in flags),
+    "residuals_m": lambda residuals: tuple(float(residual) for residual in residuals),
+    "model": _text,
+    "input_size": lambda pixels: None if pixels is None else operator.index(pixels),
+}
+"""How each field becomes a plain Python value, which JSON can hold, from that or from NumPy's."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,7 +67,8 @@ class Calibration:
         input_size: Shorter side in pixels at which the network saw the photo, or None.
 
     Raises:
-        InputError: Numbers that are not finite, or a scale that is not positive.
+        InputError: A value of the wrong type, numbers that are not finite, or a scale that is not
+            positive.
     """
 
     scale: float
@@ -45,6 +81,14 @@ class Calibration:
     input_size: int | None = None
 
     def __post_init__(self) -> None:
+        for name, convert in _CONVERTERS.items():
+            value = getattr(self, name)
+            try:
+                object.__setattr__(self, name, convert(value))
+            except (TypeError, ValueError, OverflowError):
+                raise InputError(
+                    f"{name} of a calibration is of the wrong type, got {value!r:.60}; make it anew"
+                ) from None
         if not (math.isfinite(self.scale) and math.isfinite(self.shift)):
             raise InputError(f"scale and shift must be finite, got {self.scale} and {self.shift}")
         if self.scale <= 0:
@@ -87,8 +131,8 @@ class Calibration:
         """
         try:
             fields = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise InputError(f"this is no calibration: not JSON ({error.msg}, line {error.lineno})") from None
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"this is no calibration: not JSON ({error})") from None
         if not isinstance(fields, dict) or fields.get("format") != _FORMAT:
             raise InputError(f"this is no calibration of depth3d: its field 'format' is not {_FORMAT!r}")
         if fields.get("version") != _VERSION:
@@ -96,24 +140,10 @@ class Calibration:
                 f"the calibration is of version {fields.get('version')!r} and this depth3d reads "
                 f"version {_VERSION}; update depth3d"
             )
-        try:
-            covariance = fields.get("covariance")
-            return cls(
-                scale=float(fields["scale"]),
-                shift=float(fields["shift"]),
-                method=str(fields.get("method", "given")),
-                covariance=None if covariance is None else _two_by_two(covariance),
-                inliers=tuple(bool(used) for used in fields.get("inliers", ())),
-                residuals_m=tuple(float(r) for r in fields.get("residuals_m", ())),
-                model=fields.get("model"),
-                input_size=fields.get("input_size"),
-            )
-        except KeyError as error:
-            raise InputError(f"the calibration lacks the field {error.args[0]!r}; add it") from None
-        except (TypeError, ValueError) as error:
-            if isinstance(error, InputError):
-                raise
-            raise InputError(f"a field of the calibration is of the wrong type ({error})") from None
+        for name in ("scale", "shift"):
+            if name not in fields:
+                raise InputError(f"the calibration lacks the field {name!r}; add it")
+        return cls(**{name: fields[name] for name in cls.__dataclass_fields__ if name in fields})
 
     def __repr__(self) -> str:
         return f"Calibration(1/z = {self.scale:.6g} * d + {self.shift:.6g}, {self.method})"
@@ -152,8 +182,3 @@ def assume_range(depth: DepthMap, near_m: float, far_m: float) -> Calibration:
         return Calibration(scale, q - scale * d_near, method="assumed range")
     scale = (1.0 / near_m - 1.0 / far_m) / (d_near - d_far)
     return Calibration(scale, 1.0 / far_m - scale * d_far, method="assumed range")
-
-
-def _two_by_two(rows: list[list[float]]) -> tuple[tuple[float, float], tuple[float, float]]:
-    (a, b), (c, d) = rows
-    return (float(a), float(b)), (float(c), float(d))

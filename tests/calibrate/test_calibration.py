@@ -95,11 +95,33 @@ def test_json_round_trip_is_exact():
             '{"format": "depth3d-calibration", "version": 1, "scale": 1, "shift": 0, "covariance": 3}',
             "wrong type",
         ),
+        *(
+            (
+                '{"format": "depth3d-calibration", "version": 1, "scale": 1, "shift": 0, ' + field + "}",
+                f"{field.split(chr(34))[1]} of a calibration is of the wrong type",
+            )
+            for field in ('"model": 3', '"input_size": "518"', '"inliers": "yes"', '"residuals_m": null')
+        ),
+        ('{"format": "depth3d-calibration", "version": 1, "shift": 0, "scale": 1' + "0" * 400 + "}", "wrong"),
+        ("9" * 5000, "not JSON"),
+        ("[" * 100_000, "not JSON"),
     ],
 )
 def test_from_json_says_what_is_wrong(text, sentence):
     with pytest.raises(InputError, match=sentence):
         Calibration.from_json(text)
+
+
+def test_numpy_s_numbers_are_taken_and_saved():
+    calibration = Calibration(
+        np.float32(0.5), np.float64(0.25), covariance=np.eye(2), inliers=np.array([True, False]),
+        residuals_m=np.float32([0.5, -0.5]), input_size=np.int64(518),
+    )  # fmt: skip
+    back = Calibration.from_json(calibration.to_json())
+    assert (back.scale, back.shift, back.input_size) == (0.5, 0.25, 518)
+    assert back.covariance == ((1.0, 0.0), (0.0, 1.0))
+    assert back.inliers == (True, False)
+    assert back.residuals_m == (0.5, -0.5)
 
 
 def test_json_is_plain():
