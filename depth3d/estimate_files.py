@@ -13,7 +13,6 @@ from depth3d.core.camera import Camera
 from depth3d.core.depth import DepthMap
 from depth3d.errors import Depth3DError, InputError, UnsupportedFormatError
 from depth3d.estimate.prediction import Prediction
-from depth3d.io.atomic import check_writable
 from depth3d.io.depth_files import DEPTH_SUFFIXES
 from depth3d.io.images import Photo, load_photo
 from depth3d.io.photo_camera import camera_for
@@ -148,9 +147,7 @@ def plan_jobs(
     ]
     for job in jobs:
         for path in filter(None, (job.output, job.preview)):
-            check_writable(path, overwrite=overwrite)
-            if path.exists() and path.samefile(job.photo):
-                raise InputError(f"{path} is the photo itself; give another output")
+            verbs.check_output(path, job.photo, overwrite=overwrite)
     return jobs
 
 

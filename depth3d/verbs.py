@@ -21,7 +21,7 @@ from depth3d.core.depth import DepthMap
 from depth3d.core.resample import resize_depth
 from depth3d.core.scene import RGBD
 from depth3d.errors import FileError, InputError, NeedsMetricError, UnreadableFileError
-from depth3d.io.atomic import writing
+from depth3d.io.atomic import check_writable, writing
 from depth3d.lift.debanding import smooth_levels, step_of_levels
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "OpenedPhoto",
+    "check_output",
     "estimate",
     "fit_depth_to",
     "load_calibration",
@@ -248,6 +249,27 @@ def fit_depth_to(depth: DepthMap, width: int, height: int) -> DepthMap:
         )
     _log.info("resized the depth from %dx%d to %dx%d", *depth.size_wh, width, height)
     return resize_depth(depth, width, height)
+
+
+def check_output(path: Path, source: Path, *, overwrite: bool) -> None:
+    """Check, before any long work, that a file can be written and is not the one that is read.
+
+    Args:
+        path: The file to be written.
+        source: The file that is read; it need not be there.
+        overwrite: Whether an existing file may be replaced.
+
+    Raises:
+        FileError: It can't be written, or it exists and `overwrite` is False.
+        InputError: Both are the same file.
+    """
+    check_writable(path, overwrite=overwrite)
+    try:
+        same = path.samefile(source)
+    except OSError:  # one of them is not there
+        return
+    if same:
+        raise InputError(f"{path} is the input itself; give another output")
 
 
 def make_directory(path: str | Path) -> Path:

@@ -109,14 +109,19 @@ def command(
     depth3d cloud rgb.png --depth depth.png --png-scale 5000 --camera camera.json -o cloud.ply
     """
     from depth3d import verbs
-    from depth3d.errors import InputError
-    from depth3d.io.atomic import check_writable
+    from depth3d.errors import InputError, UnsupportedFormatError
+    from depth3d.io.camera_json import camera_to_dict
     from depth3d.io.geometry_files import check_cloud_suffix
+    from depth3d.io.images import IMAGE_SUFFIXES
     from depth3d.lift.clouds import point_cloud
 
     check_cloud_suffix(output)
+    if preview and preview.suffix.lower() not in IMAGE_SUFFIXES:
+        raise UnsupportedFormatError(
+            f"{preview} is no picture's name; use one of {', '.join(IMAGE_SUFFIXES)}"
+        )
     for path in filter(None, (output, preview)):
-        check_writable(path, overwrite=overwrite)
+        verbs.check_output(path, photo, overwrite=overwrite)
     opened = verbs.open_photo(
         photo,
         calibration=verbs.load_calibration(calibration) if calibration else None,
@@ -157,7 +162,9 @@ def command(
             {
                 "output": output,
                 "points": len(cloud),
-                "camera": repr(opened.scene.camera),
+                "preview": preview,
+                "camera": camera_to_dict(opened.scene.camera),
+                "depth": opened.depth_source,
                 "notes": opened.notes,
             }
         )

@@ -39,14 +39,12 @@ def command(
     depth3d inspect depth.npz --report report.png
     depth3d inspect photo.heic --json
     """
-    from depth3d.errors import InputError
+    from depth3d import verbs
     from depth3d.inspection import draw_report, inspect
-    from depth3d.io.atomic import check_writable
 
     found = inspect(file, depth_kind=depth_kind, png_scale=png_scale)
     if report:
-        if check_writable(report, overwrite=overwrite).exists() and report.samefile(file):
-            raise InputError(f"{report} is the file itself; give the report another name")
+        verbs.check_output(report, file, overwrite=overwrite)
         draw_report(found, report, overwrite=overwrite)
     if as_json:
         print_json(found.facts)

@@ -92,7 +92,8 @@ def test_preview_and_json(run, photo, depth_mm, tmp_path):
     done = run("cloud", photo, "--depth", depth_mm, "-o", "c.npz", "--preview", "views.png", "--json", "-q")
     assert done.exit_code == 0, done.output
     facts = json.loads(done.stdout)
-    assert facts["points"] == 1727
+    assert (facts["points"], facts["preview"], facts["depth"]) == (1727, "views.png", "depth.png")
+    assert (facts["camera"]["width"], facts["camera"]["cx"], facts["camera"]["source"]) == (48, 24, "assumed")
     assert done.stderr == ""
     views = cv2.imread(str(tmp_path / "views.png"))
     assert views.std() > 5  # something is drawn
@@ -110,6 +111,9 @@ def test_preview_and_json(run, photo, depth_mm, tmp_path):
         (["-o", "c.ply", "--camera", "missing.json"], "missing.json"),
         (["-o", "c.ply", "--depth-range-m", "5,2"], "near.*far"),
         (["-o", "c.ply", "--voxel-m", "0"], "voxel_m"),
+        (["-o", "c.ply", "--preview", "views.ply"], "no picture's name"),
+        (["-o", "c.ply", "--preview", "photo.png", "--overwrite"], "the input itself"),
+        (["-o", "c.npz", "--ascii", "--preview", "views.png"], "always binary"),
     ],
 )
 def test_bad_words_get_one_sentence_and_leave_nothing(run, photo, depth_mm, tmp_path, words, sentence):

@@ -86,7 +86,7 @@ def test_a_bad_photo_is_reported_and_the_rest_goes_on(run, photo, tiny_folder, t
         (["photo.png", "photo.png", "-o", "maps"], "would both write"),
         (["photo.png", "depth.png", "-o", "one.npz"], "give a directory"),
         (["photo.png", "-o", "one.npz", "--format", "png"], "disagree"),
-        (["photo.png", "-o", "photo.png", "--overwrite"], "photo itself"),
+        (["photo.png", "-o", "photo.png", "--overwrite"], "input itself"),
         (["photo.png", "-o", "photo.png/sub"], "can't create the directory"),
         (["photo.png", "-o", "depth.jpg"], "no depth format's"),
         (["photo.png", "-o", "x" * 5000 + ".npz"], "File name too long"),
@@ -101,6 +101,15 @@ def test_plans_that_cannot_work_are_refused_before_any_work(run, photo, depth_mm
     assert sentence in done.stderr
     assert done.stderr.count("\n") == 1
     assert sorted(path.name for path in photo.parent.iterdir()) == ["depth.png", "photo.png"]
+
+
+def test_a_photo_that_is_missing_where_the_output_exists(run, tmp_path):
+    (tmp_path / "z.npz").write_bytes(b"precious")
+    for words in (("cloud",), ("estimate", "--model", "/no/such/model")):
+        done = run(words[0], "missing.jpg", *words[1:], "-o", "z.npz", "--overwrite")
+        assert done.exit_code == 1
+        assert "bug" not in done.stderr
+        assert (tmp_path / "z.npz").read_bytes() == b"precious"
 
 
 def test_a_directory_may_have_a_dot_in_its_name(run, photo, depth_mm, tmp_path):

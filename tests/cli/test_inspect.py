@@ -94,5 +94,5 @@ def test_a_report_never_replaces_what_it_is_about(run, depth_mm):
     before = depth_mm.read_bytes()
     done = run("inspect", depth_mm, "--report", depth_mm, "--overwrite")
     assert done.exit_code == 1
-    assert "is the file itself" in done.stderr
+    assert "is the input itself" in done.stderr
     assert depth_mm.read_bytes() == before
