@@ -27,10 +27,16 @@ _DIRECTIONS = ((0, 1), (1, 0), (1, 1), (1, -1))
 """(rows, columns) a step: across, down and both diagonals; each is looked at in both senses."""
 
 _SHARE_OF_GAP = 0.05
-"""How far from either side, as a share of the gap, a value must be to count as between."""
+_SHARE_OF_TOLERANCE = 1 / 3
+"""How far from either side a value must be to count as between, as a share of the gap and of the
+tolerance: what is nearer belongs to that side."""
 
 _SHARE_OF_SLOPE = 0.25
 """How steep a pixel must be, against a ramp that spreads the gap evenly over the window."""
+
+_MOST_CONTINUED = 0.5
+"""How much of the gap a side may climb by itself, continued to the pixel: beyond, it is no side but
+part of the ramp."""
 
 _SHARPEST_JUMP = 2.5
 """How much steeper than the pixel its ramp may be elsewhere: a smoothed ramp is steepest amid and
@@ -42,6 +48,7 @@ box between two others looks like a ramp too. (With a field of view of 53 degree
 not known here.)"""
 
 _DEFAULT_WIDTH_SHARE = 1 / 28
+_LEAST_DEFAULT_WIDTH_PX = 4
 """Widest ramp looked for, as a share of the longer side: a network patch of 14 pixels is 1/37 to 1/49 of
 the network's longer side, and a bilinear ramp with some smoothing is wider than one patch."""
 
@@ -55,8 +62,10 @@ _MIN_LEVELS = 32
 """A map of fewer values is a drawing of flat layers, whose levels are no noise."""
 
 _QUANTUM_SAMPLE = 1 << 18
+"""Pixels, evenly spread, that are looked at for levels."""
 
 _PIXELS_PER_BLOCK = 1 << 17
+"""Rows are judged in blocks of about this many pixels, which bounds the memory."""
 
 
 def flying_pixels(
@@ -67,7 +76,9 @@ def flying_pixels(
     A pixel is flying if in one of four directions all of this holds, at one of several distances r:
     the surfaces on both sides, continued as planes, disagree at the pixel by more than `tolerance`;
     the pixel's value lies between theirs; and it lies on a slope, steeper than either side's, that
-    leads from one to the other. The last keeps a real object that stands between a near and a far one.
+    leads from one to the other without a jump. The last keeps a real object that stands between a near
+    and a far one. The slope must be steeper than a surface facing the camera within 80 degrees, and
+    the gap wider than a few levels where the map is quantised.
 
     Left alone are planes at any slant up to the horizon, creases, spheres, thin bars at their own
     depth, and whatever has an unknown pixel or the border where evidence would be needed.
@@ -76,9 +87,9 @@ def flying_pixels(
         depth: (H, W) metric map.
         tolerance: Smallest jump that counts as an edge, as a share of the nearer side's inverse depth:
             0.03 lets surfaces that are 3 % of their distance apart pass as one.
-        max_width_px: Widest ramp to look for, in pixels; None takes 1/28 of the longer side,
-            which suits maps that were scaled up from a network's patches. For a sensor or a rendering
-            at its own resolution 2 is enough, and faster.
+        max_width_px: Widest ramp to look for, in pixels; None takes 1/28 of the longer side
+            (4 at least), which suits maps that were scaled up from a network's patches. For a sensor or
+            a rendering at its own resolution 2 is enough, and faster.
         noise_per_m: What 1/z may be off by, in 1/m, such as one level of 8-bit depth: a gap of up to
             five times that is no edge. Maps that still hold their levels need not say so.
 
@@ -94,20 +105,24 @@ def flying_pixels(
     if not (isinstance(tolerance, int | float | np.number) and 0 < tolerance < 1):
         raise InputError(f"the flying-pixel tolerance must lie between 0 and 1, got {tolerance!r}; try 0.03")
     longer = max(depth.size_wh)
-    width_px = max(4, math.ceil(longer * _DEFAULT_WIDTH_SHARE)) if max_width_px is None else max_width_px
+    width_px = (
+        max(_LEAST_DEFAULT_WIDTH_PX, math.ceil(longer * _DEFAULT_WIDTH_SHARE))
+        if max_width_px is None
+        else max_width_px
+    )
     if not (isinstance(width_px, int | float | np.number) and 1 <= width_px < math.inf):
         raise InputError(f"max_width_px must be at least 1 pixel, got {max_width_px!r}")
-    if not 0 <= noise_per_m < math.inf:
+    if not (isinstance(noise_per_m, int | float | np.number) and 0 <= noise_per_m < math.inf):
         raise InputError(f"noise_per_m must be 0 or more in 1/m, got {noise_per_m!r}")
     scales = list(_scales(min(math.ceil(width_px), longer)))
     pad = max(r + outer for _, r, outer in scales)
     q = np.pad(1.0 / depth.values, pad, constant_values=np.nan)
     quantum = _quantum(q[pad:-pad, pad:-pad])
     mask = np.zeros(depth.values.shape, dtype=np.bool_)
+    steepest = _STEEPEST_SURFACE / longer
     rows_per_block = max(1, _PIXELS_PER_BLOCK // depth.width)
     for top in range(0, depth.height, rows_per_block):
         rows = slice(top, min(top + rows_per_block, depth.height))
-        steepest = _STEEPEST_SURFACE / longer
         _mark_rows(q, pad, mask[rows], top, scales, tolerance, steepest, quantum, noise_per_m)
     return mask
 
@@ -115,7 +130,8 @@ def flying_pixels(
 def _scales(width_px: int) -> Iterator[tuple[int, int, int]]:
     """Yield (step of the local slope, distance of the sides, baseline of a side's slope) in pixels.
 
-    Distances grow by steps of 1.3 to 1.5, up to a ramp's width: seen from its ends, one side is that far.
+    Distances grow as 1, 2, 3, 4, 6, 8, 12, 16 and so on, up to a ramp's width: seen from its ends, one
+    side is that far.
     """
     r = 1
     while True:
@@ -156,7 +172,10 @@ def _mark_rows(
     quantum: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None,
     noise_per_m: float,
 ) -> None:
-    """Set `mask`, the rows from `top` on, from the padded inverse depth."""
+    """Set `mask`, the rows from `top` on, from the padded inverse depth.
+
+    Few pixels are steep on both sides. Only these are looked at closely, one distance after the other.
+    """
     stride = q.shape[1]
     flat, marks = q.ravel(), mask.ravel()
     height, width = mask.shape
@@ -256,7 +275,7 @@ def _gaps_around(
     low = np.where(low_slope > 0, low + sense * low_slope * r, low_top * sense)
     high = np.where(high_slope > 0, high - sense * high_slope * r, high_top * sense)
     gap = (high - low) * sense
-    away = np.maximum(np.float32(_SHARE_OF_GAP) * gap, np.float32(tolerance / 3) * value)
+    away = np.maximum(np.float32(_SHARE_OF_GAP) * gap, np.float32(_SHARE_OF_TOLERANCE * tolerance) * value)
     steeper = np.abs(slope) - np.maximum(low_slope, high_slope)
     # NaN compares false: no evidence, no verdict.
     on_ramp = (
@@ -264,7 +283,7 @@ def _gaps_around(
         & ((value - low) * sense > away)
         & ((high - value) * sense > away)
         & (steeper * (2 * r) > np.float32(_SHARE_OF_SLOPE) * gap)
-        & (np.maximum(low_slope, high_slope) * r < 0.5 * gap)
+        & (np.maximum(low_slope, high_slope) * r < np.float32(_MOST_CONTINUED) * gap)
         & (np.minimum(low, high) > 0)
     )
     return np.where(on_ramp, gap, np.float32(0))

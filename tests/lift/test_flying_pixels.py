@@ -231,5 +231,9 @@ def test_what_may_be_noise_is_no_edge():
     assert found.sum() == found[:, 30].sum()
     assert flying_pixels(depth, max_width_px=2, noise_per_m=0.119)[10:-10, 30].all()  # 0.6 is above 5 x 0.119
     assert not flying_pixels(depth, max_width_px=2, noise_per_m=0.121).any()
-    with pytest.raises(InputError, match="noise_per_m"):
-        flying_pixels(depth, noise_per_m=-1)
+
+
+@pytest.mark.parametrize("noise", [-1, np.nan, np.inf, "0.1", None])
+def test_refuses_noise_that_is_none(noise):
+    with pytest.raises(InputError, match="noise_per_m must be 0 or more"):
+        flying_pixels(levels([1.0, 2.0]), noise_per_m=noise)
