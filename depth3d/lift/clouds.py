@@ -69,8 +69,10 @@ def point_cloud(
     step = checked_stride(stride)
     if flying not in ("remove", "keep"):
         raise InputError(f"flying must be 'remove' or 'keep', got {flying!r}")
-    _check_positive("voxel_m", voxel_m, "metres")
-    _check_outliers(outlier_neighbors, outlier_std)
+    if voxel_m is not None:
+        _check_positive("voxel_m", voxel_m, "metres")
+    if outlier_neighbors is not None:
+        _check_outliers(outlier_neighbors, outlier_std)
     near, far = _checked_range(depth_range_m)
 
     points = unproject(scene.depth, scene.camera, stride=step)
@@ -182,12 +184,12 @@ def _checked_range(depth_range_m: tuple[float, float] | None) -> tuple[float, fl
     return near, far
 
 
-def _check_positive(name: str, value: float | None, unit: str) -> None:
-    if value is not None and not (isinstance(value, int | float | np.number) and 0 < value < math.inf):
+def _check_positive(name: str, value: float, unit: str) -> None:
+    if not (isinstance(value, int | float | np.number) and 0 < value < math.inf):
         raise InputError(f"{name} must be positive {unit}, got {value!r}")
 
 
-def _check_outliers(neighbors: int | None, std: float) -> None:
+def _check_outliers(neighbors: int, std: float) -> None:
     _check_positive("outlier_std", std, "standard deviations")
-    if neighbors is not None and (not isinstance(neighbors, int | np.integer) or neighbors < 1):
+    if not isinstance(neighbors, int | np.integer) or neighbors < 1:
         raise InputError(f"outlier_neighbors must be a whole number of at least 1, got {neighbors!r}")

@@ -218,11 +218,20 @@ def test_one_pixel_gives_one_point():
         ({"outlier_neighbors": 0}, "outlier_neighbors must be a whole number of at least 1, got 0"),
         ({"outlier_neighbors": 1.5}, "outlier_neighbors must be a whole number"),
         ({"outlier_neighbors": 5, "outlier_std": -1.0}, "outlier_std must be positive"),
+        ({"outlier_neighbors": 5, "outlier_std": None}, "outlier_std must be positive"),
     ],
 )
 def test_refuses_options_out_of_range(options, sentence):
     with pytest.raises(InputError, match=sentence):
         point_cloud(noise_scene(), **options)
+
+
+def test_refuses_no_size_and_no_neighbours():
+    cloud = PointCloud(np.ones((3, 3)))
+    with pytest.raises(InputError, match="voxel_m must be positive metres, got None"):
+        voxel_downsample(cloud, None)
+    with pytest.raises(InputError, match="whole number of at least 1, got None"):
+        remove_outliers(cloud, neighbors=None)
 
 
 def test_a_relative_map_is_refused_with_advice():
