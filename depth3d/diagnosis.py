@@ -20,15 +20,16 @@ _PACKAGES = (
     ("torch", "torch", "networks"),
     ("transformers", "transformers", "networks"),
     ("numpy", "numpy", "everything"),
-    ("scipy", "scipy", "filters"),
-    ("opencv-python", "cv2", "camera files, TIFF and EXR depth"),
+    ("scipy", "scipy", "robust fits, which are to come"),
+    ("opencv-python", "cv2", "camera files, 16-bit photos, smoothing of 8-bit depth"),
     ("open3d", "open3d", "voxel grids, outliers, PCD files"),
-    ("trimesh", "trimesh", "reading clouds"),
+    ("trimesh", "trimesh", "meshes, which are to come"),
     ("pillow", "PIL", "photos"),
     ("pillow-heif", "pillow_heif", "HEIC photos and their depth"),
     ("matplotlib", "matplotlib", "colour maps and reports"),
-    ("av", "av", "video"),
+    ("av", "av", "video, which is to come"),
     ("safetensors", "safetensors", "checkpoints"),
+    ("rich", "rich", "progress bars"),
 )
 
 
@@ -62,7 +63,6 @@ def doctor() -> list[Check]:
     checks += [_package(*row) for row in _PACKAGES]
     checks += [
         _guarded("device", _device),
-        _guarded("OpenEXR depth", _exr),
         _guarded("networks cached", _cached),
         Check("memory", True, f"{_memory_gib():.1f} GiB, {os.cpu_count()} cores"),
     ]
@@ -94,12 +94,6 @@ def _device() -> Check:
     from depth3d.accel.devices import describe_device, resolve_device
 
     return Check("device", True, describe_device(resolve_device("auto")))
-
-
-def _exr() -> Check:
-    from depth3d.io.depth_files import DEPTH_SUFFIXES
-
-    return Check("OpenEXR depth", ".exr" in DEPTH_SUFFIXES, "float depth for compositing")
 
 
 def _cached() -> Check:

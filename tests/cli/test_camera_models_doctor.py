@@ -1,6 +1,7 @@
 """The small commands: `camera`, `models`, `doctor`."""
 
 import json
+import sys
 
 import numpy as np
 
@@ -54,6 +55,15 @@ def test_doctor_checks_what_is_there(run):
     for name in ("torch", "numpy", "open3d", "pillow-heif", "device"):
         assert checks[name]["ok"], checks[name]
     assert checks["numpy"]["detail"].startswith(np.__version__)
+
+
+def test_doctor_says_what_is_broken_and_what_to_type(run, monkeypatch):
+    monkeypatch.setitem(sys.modules, "open3d", None)  # importing it fails
+    done = run("doctor")
+    assert done.exit_code == 0, done.output
+    line = next(line for line in done.stdout.splitlines() if "open3d" in line)
+    assert line.startswith("missing")
+    assert line.endswith("pip install open3d")
 
 
 def test_usage_errors_exit_with_2_and_bugs_with_1(run, monkeypatch):
