@@ -97,13 +97,12 @@ def _represented(share: npt.NDArray[np.float64], stated: dict[str, Any], path: P
 
 
 def _from_mpo(data: bytes, properties: dict[str, list[str]], path: Path, orientation: int) -> DepthFile:
-    try:
-        low = float(property_text(properties, PIXEL_DATA_NS + "FloatMinValue") or "")
-        high = float(property_text(properties, PIXEL_DATA_NS + "FloatMaxValue") or "")
-    except ValueError:
+    ends = _ends(*(property_text(properties, f"{PIXEL_DATA_NS}Float{end}Value") for end in ("Min", "Max")))
+    if ends is None:
         raise UnreadableFileError(
             f"the depth in {path} does not state its range; export the photo again with all its metadata"
-        ) from None
+        )
+    low, high = ends
     with open_picture_in(data, f"the depth in {path}") as picture:
         share = _share(np.asarray(decoded(picture, path).convert("L")))
     values = low + share * (high - low)

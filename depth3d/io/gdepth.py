@@ -63,12 +63,17 @@ def read_gdepth(path: Path, orientation: int) -> DepthFile | None:
     except (binascii.Error, ValueError):
         raise UnreadableFileError(f"{name} is damaged; copy the photo again") from None
     with open_picture_in(picture, name) as opened:
-        pixels = np.asarray(decoded(opened, name))
+        codes = decoded(opened, name)
+        if codes.mode not in ("L", "LA", "I;16"):
+            codes = codes.convert("RGB")  # indices into a palette are no depths
+        pixels = np.asarray(codes)
     plane = pixels[..., 0] if pixels.ndim == 3 else pixels  # its three colours are the same
     share = upright(plane.astype(np.float64) / np.iinfo(plane.dtype).max, orientation)
     if format_ == "RangeInverse":
         inverse = inverse_near + share * (inverse_far - inverse_near)
-    elif format_ == "RangeLinear" and inverse_far > 0:
+    elif format_ == "RangeLinear":
+        if not inverse_far:
+            raise UnreadableFileError(f"{name} claims equal steps to infinity; give the depth as a file")
         inverse = 1 / (1 / inverse_near + share * (1 / inverse_far - 1 / inverse_near))
     else:
         raise UnreadableFileError(f"{name} has the unknown format {format_!r}; give the depth as a file")

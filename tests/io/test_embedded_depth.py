@@ -128,6 +128,22 @@ def test_gdepth_of_16_bit_colour_and_element_style(tmp_path):
     np.testing.assert_allclose(depth.values, 1 + codes / 65535 * 2, rtol=1e-6)
 
 
+@pytest.mark.parametrize("mode", ["1", "P", "L", "LA", "RGB", "RGBA"])
+def test_gdepth_pictures_of_any_mode(tmp_path, mode):
+    codes = np.array([[0, 255], [255, 0]], np.uint8)
+    buffer = io.BytesIO()
+    picture = (
+        Image.fromarray(255 - codes).convert("P") if mode == "P" else Image.fromarray(codes).convert(mode)
+    )
+    if mode == "P":
+        picture.putpalette([255 - value for value in range(256) for _ in range(3)])  # index 0 is white
+    picture.save(buffer, "PNG")
+    gdepth_photo(tmp_path / "x.jpg", codes, data=base64.b64encode(buffer.getvalue()).decode())
+    want = read_embedded_depth(tmp_path / "x.jpg").depth.values
+    gdepth_photo(tmp_path / "x.jpg", codes)
+    np.testing.assert_array_equal(read_embedded_depth(tmp_path / "x.jpg").depth.values, want)
+
+
 @pytest.mark.parametrize(
     ("made", "sentence"),
     [
@@ -139,7 +155,7 @@ def test_gdepth_of_16_bit_colour_and_element_style(tmp_path):
         ({"fields": 'GDepth:Format="RangeInverse" GDepth:Near="5" GDepth:Far="2"'}, "how near and how far"),
         ({"fields": 'GDepth:Format="RangeInverse" GDepth:Near="nan" GDepth:Far="2"'}, "how near"),
         ({"fields": 'GDepth:Format="Cubic" GDepth:Near="1" GDepth:Far="2"'}, "unknown format 'Cubic'"),
-        ({"fields": 'GDepth:Format="RangeLinear" GDepth:Near="1" GDepth:Far="inf"'}, "unknown format"),
+        ({"fields": 'GDepth:Format="RangeLinear" GDepth:Near="1" GDepth:Far="inf"'}, "steps to infinity"),
     ],
 )  # fmt: skip
 def test_gdepth_that_is_announced_and_unusable(tmp_path, codes, made, sentence):
@@ -213,9 +229,10 @@ def test_apple_mpo_depth_and_what_lies_behind_infinity(tmp_path):
 
 
 def test_apple_mpo_without_a_range_or_with_another_auxiliary(tmp_path, codes):
-    mpo_photo(tmp_path / "x.jpg", codes, fields="")
-    with pytest.raises(UnreadableFileError, match="does not state its range"):
-        read_embedded_depth(tmp_path / "x.jpg")
+    for fields in ("", *(f'apdi:FloatMinValue="0.5" apdi:FloatMaxValue="{far}"' for far in ("nan", "inf"))):
+        mpo_photo(tmp_path / "x.jpg", codes, fields=fields)
+        with pytest.raises(UnreadableFileError, match="does not state its range"):
+            read_embedded_depth(tmp_path / "x.jpg")
     mpo_photo(tmp_path / "gain.jpg", codes, kind="urn:com:apple:photo:2020:aux:hdrgainmap")
     assert read_embedded_depth(tmp_path / "gain.jpg") is None
     mpo_photo(tmp_path / "odd.jpg", codes, second=b"no JPEG at all")
