@@ -50,7 +50,8 @@ def depth_report(depth: DepthMap, facts: dict[str, Any], *, colormap: str = "Spe
     histogram = figure.add_subplot(grid[0, 4:])
     known = depth.values[depth.valid]
     if known.size:
-        histogram.hist(known, bins=128, color="#9fb3c8")
+        # In float32 the bins of a nearly constant map would have no width.
+        histogram.hist(known.astype(np.float64), bins=128, color="#9fb3c8")
         for name, style in (("mean", "-"), ("median", "--")):
             value = facts[name + suffix]
             histogram.axvline(value, color=_NEAR, ls=style, label=f"{name} {value:.4g}")
