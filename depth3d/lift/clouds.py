@@ -71,6 +71,7 @@ def point_cloud(
         raise InputError(f"flying must be 'remove' or 'keep', got {flying!r}")
     if voxel_m is not None:
         _check_positive("voxel_m", voxel_m, "metres")
+    _check_positive("outlier_std", outlier_std, "standard deviations")
     if outlier_neighbors is not None:
         _check_outliers(outlier_neighbors, outlier_std)
     near, far = _checked_range(depth_range_m)

@@ -28,7 +28,8 @@ def grid_normals(depth: DepthMap, camera: Camera) -> PointMap:
 
     Returns:
         (H, W, 3) float32 unit normals in the camera frame, each with n.X < 0. NaN where the depth is
-        unknown. A pixel without any known neighbour across or down counts as level that way.
+        unknown, and where the distortion has no inverse at the pixel or a neighbour. A pixel without any
+        known neighbour across or down counts as level that way.
 
     Raises:
         NeedsMetricError: The map is relative.

@@ -218,6 +218,7 @@ def test_one_pixel_gives_one_point():
         ({"outlier_neighbors": 0}, "outlier_neighbors must be a whole number of at least 1, got 0"),
         ({"outlier_neighbors": 1.5}, "outlier_neighbors must be a whole number"),
         ({"outlier_neighbors": 5, "outlier_std": -1.0}, "outlier_std must be positive"),
+        ({"outlier_std": 0.0}, "outlier_std must be positive"),
         ({"outlier_neighbors": 5, "outlier_std": None}, "outlier_std must be positive"),
     ],
 )
