@@ -21,10 +21,9 @@ def main() -> None:
 
     # A point keeps its ray when the picture is resized, cropped or turned.
     point = np.array([[0.2, -0.1, 2.0]])
-    u, v = camera.project(point)[0]
     half = camera.resized(camera.width // 2, camera.height // 2)
     crop = camera.cropped(100, 50, camera.width - 200, camera.height - 100)
-    print("pixel:", (u, v), "half size:", half.project(point)[0], "crop:", crop.project(point)[0])
+    print("pixel:", camera.project(point)[0], "half size:", half.project(point)[0], "crop:", crop.project(point)[0])
 
     # A ray has z = 1, so depth times ray is the point. A tape measures along the ray: longer.
     ray = camera.rays(np.array([[0.5, 0.5]]))[0]
