@@ -23,7 +23,8 @@ def main() -> None:
     point = np.array([[0.2, -0.1, 2.0]])
     half = camera.resized(camera.width // 2, camera.height // 2)
     crop = camera.cropped(100, 50, camera.width - 200, camera.height - 100)
-    print("pixel:", camera.project(point)[0], "half size:", half.project(point)[0], "crop:", crop.project(point)[0])
+    for name, moved in (("photo", camera), ("half size", half), ("crop", crop)):
+        print(f"{name:10} pixel {moved.project(point)[0]}")
 
     # A ray has z = 1, so depth times ray is the point. A tape measures along the ray: longer.
     ray = camera.rays(np.array([[0.5, 0.5]]))[0]
