@@ -173,7 +173,7 @@ def assume_range(depth: DepthMap, near_m: float, far_m: float) -> Calibration:
         raise InputError(f"the range must satisfy 0 < near < far, got {near_m:g} and {far_m:g} m")
     known = depth.values[depth.valid].astype(np.float64)
     if not known.size:
-        raise InputError("the map has no known pixel, so no range can be assumed for it")
+        raise InputError("the map has no known pixel, so no range fits it; give a depth map with values")
     d_far, d_near = float(known.min()), float(known.max())
     # The slope of a map without relief is free; any positive one leaves it a flat plane.
     if d_near - d_far <= 1e-6 * max(abs(d_near), abs(d_far), 1e-30):
