@@ -103,9 +103,10 @@ def download(card: ModelCard, *, on_progress: Callable[[float], None] | None = N
         bar = None if on_progress is None else _reporting_bar(on_progress)
         folder = None
         for name in names:
+            # By branch where no revision is pinned: the cache only finds what was fetched under that name.
             path = Path(
                 hf_hub_download(
-                    card.hub_id, name, revision=info.sha, tqdm_class=None if name in _CONFIGS else bar
+                    card.hub_id, name, revision=card.revision, tqdm_class=None if name in _CONFIGS else bar
                 )
             )
             folder = folder or path.parent
@@ -128,8 +129,13 @@ def download(card: ModelCard, *, on_progress: Callable[[float], None] | None = N
 
 
 def _unavailable(card: ModelCard, why: str) -> ModelUnavailableError:
+    if is_cached(card):
+        return ModelUnavailableError(
+            f"{card.name} is on this machine already and can't be fetched again: {why}; use it as it is"
+        )
+    label = card.name if card.name == card.hub_id else f"{card.name} ({card.hub_id})"
     return ModelUnavailableError(
-        f"the weights of {card.name} ({card.hub_id}) are not on this machine and {why}; give a local "
+        f"the weights of {label} are not on this machine and {why}; give a local "
         f"directory as the model, use --depth FILE, or run 'depth3d models download {card.name}' when online"
     )
 

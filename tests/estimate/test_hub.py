@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import os
+import subprocess
+import sys
+import threading
 import time
+from collections.abc import Iterator
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -122,8 +129,10 @@ class _FakeHub:
         ]
         return SimpleNamespace(sha=SHA, siblings=siblings)
 
-    def hf_hub_download(self, repo_id: str, name: str, *, revision: str, tqdm_class: Any = None) -> str:
-        assert revision == SHA
+    def hf_hub_download(
+        self, repo_id: str, name: str, *, revision: str | None, tqdm_class: Any = None
+    ) -> str:
+        assert revision is None  # the branch: under a commit's name the cache would not find it again
         self.fetched.append(name)
         path = self.folder / name
         path.write_bytes(self.files[name])
@@ -185,3 +194,72 @@ def test_a_repository_without_weights(tmp_path: Path, monkeypatch: pytest.Monkey
     _FakeHub(tmp_path, {"README.md": b"x"}).install(monkeypatch)
     with pytest.raises(ModelUnavailableError, match="holds no model"):
         download(model_card("some/thing"))
+
+
+class _Mirror(BaseHTTPRequestHandler):
+    """As much of a hub as a download needs: `/api/models/...` and `/.../resolve/...`."""
+
+    def do_GET(self) -> None:
+        if self.path.startswith("/api/models/"):
+            siblings = [
+                {"rfilename": name, "size": len(data), "lfs": _lfs(data) if len(data) > 100 else None}
+                for name, data in FILES.items()
+            ]
+            self._answer(json.dumps({"id": CARD.hub_id, "sha": SHA, "siblings": siblings}).encode())
+        else:
+            self._answer(FILES[self.path.rpartition("/")[2]])
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def _answer(self, body: bytes) -> None:
+        self.send_response(200)
+        headers = {"Content-Length": len(body), "ETag": f'"{_lfs(body)["sha256"]}"', "X-Repo-Commit": SHA}
+        for name, value in headers.items():
+            self.send_header(name, str(value))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+def _lfs(data: bytes) -> dict[str, Any]:
+    return {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data), "pointerSize": 134}
+
+
+@pytest.fixture
+def mirror() -> Iterator[str]:
+    """The address of a hub on this machine."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Mirror) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize("card", [CARD, replace(CARD, revision=SHA)], ids=["newest", "pinned"])
+def test_what_was_downloaded_is_found_again_offline(tmp_path: Path, mirror: str, card: Any) -> None:
+    """The real client, with the variables that people set: HF_ENDPOINT, HF_HOME, HF_HUB_OFFLINE."""
+    code = (
+        "from dataclasses import replace\n"
+        "from depth3d.estimate import hub, registry\n"
+        f"card = replace(registry.MODELS['base'], revision={card.revision!r})\n"
+    )
+
+    def python(line: str, **variables: str) -> str:
+        environ = os.environ | {"HF_HOME": str(tmp_path), "HF_ENDPOINT": mirror, "NO_PROXY": "127.0.0.1"}
+        done = subprocess.run(
+            [sys.executable, "-c", code + line], env=environ | variables, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    fetched = python("print(hub.download(card))")
+    assert fetched.startswith(str(tmp_path))
+    assert {path.name for path in Path(fetched).iterdir()} == {"config.json", "model.safetensors"}
+    assert python("print(hub.fetch(card))", HF_HUB_OFFLINE="1") == fetched
+    again = python(
+        "try: hub.download(card)\nexcept Exception as error: print(error)", HF_ENDPOINT="http://127.0.0.1:9"
+    )
+    assert "on this machine already" in again
