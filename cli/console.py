@@ -68,12 +68,13 @@ def print_rows(rows: Sequence[tuple[str, ...]]) -> None:
 
 
 @contextmanager
-def progress(label: str, total: float) -> Iterator[Callable[[float], None]]:
+def progress(label: str, total: float, *, in_bytes: bool = False) -> Iterator[Callable[[float], None]]:
     """Show a progress bar on stderr if that is a terminal.
 
     Args:
         label: What is being done.
-        total: The amount that is the whole.
+        total: The amount that is the whole; 0 where nobody knows.
+        in_bytes: Whether amounts are bytes.
 
     Yields:
         A function to call with each further amount that is done.
@@ -82,16 +83,23 @@ def progress(label: str, total: float) -> Iterator[Callable[[float], None]]:
         yield lambda _: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
-        MofNCompleteColumn(),
+        DownloadColumn() if in_bytes else MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(label, total=total)
+        task = bar.add_task(label, total=total or None)
         yield lambda amount: bar.advance(task, amount)
 
 

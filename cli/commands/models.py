@@ -50,6 +50,6 @@ def download(name: str) -> None:
     card = model_card(name)
     if not card.commercial_use:
         note(f"{card.name} is licensed {card.licence}: not for commercial use")
-    with progress(f"Fetching {card.hub_id}", card.bytes_to_fetch) as advance:
+    with progress(f"Fetching {card.hub_id}", card.bytes_to_fetch, in_bytes=True) as advance:
         folder = fetch(card, on_progress=advance)
     click.echo(f"{card.name}: {folder}")
