@@ -55,16 +55,6 @@ class Camera:
     distortion_model: DistortionModel = "opencv"
 
     def __post_init__(self) -> None:
-        for name in ("fx", "fy", "cx", "cy", "sigma_rel"):
-            try:
-                value = float(getattr(self, name))
-            except (TypeError, ValueError):
-                raise CameraError(f"{name} must be a number, got {getattr(self, name)!r}") from None
-            if not math.isfinite(value) or (name != "cx" and name != "cy" and value < 0):
-                raise CameraError(f"{name} must be a finite positive number, got {value!r}")
-            object.__setattr__(self, name, value)
-        if self.fx == 0 or self.fy == 0:
-            raise CameraError(f"focal lengths must be positive pixels, got {self.fx} and {self.fy}")
         for name in ("width", "height"):
             value = getattr(self, name)
             try:
@@ -74,6 +64,16 @@ class Camera:
             if not whole:
                 raise CameraError(f"{name} must be a whole number of pixels, got {value!r}")
             object.__setattr__(self, name, int(value))
+        for name in ("fx", "fy", "cx", "cy", "sigma_rel"):
+            try:
+                value = float(getattr(self, name))
+            except (TypeError, ValueError, OverflowError):
+                raise CameraError(f"{name} must be a number, got {getattr(self, name)!r}") from None
+            if not math.isfinite(value) or (name != "cx" and name != "cy" and value < 0):
+                raise CameraError(f"{name} must be a finite positive number, got {value!r}")
+            object.__setattr__(self, name, value)
+        if self.fx == 0 or self.fy == 0:
+            raise CameraError(f"focal lengths must be positive pixels, got {self.fx} and {self.fy}")
         if self.source not in CAMERA_SOURCES:
             raise CameraError(f"source must be one of {CAMERA_SOURCES}, got {self.source!r}")
         if self.distortion_model not in ("opencv", "fisheye"):
@@ -82,7 +82,7 @@ class Camera:
             )
         try:
             distortion = tuple(float(k) for k in self.distortion)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise CameraError(f"distortion must be a list of numbers, got {self.distortion!r}") from None
         if not all(math.isfinite(k) for k in distortion):
             raise CameraError(f"distortion must be finite, got {distortion}")

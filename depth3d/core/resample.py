@@ -32,10 +32,10 @@ def resize_depth(depth: DepthMap, width: int, height: int) -> DepthMap:
         their inverse depth exactly.
 
     Raises:
-        InputError: A size that is not positive.
+        InputError: A size that is not a positive whole number of pixels.
     """
-    if width < 1 or height < 1:
-        raise InputError(f"the new size must be at least 1x1, got {width}x{height}")
+    if not all(isinstance(side, int | np.integer) and side >= 1 for side in (width, height)):
+        raise InputError(f"the new size must be whole pixels, at least 1x1, got {width}x{height}")
     if (width, height) == depth.size_wh:
         return depth
     values = 1.0 / depth.values if depth.is_metric else depth.values

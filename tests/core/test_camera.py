@@ -213,6 +213,7 @@ GOOD = {"fx": 500, "fy": 500, "cx": 320, "cy": 240, "width": 640, "height": 480}
         ({"fx": math.nan}, "fx must be"),
         ({"cx": math.inf}, "cx must be"),
         ({"fx": "far"}, "fx must be a number, got 'far'"),
+        ({"fy": 10**400}, "fy must be a number, got 1000"),
         ({"cy": None}, "cy must be a number, got None"),
         ({"sigma_rel": -0.1}, "sigma_rel must be"),
         ({"width": 0}, "width must be a whole number of pixels, got 0"),
@@ -233,6 +234,12 @@ GOOD = {"fx": 500, "fy": 500, "cx": 320, "cy": 240, "width": 640, "height": 480}
 def test_impossible_cameras(change, says):
     with pytest.raises(CameraError, match=says):
         Camera(**{**GOOD, **change})
+
+
+def test_a_picture_without_pixels_is_named_as_such():
+    for make in (lambda: PINHOLE.resized(0, 10), lambda: Camera.from_fov(0, 480, 60)):
+        with pytest.raises(CameraError, match="width must be a whole number of pixels, got 0"):
+            make()
 
 
 @pytest.mark.parametrize("angle", [0, 180, -5, 400, math.nan])

@@ -106,7 +106,7 @@ def test_the_same_size_is_the_same_map():
     assert resize_depth(depth, 4, 3) is depth
 
 
-@pytest.mark.parametrize("size", [(0, 3), (3, 0), (-1, 5)])
+@pytest.mark.parametrize("size", [(0, 3), (3, 0), (-1, 5), (10.5, 3), ("4", 3)])
 def test_sizes_that_are_none(size):
     with pytest.raises(InputError, match=f"at least 1x1, got {size[0]}x{size[1]}"):
         resize_depth(DepthMap(np.ones((3, 4)), "metric"), *size)
