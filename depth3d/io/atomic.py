@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -60,7 +61,7 @@ def writing(path: str | Path, *, overwrite: bool = True) -> Iterator[Path]:
         FileError: The file can't be written.
     """
     path = check_writable(path, overwrite=overwrite)
-    partial = path.with_name(f".{path.stem[:20]}.{os.getpid()}.part{path.suffix}")
+    partial = path.with_name(f".{path.stem[:20]}.{secrets.token_hex(6)}.part{path.suffix}")
     try:
         yield partial
         partial.replace(path)

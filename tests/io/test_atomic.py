@@ -16,6 +16,14 @@ def test_the_file_appears_when_the_block_ends_and_not_before(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["out.txt"]
 
 
+def test_files_that_are_written_at_the_same_time_do_not_meet(tmp_path):
+    paths = [tmp_path / f"{'long' * 10}{name}.txt" for name in "aab"]
+    with writing(paths[0]) as first, writing(paths[1]) as second, writing(paths[2]) as third:
+        for partial, text in ((first, "1"), (second, "2"), (third, "3")):
+            partial.write_text(text)
+    assert [path.read_text() for path in paths] == ["1", "1", "3"]  # blocks end in reverse: the first wins
+
+
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, MemoryError])
 def test_a_crash_leaves_the_old_file_and_no_half_one(tmp_path, error):
     path = tmp_path / "out.txt"
