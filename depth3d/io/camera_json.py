@@ -39,7 +39,7 @@ def camera_from_dict(fields: dict[str, Any]) -> Camera:
         CameraError: A field is missing or is no number, or a newer version wrote it.
     """
     if fields.get("format") != FORMAT:
-        raise CameraError(f"this is no depth3d camera, its format is {fields.get('format')!r}")
+        raise CameraError(f"this is no depth3d camera, its format is {fields.get('format')!r}; check it")
     if fields.get("version") != VERSION:
         raise CameraError(
             f"the camera was written in version {fields.get('version')!r} of its format, and this "
@@ -60,7 +60,7 @@ def camera_from_dict(fields: dict[str, Any]) -> Camera:
         )
     except KeyError as error:
         raise CameraError(f"the camera lacks the field {error.args[0]!r}; add it") from None
-    except (TypeError, ValueError, OverflowError) as error:
+    except (TypeError, ValueError) as error:
         if isinstance(error, CameraError):
             raise
         raise CameraError(f"a field of the camera is no number ({error}); correct it") from None
