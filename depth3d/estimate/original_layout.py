@@ -79,7 +79,7 @@ def named_max_depth_m(file_name: str) -> float | None:
     if "metric" in name or found:
         raise CheckpointError(
             f"{file_name} is a metric network whose range its name does not tell; "
-            "give max_depth_m (20 for hypersim, 80 for vkitti)"
+            "put hypersim (20 m) or vkitti (80 m) into its name, or give max_depth_m"
         )
     return None
 

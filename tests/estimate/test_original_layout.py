@@ -176,7 +176,7 @@ def test_names_tell_the_range(name: str, expected: float | None) -> None:
 def test_a_metric_name_without_a_range_asks_for_it(tmp_path: Path, tiny_network: Callable[..., Any]) -> None:
     path = tmp_path / "depth_anything_v2_metric_vits.pth"
     torch.save(original_state(tiny_network(kind="metric")), path)
-    with pytest.raises(CheckpointError, match=r"give max_depth_m \(20 for hypersim, 80 for vkitti\)"):
+    with pytest.raises(CheckpointError, match=r"put hypersim \(20 m\) or vkitti \(80 m\) into its name"):
         load_checkpoint(path)
     assert load_checkpoint(path, max_depth_m=20).meaning.max_depth_m == 20
 
