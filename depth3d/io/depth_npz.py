@@ -49,6 +49,10 @@ def read_npz(path: Path) -> tuple[npt.NDArray[Any], DepthRecord | None]:
             raise
         except Exception as error:  # NumPy, zipfile and zlib each raise their own
             raise _unreadable(path, error) from error
+    if "points" in arrays and "depth" not in arrays:
+        raise UnreadableFileError(
+            f"{path} holds points, no depth map; read it with depth3d.io.geometry_files.read_cloud()"
+        )
     maps = {name: flat for name, array in arrays.items() if (flat := _flat(array)) is not None}
     if len(maps) == 1:
         return next(iter(maps.values())), None

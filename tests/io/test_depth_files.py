@@ -14,6 +14,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from depth3d.core.camera import Camera
+from depth3d.core.cloud import PointCloud
 from depth3d.core.depth import DepthMap
 from depth3d.errors import (
     FileError,
@@ -23,6 +24,7 @@ from depth3d.errors import (
     UnsupportedFormatError,
 )
 from depth3d.io.depth_files import DEPTH_SUFFIXES, load_depth, read_depth, save_depth
+from depth3d.io.geometry_files import save_cloud
 
 H, W = 5, 7
 CAMERA = Camera(80.5, 81, 3.25, 2.5, W, H, distortion=(0.1, -0.05), source="file", sigma_rel=0.01)
@@ -405,6 +407,12 @@ def test_our_npz_with_integers_put_into_it(tmp_path):
     np.savez(tmp_path / "d.npz", depth=integers, depth3d=np.array(note % "metric"))
     with pytest.raises(InputError, match=r"d\.npz: .*integers are mostly millimetres"):
         load_depth(tmp_path / "d.npz")
+
+
+def test_a_cloud_is_no_depth_map_of_three_columns(tmp_path):
+    save_cloud(PointCloud(np.ones((9, 3), np.float32)), tmp_path / "cloud.npz")
+    with pytest.raises(UnreadableFileError, match=r"cloud\.npz holds points, no depth map; read it with"):
+        load_depth(tmp_path / "cloud.npz", kind="metric")
 
 
 def test_a_zip_that_is_no_archive_of_arrays(tmp_path):
