@@ -250,7 +250,9 @@ def test_what_was_downloaded_is_found_again_offline(tmp_path: Path, mirror: str,
     def python(line: str, **variables: str) -> str:
         environ = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
         environ |= {"HF_HOME": str(tmp_path), "HF_ENDPOINT": mirror, "NO_PROXY": "127.0.0.1"} | variables
-        done = subprocess.run([sys.executable, "-c", code + line], env=environ, capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-c", code + line], env=environ, capture_output=True, text=True
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
