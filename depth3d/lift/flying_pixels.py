@@ -27,9 +27,7 @@ _DIRECTIONS = ((0, 1), (1, 0), (1, 1), (1, -1))
 """(rows, columns) a step: across, down and both diagonals; each is looked at in both senses."""
 
 _SHARE_OF_GAP = 0.05
-_SHARE_OF_TOLERANCE = 1 / 3
-"""How far from either side a value must be to count as between, as a share of the gap and of the
-tolerance: what is nearer belongs to that side."""
+"""How far from either side, as a share of the gap, a value must be to count as between."""
 
 _SHARE_OF_SLOPE = 0.25
 """How steep a pixel must be, against a ramp that spreads the gap evenly over the window."""
@@ -275,7 +273,7 @@ def _gaps_around(
     low = np.where(low_slope > 0, low + sense * low_slope * r, low_top * sense)
     high = np.where(high_slope > 0, high - sense * high_slope * r, high_top * sense)
     gap = (high - low) * sense
-    away = np.maximum(np.float32(_SHARE_OF_GAP) * gap, np.float32(_SHARE_OF_TOLERANCE * tolerance) * value)
+    away = np.float32(_SHARE_OF_GAP) * gap
     steeper = np.abs(slope) - np.maximum(low_slope, high_slope)
     # NaN compares false: no evidence, no verdict.
     on_ramp = (
@@ -284,7 +282,6 @@ def _gaps_around(
         & ((high - value) * sense > away)
         & (steeper * (2 * r) > np.float32(_SHARE_OF_SLOPE) * gap)
         & (np.maximum(low_slope, high_slope) * r < np.float32(_MOST_CONTINUED) * gap)
-        & (np.minimum(low, high) > 0)
     )
     return np.where(on_ramp, gap, np.float32(0))
 

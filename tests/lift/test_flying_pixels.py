@@ -8,6 +8,7 @@ from depth3d.core.resample import resize_depth
 from depth3d.errors import InputError, NeedsMetricError
 from depth3d.lift.flying_pixels import flying_pixels
 from depth3d.lift.unproject import unproject
+from depth3d.synthetic.random_scenes import random_scene
 from depth3d.synthetic.render import render_depth
 from depth3d.synthetic.scene import distance_to_surface
 from depth3d.synthetic.scenes import (
@@ -92,8 +93,9 @@ def test_true_depth_loses_next_to_nothing(scene, most_lost):
         (room_scene(), 0.025, 0.009, 0.018),
         (bars_scene(), 0.15, 0.035, 0.003),
         (still_life(), 0.08, 0.032, 0.035),
+        (random_scene(1), 0.04, 0.02, 0.02),
     ],
-    ids=["step", "sphere", "room", "bars", "still life"],
+    ids=["step", "sphere", "room", "bars", "still life", "furniture"],
 )
 def test_upsampled_silhouettes_go(scene, before, most_left, most_lost):
     camera = default_camera(644, 476)
