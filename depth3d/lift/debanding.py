@@ -55,8 +55,7 @@ def smooth_levels(depth: DepthMap) -> DepthMap:
     low, high = disparity - np.float32(step / 2), disparity + np.float32(step / 2)
     smooth = np.clip(blur(np.nan_to_num(np.clip(smooth, low, high)), _SIGMAS_PX[0]), low, high)
     smooth = np.where(depth.valid, smooth, np.float32(np.nan))
-    # Half a step below the farthest level may lie at or beyond infinity, where there is no z.
-    smooth = np.maximum(smooth, disparity / 2) if depth.is_metric else smooth
+    # A mean of inverse depths is positive, so z stays finite even where half a step less is not.
     return DepthMap(np.asarray(1.0 / smooth if depth.is_metric else smooth), depth.kind)
 
 

@@ -42,6 +42,25 @@ def test_edges_stay_where_they_are():
     np.testing.assert_allclose(jump, 0.3, atol=1.5 / 255)
 
 
+def test_the_farthest_level_stays_this_side_of_infinity():
+    stored = ((np.rint(slope() * 255) - np.rint(slope() * 255).min() + 0.2) / 255).astype(np.float32)
+    depth = DepthMap(1 / stored, "metric")
+    smooth = smooth_levels(depth)
+    assert smooth is not depth
+    assert smooth.valid.all()  # 0.2 levels less half a level is beyond infinity
+    assert smooth.values.max() <= depth.values.max() * (1 + 1e-5)
+
+
+def test_unknown_pixels_take_no_part():
+    # The slope runs along the rim of the hole, so one-sided means are as good as any.
+    true = np.tile(0.2 + 0.25 * np.arange(HEIGHT)[:, None] / HEIGHT, (1, WIDTH)).astype(np.float32)
+    stored = quantised(true)
+    whole = smooth_levels(DepthMap(stored, "relative")).values
+    stored[:, :60] = np.nan
+    beside = smooth_levels(DepthMap(stored, "relative")).values[:, 60:]
+    np.testing.assert_allclose(beside, whole[:, 60:], atol=0.02 / 255)
+
+
 def test_unknown_stays_unknown_and_does_not_spread():
     stored = quantised(slope())
     stored[40:60, 40:60] = np.nan
