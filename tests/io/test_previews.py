@@ -7,7 +7,7 @@ import pytest
 
 from depth3d.core.depth import DepthMap
 from depth3d.errors import InputError, OutputExistsError, UnsupportedFormatError
-from depth3d.io.previews import COLORMAPS, UNKNOWN_GRAY, colorize_depth, gray16, save_preview
+from depth3d.io.previews import COLORMAPS, UNKNOWN_GRAY, colorize_depth, gray16, nearness, save_preview
 
 
 def ramp(kind):
@@ -58,6 +58,12 @@ def test_maps_without_relief_are_one_colour(values, legend):
     picture = colorize_depth(DepthMap(values, "relative"), legend=legend)
     assert picture.shape[0] == values.shape[0]
     assert (picture[:, : values.shape[1]] == picture[0, 0]).all()
+
+
+def test_the_scale_spans_the_percentiles_that_are_promised():
+    near, low, high = nearness(DepthMap(np.arange(1001.0)[None], "relative"))
+    assert (low, high) == pytest.approx((5, 995), abs=1e-6)
+    np.testing.assert_allclose(near[0], np.clip((np.arange(1001) - 5) / 990, 0, 1), atol=1e-6)
 
 
 def test_a_few_stray_pixels_do_not_take_the_contrast():
