@@ -17,6 +17,7 @@ __all__ = [
     "depth_options",
     "json_option",
     "metres_options",
+    "network_of",
     "network_options",
     "output_option",
     "overwrite_option",
@@ -67,7 +68,24 @@ network_options = compose(
         "--input-size", default=518, type=click.IntRange(14, 4096), metavar="PIXELS",
         help="Shorter side at which the network sees the photo.",
     ),
+    click.option(
+        "--tta", type=click.Choice(["flip", "multiscale", "flip+multiscale"]),
+        help="Average several views of the photo: slower, smoother.",
+    ),
+    click.option("--refine", type=click.Choice(["guided"]), help="Sharpen the map's edges by the photo's."),
+    click.option(
+        "--max-depth-m", type=click.FloatRange(min=0, min_open=True), metavar="M",
+        help="Range of a metric .pth file whose name does not tell it.",
+    ),
 )  # fmt: skip
+
+_NETWORK = ("model", "device", "dtype", "input_size", "tta", "refine", "max_depth_m")
+
+
+def network_of(options: dict[str, Any]) -> dict[str, Any]:
+    """Take the values of `network_options` out of a command's options."""
+    return {name: options.pop(name) for name in _NETWORK}
+
 
 depth_options = compose(
     click.option(
@@ -80,7 +98,8 @@ depth_options = compose(
     ),
     click.option(
         "--png-scale", type=click.FloatRange(min=0, min_open=True), metavar="UNITS",
-        help="Units a metre of a 16-bit PNG: 1000, 256 (KITTI) or 5000 (TUM).  [default: 1000]",
+        help="Units a metre of a 16-bit PNG given as --depth: 1000, 256 (KITTI) or 5000 (TUM); it goes "
+        "before what the file says.  [default: 1000]",
     ),
 )  # fmt: skip
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from depth3d.inspection import inspect as inspect
     from depth3d.io.camera_files import load_camera as load_camera
     from depth3d.io.depth_files import load_depth as load_depth
+    from depth3d.io.geometry_files import load_cloud as load_cloud
     from depth3d.io.images import load_image as load_image
     from depth3d.io.photo_camera import camera_for as camera_for
     from depth3d.io.previews import colorize_depth as colorize_depth
@@ -38,9 +39,9 @@ if TYPE_CHECKING:
     from depth3d.lift.point_views import contact_sheet as contact_sheet
     from depth3d.lift.point_views import render_points as render_points
     from depth3d.lift.unproject import unproject as unproject
-    from depth3d.verbs import OpenedPhoto as OpenedPhoto
+    from depth3d.opened_photo import OpenedPhoto as OpenedPhoto
+    from depth3d.opened_photo import open_photo as open_photo
     from depth3d.verbs import estimate as estimate
-    from depth3d.verbs import open_photo as open_photo
     from depth3d.verbs import save as save
 
 _HOME_OF = {
@@ -51,7 +52,7 @@ _HOME_OF = {
     "DepthKind": "core.depth",
     "DepthMap": "core.depth",
     "Mesh": "core.mesh",
-    "OpenedPhoto": "verbs",
+    "OpenedPhoto": "opened_photo",
     "PointCloud": "core.cloud",
     "RGBD": "core.scene",
     "ThinLens": "core.lens",
@@ -64,9 +65,10 @@ _HOME_OF = {
     "estimate": "verbs",
     "inspect": "inspection",
     "load_camera": "io.camera_files",
+    "load_cloud": "io.geometry_files",
     "load_depth": "io.depth_files",
     "load_image": "io.images",
-    "open_photo": "verbs",
+    "open_photo": "opened_photo",
     "point_cloud": "lift.clouds",
     "render_points": "lift.point_views",
     "resize_depth": "core.resample",

@@ -16,6 +16,7 @@ from depth3d.estimate.prediction import Prediction
 from depth3d.io.depth_files import DEPTH_SUFFIXES
 from depth3d.io.images import Photo, load_photo
 from depth3d.io.photo_camera import camera_for
+from depth3d.opened_photo import fit_depth_to, read_any_depth
 
 __all__ = ["DepthSource", "FileDepth", "FileResult", "Job", "PreviewStyle", "estimate_files", "plan_jobs"]
 
@@ -42,15 +43,14 @@ class FileDepth:
 
     def __init__(self, path: Path, *, kind: str | None = None, png_scale: float | None = None) -> None:
         self.name = path.name
-        file = verbs.read_any_depth(path, kind=kind, png_scale=png_scale)
+        file = read_any_depth(path, kind=kind, png_scale=png_scale)
         self.camera = file.camera
         self._depth = file.depth
 
     def predict(self, images: list[ImageArray]) -> list[Prediction]:
         """Bring the depth to the size of each image."""
         return [
-            Prediction(verbs.fit_depth_to(self._depth, image.shape[1], image.shape[0]), None)
-            for image in images
+            Prediction(fit_depth_to(self._depth, image.shape[1], image.shape[0]), None) for image in images
         ]
 
 

@@ -14,6 +14,7 @@ from depth3d.errors import (
     OutputExistsError,
     UnsupportedFormatError,
 )
+from depth3d.opened_photo import fit_depth_to
 
 WIDTH, HEIGHT = 40, 30
 
@@ -102,7 +103,7 @@ def test_a_path_stays_a_path_where_a_name_is_the_same(tiny_folder, tmp_path, mon
 
 def test_depth_at_network_resolution_is_resized_in_inverse_depth():
     small = plane()
-    large = verbs.fit_depth_to(small, 4 * WIDTH, 4 * HEIGHT)
+    large = fit_depth_to(small, 4 * WIDTH, 4 * HEIGHT)
     v, u = np.mgrid[: 4 * HEIGHT, : 4 * WIDTH] + 0.5
     q = 0.2 + 0.003 * u / 4 + 0.005 * v / 4
     np.testing.assert_allclose(1 / large.values[2:-2, 2:-2], q[2:-2, 2:-2], rtol=2e-6)
@@ -119,10 +120,10 @@ def test_depth_at_network_resolution_is_resized_in_inverse_depth():
 )
 def test_only_the_same_crop_fits(width, height, fits):
     if fits:
-        assert verbs.fit_depth_to(plane(), width, height).size_wh == (width, height)
+        assert fit_depth_to(plane(), width, height).size_wh == (width, height)
     else:
         with pytest.raises(InputError, match="another aspect"):
-            verbs.fit_depth_to(plane(), width, height)
+            fit_depth_to(plane(), width, height)
 
 
 def test_save_writes_each_noun_so_that_it_comes_back(tmp_path):
@@ -132,9 +133,7 @@ def test_save_writes_each_noun_so_that_it_comes_back(tmp_path):
     d3.save(camera, tmp_path / "k.json")
     d3.save(plane(), tmp_path / "z.npz")
     d3.save(d3.Calibration(2, 1), tmp_path / "cal.json")
-    from depth3d.io.geometry_files import read_cloud
-
-    np.testing.assert_array_equal(read_cloud(tmp_path / "c.ply").cloud.points, cloud.points)
+    np.testing.assert_array_equal(d3.load_cloud(tmp_path / "c.ply").points, cloud.points)
     assert d3.load_camera(tmp_path / "k.json").fx == camera.fx
     np.testing.assert_array_equal(d3.load_depth(tmp_path / "z.npz").values, plane().values)
     assert verbs.load_calibration(tmp_path / "cal.json").scale == 2

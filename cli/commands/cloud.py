@@ -13,6 +13,7 @@ from ..options import (
     depth_options,
     json_option,
     metres_options,
+    network_of,
     network_options,
     output_option,
     overwrite_option,
@@ -76,10 +77,6 @@ def command(
     photo: Path,
     output: Path,
     overwrite: bool,
-    model: str,
-    device: str,
-    dtype: str,
-    input_size: int,
     calibration: Path | None,
     stride: int,
     voxel_m: float | None,
@@ -95,7 +92,7 @@ def command(
     as_ascii: bool,
     preview: Path | None,
     as_json: bool,
-    **opening: Any,
+    **options: Any,
 ) -> None:
     """Make a point cloud of PHOTO: binary PLY in metres, x right, y down, z forward.
 
@@ -114,6 +111,7 @@ def command(
     from depth3d.io.geometry_files import check_cloud_suffix
     from depth3d.io.images import IMAGE_SUFFIXES
     from depth3d.lift.clouds import point_cloud
+    from depth3d.opened_photo import open_photo
 
     check_cloud_suffix(output)
     if preview and preview.suffix.lower() not in IMAGE_SUFFIXES:
@@ -122,13 +120,12 @@ def command(
         )
     for path in filter(None, (output, preview)):
         verbs.check_output(path, photo, overwrite=overwrite)
-    opened = verbs.open_photo(
+    network = network_of(options)
+    opened = open_photo(
         photo,
         calibration=verbs.load_calibration(calibration) if calibration else None,
-        estimator=None
-        if opening["depth"]
-        else verbs.loaded_estimator(model, device=device, dtype=dtype, input_size=input_size),
-        **opening,
+        estimator=None if options["depth"] else verbs.loaded_estimator(**network),
+        **options,
     )
     for line in opened.notes:
         note(line)
@@ -146,10 +143,12 @@ def command(
         outlier_std=outlier_std,
     )
     if not len(cloud):
-        raise InputError(
-            f"no point is left of {photo}: its depth is {opened.scene.depth!r}; "
+        cure = (
             "widen --depth-range-m or keep --flying-pixels"
+            if opened.scene.depth.valid.any()
+            else "give a depth that knows some pixels"
         )
+        raise InputError(f"no point is left of {photo}, its depth is {opened.scene.depth!r}; {cure}")
     verbs.save(
         cloud, output, overwrite=overwrite, frame=frame, unit=unit, ascii=as_ascii, comments=opened.comments
     )

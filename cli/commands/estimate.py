@@ -11,6 +11,7 @@ from ..console import print_json, progress, warn
 from ..options import (
     depth_options,
     json_option,
+    network_of,
     network_options,
     output_option,
     overwrite_option,
@@ -28,13 +29,13 @@ COLORMAPS = ("Spectral_r", "viridis", "plasma", "magma", "inferno", "turbo", "gr
 @overwrite_option
 @network_options
 @click.option("--batch-size", type=click.IntRange(1), default=1, help="Photos that share one pass.")
-@click.option(
-    "--tta",
-    type=click.Choice(["flip", "multiscale", "flip+multiscale"]),
-    help="Average variants: slower, smoother.",
-)
-@click.option("--refine", type=click.Choice(["guided"]), help="Sharpen the map's edges by the photo's.")
 @depth_options
+@click.option(
+    "--output-png-scale",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="UNITS",
+    help="Units a metre of metric PNGs that are written.  [default: --png-scale, else 1000]",
+)
 @click.option("--preview", is_flag=True, help="Write a picture of the map beside it.")
 @click.option("--colormap", type=click.Choice(COLORMAPS), default="Spectral_r", help="gray is 16 bit.")
 @click.option("--legend", is_flag=True, help="Draw the scale into the preview.")
@@ -49,11 +50,12 @@ def command(
     depth: Path | None,
     depth_kind: str | None,
     png_scale: float | None,
+    output_png_scale: float | None,
     preview: bool,
     colormap: str,
     legend: bool,
     as_json: bool,
-    **network: Any,
+    **options: Any,
 ) -> None:
     """Estimate the depth of PHOTOS, each at its own size.
 
@@ -76,12 +78,14 @@ def command(
         raise InputError(
             "--depth-kind tells how to read --depth; leave it out, or choose a network of that kind (--model)"
         )
+    if legend and not preview:
+        raise InputError("--legend is drawn into the preview; add --preview")
     style = PreviewStyle(colormap, legend)
     jobs = plan_jobs(photos, output, format_=suffix, preview=preview, overwrite=overwrite)
     source = (
         FileDepth(depth, kind=depth_kind, png_scale=png_scale)
         if depth
-        else verbs.loaded_estimator(network.pop("model"), batch_size=batch_size, **network)
+        else verbs.loaded_estimator(**network_of(options), batch_size=batch_size)
     )
     rows: list[dict[str, Any]] = []
     with progress("Estimating", len(jobs)) as advance:
@@ -91,7 +95,7 @@ def command(
             camera=source.camera if isinstance(source, FileDepth) else None,
             batch_size=batch_size,
             style=style,
-            png_scale=png_scale or 1000.0,
+            png_scale=output_png_scale or png_scale or 1000.0,
             overwrite=overwrite,
         ):
             rows.append(result.summary())

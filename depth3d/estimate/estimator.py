@@ -297,10 +297,18 @@ class DepthEstimator:
                 outputs[position] = result
         done = [output for output in outputs if output is not None]
         count = len(self._views)
-        return [
-            self._combined(image, done[start : start + count])
-            for image, start in zip(images, range(0, len(done), count), strict=True)
-        ]
+        try:
+            return [
+                self._combined(image, done[start : start + count])
+                for image, start in zip(images, range(0, len(done), count), strict=True)
+            ]
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            raise DeviceError(
+                "out of memory while bringing maps to the size of their images; give fewer or smaller images "
+                "at a time, or device='cpu'"
+            ) from error
 
     def _combined(
         self, image: ImageArray, views: list[tuple[torch.Tensor, float | None]]

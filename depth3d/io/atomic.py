@@ -28,6 +28,8 @@ def check_writable(path: str | Path, *, overwrite: bool) -> Path:
         FileError: A directory is in its place, or its own directory is missing or read-only.
     """
     path = Path(path)
+    if "\0" in str(path):
+        raise FileError(f"can't write {str(path)!r}: names can't hold a NUL; choose another name")
     try:
         is_directory, exists = path.is_dir(), path.exists()
     except OSError as error:  # a name that is too long

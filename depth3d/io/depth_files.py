@@ -154,7 +154,10 @@ def _reader(path: Path) -> Any:
             return read
     cure = f"give one of {', '.join(DEPTH_SUFFIXES)}"
     if head.startswith(b"\xff\xd8") or head[4:8] == b"ftyp":
-        cure = "a photo's own depth is read with depth3d.io.embedded_depth; otherwise " + cure
+        cure = (
+            "the depth that a photo carries is used by depth3d.open_photo(photo, depth=photo); otherwise "
+            + cure
+        )
     raise UnsupportedFormatError(f"{path} is in no depth format that depth3d knows; {cure}")
 
 

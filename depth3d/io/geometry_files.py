@@ -19,7 +19,7 @@ from depth3d.io.frames import FRAMES, UNITS, axes_of, check_frame, check_unit, f
 from depth3d.io.pcd import read_pcd, write_pcd
 from depth3d.io.ply import PlyPoints, comment_lines, read_ply, write_ply, write_rows
 
-__all__ = ["CLOUD_SUFFIXES", "CloudFile", "check_cloud_suffix", "read_cloud", "save_cloud"]
+__all__ = ["CLOUD_SUFFIXES", "CloudFile", "check_cloud_suffix", "load_cloud", "read_cloud", "save_cloud"]
 
 CLOUD_SUFFIXES = (".ply", ".pcd", ".xyz", ".npz")
 """What `save_cloud` writes and `read_cloud` reads."""
@@ -128,6 +128,18 @@ def read_cloud(path: str | Path) -> CloudFile:
         raise FileError(f"can't read {path}: {error.strerror or error}; check the name") from None
     frame, unit, comments = _facts_in(found.comments)
     return CloudFile(_ours(found, path, frame, unit), frame, unit, comments)
+
+
+def load_cloud(path: str | Path) -> PointCloud:
+    """Load a point cloud; `read_cloud` without what the file says about itself.
+
+    Args:
+        path: As for `read_cloud`.
+
+    Raises:
+        FileError: As for `read_cloud`.
+    """
+    return read_cloud(path).cloud
 
 
 def check_cloud_suffix(path: Path) -> str:

@@ -146,3 +146,21 @@ def test_a_cloud_without_points_is_an_error_and_no_file(run, photo, depth_mm, tm
     assert done.exit_code == 1
     assert "no point is left" in done.stderr
     assert not (tmp_path / "c.ply").exists()
+
+
+def test_the_network_is_asked_with_every_option_that_estimate_has(run, photo, tiny_folder, tmp_path):
+    words = ("cloud", photo, "--model", tiny_folder, "--input-size", 28, "--fov-x-deg", 60)
+    assert run(*words, "-o", "plain.ply").exit_code == 0
+    done = run(*words, "--tta", "flip", "--refine", "guided", "-o", "averaged.ply")
+    assert done.exit_code == 0, done.output
+    plain, averaged = vertices(tmp_path / "plain.ply"), vertices(tmp_path / "averaged.ply")
+    assert len(plain)
+    assert len(averaged)
+    assert plain.shape != averaged.shape or np.abs(plain - averaged).max() > 1e-4
+
+
+def test_depth_without_a_known_pixel_is_told_apart(run, photo, tmp_path):
+    np.save(tmp_path / "nan.npy", np.full((36, 48), np.nan, np.float32))
+    done = run("cloud", photo, "--depth", "nan.npy", "--depth-kind", "metric", "-o", "c.ply")
+    assert done.exit_code == 1
+    assert "knows some pixels" in done.stderr

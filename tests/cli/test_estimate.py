@@ -20,7 +20,7 @@ def test_depth_of_a_file_is_converted_to_every_format_with_the_same_numbers(run,
 
 def test_kitti_scale_is_written(run, photo, depth_mm, tmp_path):
     assert run("estimate", photo, "--depth", depth_mm, "-o", "npz", "--format", "npz").exit_code == 0
-    done = run("estimate", photo, "--depth", "npz/photo_depth.npz", "-o", "k.png", "--png-scale", 256)
+    done = run("estimate", photo, "--depth", "npz/photo_depth.npz", "-o", "k.png", "--output-png-scale", 256)
     assert done.exit_code == 0, done.output
     raw = cv2.imread(str(tmp_path / "k.png"), cv2.IMREAD_UNCHANGED)
     assert raw.dtype == np.uint16
@@ -152,3 +152,17 @@ def test_network_out_of_reach_names_the_ways_out(run, photo, monkeypatch, tmp_pa
     for way_out in ("--depth", "models download"):
         assert way_out in done.stderr
     assert not (tmp_path / "z.npz").exists()
+
+
+def test_millimetres_become_kitti_units(run, photo, depth_mm, tmp_path):
+    assert run("estimate", photo, "--depth", depth_mm, "-o", "mm.png").exit_code == 0
+    done = run("estimate", photo, "--depth", "mm.png", "-o", "kitti.png", "--output-png-scale", 256)
+    assert done.exit_code == 0, done.output
+    raw = cv2.imread(str(tmp_path / "kitti.png"), cv2.IMREAD_UNCHANGED)
+    np.testing.assert_array_equal(raw, np.rint(np.nan_to_num(d3.load_depth(depth_mm).values) * 256))
+
+
+def test_a_legend_without_a_preview_is_refused(run, photo, depth_mm):
+    done = run("estimate", photo, "--depth", depth_mm, "-o", "z.npz", "--legend")
+    assert done.exit_code == 1
+    assert "add --preview" in done.stderr

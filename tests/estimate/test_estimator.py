@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -676,3 +677,12 @@ def test_on_a_gpu_it_is_float16_and_agrees(tiny_folder: Path, photo: Photo) -> N
     ):
         assert aligned_error(half, full) < 1e-2
         assert aligned_error(full.cpu(), cpu) < 1e-2
+
+
+def test_out_of_memory_at_the_size_of_the_image_is_a_sentence(estimator, photo, monkeypatch):
+    def exhausted(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB")
+
+    monkeypatch.setattr(sys.modules[type(estimator).__module__], "upsample", exhausted)
+    with pytest.raises(DeviceError, match="smaller images"):
+        estimator(photo(40, 50))

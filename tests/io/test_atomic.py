@@ -74,6 +74,7 @@ def test_existing_files_are_kept_unless_told(tmp_path):
         ("", "is a directory; give the name of a file in it"),
         ("no/such/out.txt", "does not exist; create it first"),
         ("n" * 300, "File name too long; choose another name"),
+        ("a\0b.ply", "can't hold a NUL"),
     ],
 )
 def test_places_that_cannot_be_written(tmp_path, name, sentence):
