@@ -5,31 +5,18 @@ from __future__ import annotations
 import json
 import logging
 import math
-import struct
 
 import cv2
 import numpy as np
 import pytest
 
 from depth3d.core.camera import Camera
-from depth3d.errors import (
-    CameraError,
-    FileError,
-    InputError,
-    OutputExistsError,
-    UnreadableFileError,
-    UnsupportedFormatError,
-)
+from depth3d.errors import CameraError, FileError, OutputExistsError, UnsupportedFormatError
 from depth3d.io.camera_files import fit_camera_to, load_camera, save_camera
 
 LENS = (-0.21, 0.05, 0.001, -0.002, 0.03)
 TRUTH = Camera(600.5, 601.25, 322.25, 238.5, 640, 480, LENS, "file", 0.002)
 CX0, CY0 = 321.75, 238.0  # the same principal point, counted from the centre of the first pixel
-
-
-def numbers(camera: Camera) -> tuple[object, ...]:
-    lens = (camera.distortion_model, camera.distortion)
-    return (camera.fx, camera.fy, camera.cx, camera.cy, camera.width, camera.height, lens, camera.source)
 
 
 def matrix_text(k: str, rows: int, cols: int, data: list[float], tag: str = "!!opencv-matrix") -> str:
@@ -98,7 +85,7 @@ XML = (
         ),
     ],
 )
-def test_every_format_tells_the_same_camera(tmp_path, text):
+def test_every_format_tells_the_same_camera(tmp_path, text, numbers):
     (tmp_path / "camera").write_text(text, encoding="utf-8", newline="")
     camera = load_camera(tmp_path / "camera")
     assert numbers(camera) == numbers(TRUTH)
@@ -112,86 +99,6 @@ def test_the_half_pixel_against_opencv_itself(tmp_path):
     theirs, _ = cv2.projectPoints(points, np.zeros(3), np.zeros(3), np.reshape(K0, (3, 3)), np.array(LENS))
     ours = load_camera(tmp_path / "camera.yml").project(points)
     np.testing.assert_allclose(ours, theirs[:, 0] + 0.5, rtol=0, atol=1e-9)
-
-
-# -- COLMAP -----------------------------------------------------------------------------------------
-
-COLMAP_MODELS = [
-    # id, name, parameters, fx, fy, lens model, coefficients
-    (0, "SIMPLE_PINHOLE", [500, 320, 240], 500, 500, "opencv", ()),
-    (1, "PINHOLE", [500, 510, 320, 240], 500, 510, "opencv", ()),
-    (2, "SIMPLE_RADIAL", [500, 320, 240, 0.1], 500, 500, "opencv", (0.1,)),
-    (3, "RADIAL", [500, 320, 240, 0.1, 0.2], 500, 500, "opencv", (0.1, 0.2)),
-    (4, "OPENCV", [500, 510, 320, 240, 0.1, 0.2, 0.3, 0.4], 500, 510, "opencv", (0.1, 0.2, 0.3, 0.4)),
-    (5, "OPENCV_FISHEYE", [500, 510, 320, 240, 1, 2, 3, 4], 500, 510, "fisheye", (1, 2, 3, 4)),
-    (6, "FULL_OPENCV", [500, 510, 320, 240, *range(1, 9)], 500, 510, "opencv", tuple(range(1, 9))),
-    (8, "SIMPLE_RADIAL_FISHEYE", [500, 320, 240, 0.1], 500, 500, "fisheye", (0.1,)),
-    (9, "RADIAL_FISHEYE", [500, 320, 240, 0.1, 0.2], 500, 500, "fisheye", (0.1, 0.2)),
-]  # fmt: skip
-
-
-def colmap_bin(*cameras: tuple[int, int, int, int, list[float]]) -> bytes:
-    records = [struct.pack(f"<iiQQ{len(p)}d", i, model, w, h, *p) for i, model, w, h, p in cameras]
-    return struct.pack("<Q", len(cameras)) + b"".join(records)
-
-
-@pytest.mark.parametrize(("model", "name", "parameters", "fx", "fy", "lens", "coefficients"), COLMAP_MODELS)
-@pytest.mark.parametrize("binary", [False, True])
-def test_colmap_models(tmp_path, binary, model, name, parameters, fx, fy, lens, coefficients):
-    path = tmp_path / "cameras"
-    if binary:
-        path.write_bytes(colmap_bin((7, model, 640, 480, parameters)))
-    else:
-        path.write_text(f"7 {name} 640 480 {' '.join(map(str, parameters))}\n")
-    want = Camera(fx, fy, 320, 240, 640, 480, coefficients, "file", distortion_model=lens)  # 0.5 already
-    assert numbers(load_camera(path)) == numbers(want)
-
-
-@pytest.mark.parametrize("binary", [False, True])
-def test_one_of_several_colmap_cameras_is_chosen_by_its_id(tmp_path, binary):
-    path = tmp_path / "cameras"
-    if binary:
-        path.write_bytes(colmap_bin((3, 0, 640, 480, [500, 320, 240]), (9, 0, 800, 600, [700, 400, 300])))
-    else:
-        path.write_text("3 SIMPLE_PINHOLE 640 480 500 320 240\n9 SIMPLE_PINHOLE 800 600 700 400 300\n")
-    assert load_camera(path, name="9").fx == 700
-    with pytest.raises(CameraError, match="2 cameras; choose one with name=, of 3, 9"):
-        load_camera(path)
-    with pytest.raises(CameraError, match="no camera '4'; choose one of 3, 9"):
-        load_camera(path, name="4")
-
-
-def test_many_equal_cameras_need_no_choice(tmp_path):
-    path = tmp_path / "cameras.txt"
-    path.write_text("".join(f"{i} SIMPLE_PINHOLE 640 480 500 320 240\n" for i in range(20)))
-    assert load_camera(path).fx == 500
-    path.write_text(path.read_text() + "99 SIMPLE_PINHOLE 640 480 501 320 240\n")
-    with pytest.raises(CameraError, match="and 9 more"):
-        load_camera(path)
-
-
-@pytest.mark.parametrize(
-    ("content", "says"),
-    [
-        (b"1 FOV 640 480 500 500 320 240 0.9\n", "FOV.*image_undistorter"),
-        (b"1 SPHERICAL 640 480 1\n", "SPHERICAL"),
-        (b"1 PINHOLE 640 480 500 320 240\n", "must have 4 parameters, got 3"),
-        (b"1 PINHOLE 640 480 500 500 320 x\n", "is no camera"),
-        (b"# Camera list with one line of data per camera:\n", "no camera"),
-        (colmap_bin((1, 7, 640, 480, [500, 500, 320, 240, 0.9])), "FOV"),
-        (colmap_bin((1, 44, 640, 480, [500])), "model number 44"),
-        (colmap_bin((1, 1, 640, 480, [500, 500, 320, 240]))[:-8], "ends before"),
-        (colmap_bin((1, 1, 640, 480, [500, 500, 320, 240])) + b"abc", "3 bytes follow"),
-        (colmap_bin(), "no camera"),
-        (colmap_bin((1, 1, 640, 480, [math.nan, 500, 320, 240])), "fx must be"),
-        (b"1 PINHOLE 640 480 -500 500 320 240\n", "fx must be"),
-    ],
-)
-def test_colmap_files_that_cannot_be_used(tmp_path, content, says):
-    (tmp_path / "cameras.x").write_bytes(content)
-    with pytest.raises(CameraError, match=says) as caught:
-        load_camera(tmp_path / "cameras.x")
-    assert "cameras.x" in str(caught.value)
 
 
 # -- OpenCV and ROS ------------------------------------------------------------------------------------
@@ -271,55 +178,7 @@ def test_calibrations_that_cannot_be_used(tmp_path, old, new, says):
         load_camera(tmp_path / "ros.yaml")
 
 
-# -- Open3D and nerfstudio ---------------------------------------------------------------------------
-
-
-def test_open3d_writes_column_by_column_and_we_read_what_it_writes(tmp_path):
-    o3d = pytest.importorskip("open3d")
-    intrinsic = o3d.camera.PinholeCameraIntrinsic(640, 480, 500, 510, 319.5, 239.5)
-    o3d.io.write_pinhole_camera_intrinsic(str(tmp_path / "intrinsic.json"), intrinsic)
-    parameters = o3d.camera.PinholeCameraParameters()
-    parameters.intrinsic, parameters.extrinsic = intrinsic, np.eye(4)
-    o3d.io.write_pinhole_camera_parameters(str(tmp_path / "parameters.json"), parameters)
-    trajectory = o3d.camera.PinholeCameraTrajectory()
-    trajectory.parameters = [parameters, parameters]
-    o3d.io.write_pinhole_camera_trajectory(str(tmp_path / "trajectory.json"), trajectory)
-    want = Camera(500, 510, 320, 240, 640, 480, source="file")  # 319.5 is the middle of 640 pixels there
-    for name in ("intrinsic", "parameters", "trajectory"):
-        assert numbers(load_camera(tmp_path / f"{name}.json")) == numbers(want)
-
-
-@pytest.mark.parametrize(
-    ("name", "f"),
-    [
-        ("tum_rgbd/camera_primesense.json", 525.0),
-        ("redwood_icl_nuim/camera_primesense.json", 525.0),
-        ("open3d_depth_syn/depth_syn_camera.json", 415.69219381653068),
-    ],
-)
-def test_real_open3d_files_are_centred_by_our_convention(shared_data, name, f):
-    want = Camera(f, f, 320, 240, 640, 480, source="file")
-    assert numbers(load_camera(shared_data / name)) == numbers(want)
-
-
-def test_an_open3d_matrix_that_somebody_wrote_by_rows(tmp_path, caplog):
-    fields = {"width": 640, "height": 480, "intrinsic_matrix": [500, 0, 319.5, 0, 510, 239.5, 0, 0, 1]}
-    (tmp_path / "k.json").write_text(json.dumps(fields))
-    with caplog.at_level(logging.WARNING, "depth3d"):
-        camera = load_camera(tmp_path / "k.json")
-    assert (camera.fx, camera.fy, camera.cx, camera.cy) == (500, 510, 320, 240)
-    assert "row by row" in caplog.text
-
-
-def test_open3d_views_that_differ(tmp_path):
-    views = [
-        {"intrinsic": {"width": 640, "height": 480, "intrinsic_matrix": [f, 0, 0, 0, f, 0, 319.5, 239.5, 1]}}
-        for f in (500, 510)
-    ]
-    (tmp_path / "t.json").write_text(json.dumps({"parameters": views}))
-    assert load_camera(tmp_path / "t.json", name="1").fx == 510
-    with pytest.raises(CameraError, match="of 0, 1"):
-        load_camera(tmp_path / "t.json")
+# -- nerfstudio -------------------------------------------------------------------------------------
 
 
 def test_nerf_gives_an_angle_and_no_size(tmp_path):
@@ -389,7 +248,7 @@ LENSES = [
 
 @pytest.mark.parametrize("suffix", [".json", ".yaml", ".yml", ".xml", ".YML"])
 @pytest.mark.parametrize(("lens", "model"), LENSES)
-def test_what_we_write_we_read_to_the_last_bit(tmp_path, suffix, lens, model):
+def test_what_we_write_we_read_to_the_last_bit(tmp_path, suffix, lens, model, numbers):
     camera = Camera(600 / 7, 1000 / 3, 321.7, 239.1, 640, 480, lens, "exif", 0.0123, model)
     save_camera(camera, tmp_path / f"camera{suffix}")
     back = load_camera(tmp_path / f"camera{suffix}")
@@ -423,67 +282,6 @@ def test_saving_refuses(tmp_path):
         save_camera(TRUTH, tmp_path / "camera.json", overwrite=False)
     with pytest.raises(FileError, match="does not exist"):
         save_camera(TRUTH, tmp_path / "none/camera.json")
-
-
-# -- damaged files --------------------------------------------------------------------------------------
-
-OURS = json.dumps(
-    {"format": "depth3d-camera", "version": 1, "fx": 5, "fy": 5, "cx": 1, "cy": 1, "width": 2, "height": 2}
-)
-
-HUGE = "1" + "0" * 400
-"""An integer that JSON holds and no float does."""
-
-
-@pytest.mark.parametrize(
-    ("content", "error", "says"),
-    [
-        (b"", UnreadableFileError, "is empty; copy it again"),
-        (b"   \n", UnreadableFileError, "no camera file"),
-        (b"hello world\n", UnreadableFileError, "no camera file"),
-        (b"\xff\xd8\xff\xe0" + bytes(range(256)), UnreadableFileError, "neither text nor"),  # a photo
-        (b'{"fx": ', UnreadableFileError, "damaged JSON"),
-        (b'{"a":' * 100_000, UnreadableFileError, "damaged JSON"),
-        (b"%YAML:1.0\n---\nfoo: [1,", UnreadableFileError, "no camera file"),
-        (b'<?xml version="1.0"?><opencv_storage><a>', UnreadableFileError, "no camera file"),
-        (b"a: [1\nb: {2\n", UnreadableFileError, "no camera file"),
-        (b"{}", CameraError, "no camera matrix"),
-        (b"a: 1\n", CameraError, "no camera matrix"),
-        (OURS.replace("depth3d-camera", "depth3d-calibration").encode(), CameraError, "calibration'; check"),
-        (OURS.replace('"version": 1', '"version": 9').encode(), CameraError, "update depth3d"),
-        (OURS.replace('"fx": 5, ', "").encode(), CameraError, "lacks the field 'fx'"),
-        (OURS.replace('"fx": 5', '"fx": "far"').encode(), CameraError, "fx must be a number, got 'far'"),
-        (OURS.replace('"fx": 5', '"fx": NaN').encode(), CameraError, "fx must be"),
-        (OURS.replace('"width": 2', '"width": Infinity').encode(), CameraError, "width must be"),
-        (OURS.replace('"width": 2', '"width": null').encode(), CameraError, "width must be"),
-        (OURS.replace('"fx": 5', f'"fx": {HUGE}').encode(), CameraError, "fx must be a number"),
-        (f'{{"intrinsic_matrix": [{HUGE}, 0, 0, 0, 5, 0, 1, 1, 1]}}'.encode(), CameraError, "be a number"),
-        (f'{{"camera_matrix": [[{HUGE}, 0, 1], [0, 5, 1], [0, 0, 1]]}}'.encode(), CameraError, "numbers"),
-        (b'{"intrinsic_matrix": [1, 2]}', CameraError, "9 numbers"),
-        (b'{"intrinsic": 3}', CameraError, "9 numbers"),
-        (b'{"parameters": []}', CameraError, "no camera"),
-        (b'{"intrinsic_matrix": [5, 0, 0, 0, "x", 0, 1, 1, 1]}', CameraError, "must be a number"),
-        (b'{"intrinsic_matrix": [5, 1, 0, 0, 5, 0, 1, 1, 1]}', CameraError, "skew"),
-    ],
-)
-def test_damaged_files_get_one_sentence(tmp_path, content, error, says):
-    (tmp_path / "some.file").write_bytes(content)
-    with pytest.raises(error, match=says) as caught:
-        load_camera(tmp_path / "some.file")
-    assert "some.file" in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-def test_no_such_file_and_a_directory(tmp_path):
-    with pytest.raises(UnreadableFileError, match=r"nothing\.json does not exist; check the path"):
-        load_camera(tmp_path / "nothing.json")
-    with pytest.raises(UnreadableFileError, match="is a directory; give a file"):
-        load_camera(tmp_path)
-    for name in ("n" * 300 + ".json", "a\0b.json"):
-        with pytest.raises(UnreadableFileError, match="can't read"):
-            load_camera(tmp_path / name)
-    with pytest.raises(InputError, match="go together"):
-        load_camera(tmp_path / "nothing.json", width=3)
 
 
 # -- fitting to a picture ------------------------------------------------------------------------------

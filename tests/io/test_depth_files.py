@@ -1,11 +1,7 @@
-"""Depth files, read back by NumPy, OpenCV, Pillow and FFmpeg."""
+"""Depth files, read back by NumPy, OpenCV and Pillow."""
 
-import io
 import json
 import re
-import struct
-import zipfile
-import zlib
 
 import cv2
 import numpy as np
@@ -14,7 +10,6 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from depth3d.core.camera import Camera
-from depth3d.core.cloud import PointCloud
 from depth3d.core.depth import DepthMap
 from depth3d.errors import (
     FileError,
@@ -24,7 +19,6 @@ from depth3d.errors import (
     UnsupportedFormatError,
 )
 from depth3d.io.depth_files import DEPTH_SUFFIXES, load_depth, read_depth, save_depth
-from depth3d.io.geometry_files import save_cloud
 
 H, W = 5, 7
 CAMERA = Camera(80.5, 81, 3.25, 2.5, W, H, distortion=(0.1, -0.05), source="file", sigma_rel=0.01)
@@ -100,44 +94,6 @@ def test_opencv_and_pillow_read_our_floats(tmp_path, metric, suffix):
     assert theirs.dtype == np.float32
     with Image.open(tmp_path / f"d{suffix}") as image:
         np.testing.assert_array_equal(np.asarray(image), metric.values)
-
-
-def test_ffmpeg_reads_our_exr(tmp_path):
-    """FFmpeg knows colours and luminance only, so the channel is renamed from Z to Y for it."""
-    import av
-
-    values = np.random.default_rng(0).uniform(0.1, 1, (16, 24)).astype(np.float32)
-    save_depth(DepthMap(values, "metric"), tmp_path / "d.exr")
-    data = (tmp_path / "d.exr").read_bytes()
-    (tmp_path / "y.exr").write_bytes(data.replace(b"chlist\0\x13\0\0\0Z", b"chlist\0\x13\0\0\0Y", 1))
-    with av.open(str(tmp_path / "y.exr")) as container:
-        frame = next(container.decode(video=0))
-    assert frame.format.name == "grayf32le"
-    plane = np.frombuffer(frame.planes[0], np.float32).reshape(16, -1)[:, :24]
-    np.testing.assert_array_equal(plane, values)
-
-
-@pytest.mark.parametrize("compression", ["none", "zip1", "zip16"])
-@pytest.mark.parametrize("number", ["float", "half"])
-def test_exr_of_ffmpeg_is_read(tmp_path, compression, number):
-    import av
-
-    v, u = np.mgrid[:37, :24]  # 37 rows: two whole blocks of 16 and a short one
-    values = (0.25 + u / 64 + v / 32).astype(np.float32)  # exact in half as well
-    if av.codec.Codec("exr", "w") is None:
-        pytest.skip("this FFmpeg writes no EXR")
-    path = tmp_path / "d.exr"
-    with av.open(str(path), "w", format="image2", options={"update": "1"}) as container:
-        stream = container.add_stream("exr", rate=1)
-        stream.width, stream.height, stream.pix_fmt = 24, 37, "grayf32le"
-        stream.options = {"compression": compression, "format": number}
-        frame = av.VideoFrame(24, 37, "grayf32le")
-        padded = np.zeros((37, frame.planes[0].line_size // 4), np.float32)
-        padded[:, :24] = values
-        frame.planes[0].update(padded.tobytes())
-        container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    np.testing.assert_array_equal(load_depth(path, kind="metric").values, values)
 
 
 # -- 16-bit PNG -------------------------------------------------------------------------------------
@@ -270,67 +226,6 @@ def test_opencv_pfm_and_tiff_are_read(tmp_path, metric):
         np.testing.assert_array_equal(got.values, metric.values)
 
 
-def exr_of(channels, *, window=(0, 0, 2, 1), compression=0, flags=0, zipped=False):
-    """Make an EXR of two rows with several channels, by hand."""
-
-    def attribute(name, kind, value):
-        return name + b"\0" + kind + b"\0" + struct.pack("<i", len(value)) + value
-
-    codes = {"u4": 0, "f2": 1, "f4": 2}
-    names = sorted(channels)
-    listed = b"".join(
-        n.encode() + b"\0" + struct.pack("<iB3xii", codes[channels[n].dtype.str[1:]], 0, 1, 1) for n in names
-    )
-    head = b"\x76\x2f\x31\x01" + struct.pack("<I", 2 | flags)
-    head += attribute(b"channels", b"chlist", listed + b"\0")
-    head += attribute(b"compression", b"compression", bytes([compression]))
-    head += attribute(b"dataWindow", b"box2i", struct.pack("<4i", *window)) + b"\0"
-    blocks = []
-    for row in range(2):
-        raw = b"".join(channels[n][row].tobytes() for n in names)
-        if zipped:
-            swapped = np.frombuffer(raw[0::2] + raw[1::2], np.uint8).astype(int)
-            raw = zlib.compress(np.append(swapped[:1], np.diff(swapped) + 128).astype(np.uint8).tobytes())
-        blocks.append(struct.pack("<ii", window[1] + row, len(raw)) + raw)
-    offsets = np.cumsum([len(head) + 16, len(blocks[0])]).astype("<u8")
-    return head + offsets.tobytes() + b"".join(blocks)
-
-
-@pytest.mark.parametrize("names", [("B", "G", "R", "Z"), ("R",), ("view.Z", "A"), ("Y", "A")])
-@pytest.mark.parametrize("zipped", [False, True])
-def test_exr_channels_windows_and_types(tmp_path, names, zipped):
-    wanted = next(name for name in ("Z", "view.Z", "Y", "R") if name in names)
-    channels = {name: np.full((2, 40), 9, np.float16) for name in names}
-    channels[wanted] = np.array([[1] * 40, [2] * 40], np.float32)  # constant rows: they zip well
-    data = exr_of(channels, window=(10, -5, 49, -4), compression=2 if zipped else 0, zipped=zipped)
-    (tmp_path / "d.exr").write_bytes(data)
-    want = channels[wanted]
-    np.testing.assert_array_equal(load_depth(tmp_path / "d.exr", kind="metric").values, want)
-
-
-@pytest.mark.parametrize(
-    ("made", "error", "sentence"),
-    [
-        ({"flags": 0x200}, UnsupportedFormatError, "tiles"),
-        ({"flags": 0x1000}, UnsupportedFormatError, "several parts"),
-        ({"compression": 4}, UnsupportedFormatError, "compression 4"),
-        ({"window": (0, 0, 2**30, 2**30)}, UnreadableFileError, "pixels"),
-        ({"window": (0, 0, -5, 0)}, UnreadableFileError, "pixels"),
-        ({"window": (0, 7, 2, 9)}, UnreadableFileError, "damaged"),  # more rows than there are
-    ],
-)
-def test_exr_that_cannot_be_read(tmp_path, made, error, sentence):
-    (tmp_path / "d.exr").write_bytes(exr_of({"Z": np.ones((2, 3), np.float32)}, **made))
-    with pytest.raises(error, match=sentence):
-        load_depth(tmp_path / "d.exr", kind="metric")
-
-
-def test_exr_of_colours_is_no_depth(tmp_path):
-    (tmp_path / "d.exr").write_bytes(exr_of({n: np.ones((2, 3), np.float32) for n in "RGB"}))
-    with pytest.raises(UnsupportedFormatError, match="B, G, R and none of them is depth"):
-        load_depth(tmp_path / "d.exr", kind="metric")
-
-
 # -- damage, and what is refused --------------------------------------------------------------------
 
 
@@ -350,44 +245,6 @@ def test_no_prefix_of_a_file_is_taken_for_the_whole(tmp_path, suffix):
         assert f"cut{suffix}" in str(caught.value)
 
 
-def test_python_objects_are_never_unpickled(tmp_path):
-    np.save(tmp_path / "d.npy", np.array([[{}]], dtype=object), allow_pickle=True)
-    np.savez(tmp_path / "d.npz", depth=np.array([[{}]], dtype=object))
-    for name in ("d.npy", "d.npz"):
-        with pytest.raises(UnreadableFileError, match="Python objects"):
-            load_depth(tmp_path / name, kind="metric")
-
-
-@pytest.mark.parametrize(
-    ("note", "sentence"),
-    [
-        ("{", "damaged"),
-        ("[]", "damaged"),
-        ('{"format": "depth3d-depth", "version": 1}', "damaged"),
-        ('{"format": "depth3d-depth", "version": 1, "kind": "red"}', "damaged"),
-        ('{"format": "depth3d-depth", "version": 1, "kind": "metric", "camera": {}}', "no depth3d camera"),
-        ('{"format": "depth3d-depth", "version": 7, "kind": "metric"}', "version 7"),
-        ('{"format": "depth3d-other", "version": 1, "kind": "metric"}', "damaged"),
-    ],
-)
-def test_a_damaged_or_newer_note_is_refused(tmp_path, note, sentence):
-    np.savez(tmp_path / "d.npz", depth=np.ones((2, 2), np.float32), depth3d=np.array(note))
-    with pytest.raises(UnreadableFileError, match=sentence):
-        read_depth(tmp_path / "d.npz")
-
-
-@pytest.mark.parametrize(
-    "coding", [{}, {"scale": 0}, {"scale": -1.0}, {"min": 1}, {"min": 1, "max": float("nan")}]
-)
-def test_a_png_whose_coding_makes_no_sense_is_refused(tmp_path, coding):
-    text = PngInfo()
-    note = {"format": "depth3d-depth", "version": 1, "kind": "metric", "coding": coding}
-    text.add_text("depth3d", json.dumps(note))
-    Image.fromarray(np.ones((2, 2), np.uint16)).save(tmp_path / "d.png", pnginfo=text)
-    with pytest.raises(UnreadableFileError, match="damaged"):
-        read_depth(tmp_path / "d.png")
-
-
 def test_our_png_that_a_program_cut_to_8_bits_is_refused(tmp_path, metric):
     save_depth(metric, tmp_path / "d.png")
     with Image.open(tmp_path / "d.png") as opened:
@@ -397,36 +254,6 @@ def test_our_png_that_a_program_cut_to_8_bits_is_refused(tmp_path, metric):
     eight.save(tmp_path / "d.png", pnginfo=text)
     with pytest.raises(UnreadableFileError, match="damaged"):
         read_depth(tmp_path / "d.png")
-
-
-def test_our_npz_with_integers_put_into_it(tmp_path):
-    note = '{"format": "depth3d-depth", "version": 1, "kind": "%s"}'
-    integers = np.array([[3, 4]], np.uint16)
-    np.savez(tmp_path / "d.npz", depth=integers, depth3d=np.array(note % "relative"))
-    np.testing.assert_array_equal(load_depth(tmp_path / "d.npz").values, integers)
-    np.savez(tmp_path / "d.npz", depth=integers, depth3d=np.array(note % "metric"))
-    with pytest.raises(InputError, match=r"d\.npz: .*integers are mostly millimetres"):
-        load_depth(tmp_path / "d.npz")
-
-
-def test_a_cloud_is_no_depth_map_of_three_columns(tmp_path):
-    save_cloud(PointCloud(np.ones((9, 3), np.float32)), tmp_path / "cloud.npz")
-    with pytest.raises(UnreadableFileError, match=r"cloud\.npz holds points, no depth map; read it with"):
-        load_depth(tmp_path / "cloud.npz", kind="metric")
-
-
-def test_a_zip_that_is_no_archive_of_arrays(tmp_path):
-    with zipfile.ZipFile(tmp_path / "d.npz", "w") as archive:
-        archive.writestr("readme.txt", "hello")
-    with pytest.raises(UnreadableFileError, match=r"d\.npz"):
-        load_depth(tmp_path / "d.npz", kind="metric")
-    buffer = io.BytesIO()
-    np.lib.format.write_array_header_1_0(
-        buffer, {"descr": "<f4", "fortran_order": False, "shape": (2**24, 2**24)}
-    )
-    (tmp_path / "bomb.npy").write_bytes(buffer.getvalue())
-    with pytest.raises(UnreadableFileError, match=r"bomb\.npy is damaged"):
-        load_depth(tmp_path / "bomb.npy", kind="metric")
 
 
 @pytest.mark.parametrize(

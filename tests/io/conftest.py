@@ -1,0 +1,58 @@
+"""Fixtures of several tests of files: a picture, clouds, and how two of them are compared."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from depth3d.core.camera import Camera
+from depth3d.core.cloud import PointCloud
+
+
+@pytest.fixture(scope="module")
+def rgb():
+    """Every pixel of another colour, so that any swap of rows, columns or channels shows."""
+    return np.random.default_rng(3).integers(0, 256, (6, 9, 3), dtype=np.uint8)
+
+
+@pytest.fixture(scope="session")
+def numbers():
+    """Tell a camera by its numbers, to compare two of them."""
+
+    def tell(camera: Camera) -> tuple[object, ...]:
+        lens = (camera.distortion_model, camera.distortion)
+        return (camera.fx, camera.fy, camera.cx, camera.cy, camera.width, camera.height, lens, camera.source)
+
+    return tell
+
+
+@pytest.fixture(scope="session")
+def cloud_of():
+    """Make a random cloud of n points."""
+
+    def make(n: int = 300, *, colors: bool = True, normals: bool = True, seed: int = 0) -> PointCloud:
+        rng = np.random.default_rng(seed)
+        points = rng.normal(size=(n, 3)).astype(np.float32) * np.float32(3.7)
+        directions = rng.normal(size=(n, 3))
+        directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+        return PointCloud(
+            points,
+            rng.integers(0, 256, size=(n, 3), dtype=np.uint8) if colors else None,
+            directions.astype(np.float32) if normals else None,
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def assert_same():
+    """Compare every array of two clouds."""
+
+    def compare(got: PointCloud, want: PointCloud) -> None:
+        for name in ("points", "colors", "normals"):
+            a, b = getattr(got, name), getattr(want, name)
+            assert (a is None) == (b is None), name
+            if a is not None:
+                np.testing.assert_array_equal(a, b, err_msg=name)
+
+    return compare
