@@ -17,14 +17,14 @@ from depth3d.accel.devices import resolve_device
 from depth3d.accel.precision import preferred_dtype, resolve_dtype
 from depth3d.core.arrays import ImageArray, as_image
 from depth3d.core.depth import DepthKind, DepthMap
-from depth3d.errors import DeviceError, InputError, UnknownModelError
-from depth3d.estimate.checkpoints import FILE_SUFFIXES, LoadedModel, load_checkpoint
-from depth3d.estimate.hub import fetch
+from depth3d.errors import DeviceError, InputError
+from depth3d.estimate.checkpoints import LoadedModel, load_checkpoint
+from depth3d.estimate.hub import locate_weights
 from depth3d.estimate.network import DepthNetwork, NetworkInput, settle_precision
 from depth3d.estimate.outputs import OutputMeaning
 from depth3d.estimate.prediction import Prediction
 from depth3d.estimate.preprocess import InputRule, check_input_size, network_size, reflect_padding
-from depth3d.estimate.registry import ALIASES, MODELS, ModelCard, model_card
+from depth3d.estimate.registry import ModelCard
 from depth3d.estimate.tta import average_fields, views_for
 from depth3d.estimate.upsample import upsample, upsample_guided
 
@@ -151,7 +151,7 @@ class DepthEstimator:
         """
         resolve_device(device)  # before the weights are read or fetched
         resolve_dtype(dtype)
-        card, path = _locate(name_or_path)
+        card, path = locate_weights(name_or_path)
         loaded = load_checkpoint(path, max_depth_m=max_depth_m, name=card.name)
         if not card.commercial_use:
             _say_once(f"{card.name} is licensed {card.licence}: not for commercial use")
@@ -354,25 +354,6 @@ class DepthEstimator:
             prompt.require_metric("a prompt")
             if not prompt.valid.all():
                 raise InputError("a prompt must be known everywhere, got a map with holes; fill them first")
-
-
-def _locate(name_or_path: str | Path) -> tuple[ModelCard, Path]:
-    """Find the card and the place of the weights; fetch them if they must be fetched."""
-    try:
-        path = Path(name_or_path).expanduser()
-        exists = path.exists()
-    except (OSError, RuntimeError) as error:  # a name that is too long, a home that nobody has
-        raise UnknownModelError(
-            f"{str(name_or_path)[:80]!r} can't be a path ({getattr(error, 'strerror', None) or error}); "
-            "give a directory, a file, or a name of 'depth3d models'"
-        ) from None
-    if isinstance(name_or_path, str):
-        text = name_or_path.strip()
-        is_path = text != "" and (exists or path.suffix.lower() in FILE_SUFFIXES)
-        if not is_path or text.lower() in MODELS or text.lower() in ALIASES:
-            card = model_card(text)
-            return card, fetch(card)
-    return ModelCard(name=path.stem if path.is_file() else path.resolve().name, hub_id=str(path)), path
 
 
 def _is_image(images: Any) -> bool:

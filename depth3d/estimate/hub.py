@@ -13,10 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from depth3d.errors import CheckpointError, ModelUnavailableError
-from depth3d.estimate.registry import ModelCard
+from depth3d.errors import CheckpointError, ModelUnavailableError, UnknownModelError
+from depth3d.estimate.registry import ALIASES, MODELS, ModelCard, model_card
 
-__all__ = ["cached_folder", "download", "fetch", "is_cached"]
+__all__ = ["cached_folder", "download", "fetch", "is_cached", "locate_weights"]
 
 _log = logging.getLogger("depth3d")
 
@@ -71,6 +71,38 @@ def fetch(card: ModelCard) -> Path:
         _log.info("fetching %s", card.hub_id)
         folder = download(card)
     return folder
+
+
+def locate_weights(name_or_path: str | Path) -> tuple[ModelCard, Path]:
+    """Find a network by name, hub id or path; fetch it if it must be fetched.
+
+    Args:
+        name_or_path: Names win over paths: write `./small` for a directory of that name.
+
+    Returns:
+        Its card and its directory or file.
+
+    Raises:
+        UnknownModelError: The name means nothing.
+        ModelUnavailableError: The weights are not cached and the hub is out of reach.
+    """
+    from depth3d.estimate.checkpoints import FILE_SUFFIXES
+
+    try:
+        path = Path(name_or_path).expanduser()
+        exists = path.exists()
+    except (OSError, RuntimeError) as error:  # a name that is too long, a home that nobody has
+        raise UnknownModelError(
+            f"{str(name_or_path)[:80]!r} can't be a path ({getattr(error, 'strerror', None) or error}); "
+            "give a directory, a file, or a name of 'depth3d models'"
+        ) from None
+    if isinstance(name_or_path, str):
+        text = name_or_path.strip()
+        is_path = text != "" and (exists or path.suffix.lower() in FILE_SUFFIXES)
+        if not is_path or text.lower() in MODELS or text.lower() in ALIASES:
+            card = model_card(text)
+            return card, fetch(card)
+    return ModelCard(name=path.stem if path.is_file() else path.resolve().name, hub_id=str(path)), path
 
 
 def download(card: ModelCard, *, on_progress: Callable[[float], None] | None = None) -> Path:

@@ -396,7 +396,8 @@ def test_a_known_name_goes_through_the_hub_and_says_its_licence_once(
     tiny_folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(estimator_module, "fetch", lambda card: (asked.append(card.hub_id), tiny_folder)[1])
+    hub = sys.modules["depth3d.estimate.hub"]
+    monkeypatch.setattr(hub, "fetch", lambda card: (asked.append(card.hub_id), tiny_folder)[1])
     estimator_module._say_once.cache_clear()
     with caplog.at_level(logging.WARNING, logger="depth3d"):
         for name in ("vitb", "base", "small", "someone/else"):
