@@ -19,6 +19,19 @@ def estimator(tiny_folder: Path) -> Any:
 
 
 @pytest.fixture(scope="session")
+def load() -> Callable[..., Any]:
+    """Open a folder as a tiny estimator, with any other options of `from_pretrained`."""
+    from depth3d.estimate.estimator import DepthEstimator
+
+    def load(folder: Path, **options: Any) -> DepthEstimator:
+        return DepthEstimator.from_pretrained(
+            folder, **({"device": "cpu", "dtype": "float32", "input_size": 70} | options)
+        )
+
+    return load
+
+
+@pytest.fixture(scope="session")
 def photo() -> Callable[..., np.ndarray]:
     """Make a smooth coloured picture of any size."""
 
