@@ -23,7 +23,7 @@ from depth3d.errors import CheckpointError, InputError
 
 __all__ = ["InputRule", "input_rule", "network_size", "reflect_padding", "to_network"]
 
-SizePolicy = Literal["shorter_side", "nearest_scale", "exact", "floor"]
+SizePolicy = Literal["shorter_side", "longer_side", "nearest_scale", "exact", "floor"]
 
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))

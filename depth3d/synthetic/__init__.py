@@ -11,6 +11,7 @@ Points and poses are in metres in OpenCV axes: x right, y down, z forward.
 
 from __future__ import annotations
 
+from depth3d.synthetic.photo_texture import Photo
 from depth3d.synthetic.poses import look_at, place
 from depth3d.synthetic.random_scenes import random_scene
 from depth3d.synthetic.render import (
@@ -43,6 +44,7 @@ __all__ = [
     "Lathe",
     "Marble",
     "Material",
+    "Photo",
     "Plain",
     "Rectangle",
     "Scene",

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from depth3d.core.arrays import ImageArray
 from depth3d.errors import InputError
+from depth3d.synthetic.photo_texture import Photo
 from depth3d.synthetic.poses import place
 from depth3d.synthetic.scene import Ambient, AreaLight, Material, Scene, Surface
 from depth3d.synthetic.shapes import Box, Lathe, Rectangle, Shape, Sphere, cylinder
@@ -15,7 +18,7 @@ from depth3d.synthetic.textures import RGB, Bricks, Checker, Marble, Plain, Stri
 __all__ = ["random_scene"]
 
 
-def random_scene(seed: int) -> Scene:
+def random_scene(seed: int, *, photos: Sequence[ImageArray] = ()) -> Scene:
     """Make a room, or a floor under the sky, with tables, boxes, balls, vases and thin rods on it.
 
     The camera of the identity pose stands upright 0.9 to 1.7 m above the floor, tilted and turned a
@@ -23,9 +26,10 @@ def random_scene(seed: int) -> Scene:
 
     Args:
         seed: Any whole number from 0.
+        photos: (H, W, 3) uint8 sRGB pictures; where there are any, they cover most of the surfaces.
 
     Raises:
-        InputError: `seed` is not a whole number of at least 0.
+        InputError: `seed` is not a whole number of at least 0, or a photo is smaller than 2 pixels a side.
     """
     if int(seed) != seed or seed < 0:
         raise InputError(f"seed must be a whole number of at least 0, got {seed!r}")
@@ -54,6 +58,8 @@ def random_scene(seed: int) -> Scene:
     power = _tint(chance, 0.5 * height_m**2)
     light = AreaLight((x, -0.93 * height_m, z), (0.4, 0.0, 0.0), (0.0, 0.0, 0.4), power)
     around = Ambient(sky=_tint(chance, 0.45), ground=_tint(chance, 0.3))
+    if photos:
+        surfaces = _covered(surfaces, photos, np.random.default_rng((int(seed), len(photos))))
     scene = Scene(tuple(surfaces), (light,), around, None if indoors else _tint(chance, 0.7))
     pitch_deg, yaw_deg, roll_deg = chance.uniform((-18, -12, -3), (3, 12, 3))
     camera = place(0, -eye_m, 0, yaw_deg=yaw_deg, pitch_deg=pitch_deg, roll_deg=roll_deg)
@@ -142,6 +148,19 @@ def _material(chance: np.random.Generator, *, large: bool = False) -> Material:
     return Material(
         choices[int(chance.integers(len(choices)))], specular=0.0 if large else 0.4 * chance.random()
     )
+
+
+def _covered(
+    surfaces: Sequence[Surface], photos: Sequence[ImageArray], chance: np.random.Generator
+) -> list[Surface]:
+    """Wrap pictures over about two in three of the surfaces."""
+    covered: list[Surface] = []
+    for surface in surfaces:
+        if chance.random() < 0.67:
+            photo = Photo(photos[int(chance.integers(len(photos)))], float(chance.uniform(0.4, 4.0)))
+            surface = replace(surface, material=replace(surface.material, texture=photo))
+        covered.append(surface)
+    return covered
 
 
 def _tint(chance: np.random.Generator, brightness: float) -> RGB:
