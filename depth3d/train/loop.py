@@ -7,7 +7,6 @@ happened.
 from __future__ import annotations
 
 import csv
-import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -208,7 +207,7 @@ def _keep(path: Path, steps: int, state: Mapping[str, object]) -> None:
     whole = {name: part.state_dict() for name, part in state.items()}  # type: ignore[attr-defined]
     partial = path.with_suffix(".partial")
     torch.save({"steps": steps, **whole}, partial)
-    os.replace(partial, path)
+    partial.replace(path)
 
 
 def _record(path: Path, step: int, seconds: float, losses: Mapping[str, float]) -> None:
