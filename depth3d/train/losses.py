@@ -119,5 +119,6 @@ def silog_loss(
     if not bool(known.any()):
         return prediction.sum() * 0.0
     g = torch.log(prediction[known].clamp(min=1e-6)) - torch.log(target[known])
-    # The derivative of the root is infinite at 0, where a perfect prediction arrives.
-    return torch.sqrt(g.square().mean() - variance_focus * g.mean().square() + 1e-12)
+    # Written with the variance, which rounding can't make negative. The derivative of the root is infinite
+    # at 0, where a perfect prediction arrives.
+    return torch.sqrt(g.var(correction=0) + (1 - variance_focus) * g.mean().square() + 1e-12)
