@@ -1,0 +1,102 @@
+"""`Scores`: how good a depth map is, in four numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from depth3d.core.depth import DepthMap
+from depth3d.core.resample import resize_depth
+from depth3d.errors import InputError
+from depth3d.evaluate.alignment import aligned_to
+from depth3d.evaluate.boundaries import boundary_f1
+from depth3d.evaluate.metrics import abs_rel, delta1, spearman
+
+__all__ = ["DEFAULT_TOLERANCE_PX", "Scores", "score"]
+
+DEFAULT_TOLERANCE_PX = 2
+"""The edges of depth sensors are one or two pixels off the picture's; at 0 a map that is perfect but for
+that scores next to nothing."""
+
+_LARGEST_TURN = 1.5
+"""Ratio of the two aspect ratios beyond which the maps can't be of one picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What `score` found; NaN where a number is not defined.
+
+    Attributes:
+        abs_rel: Mean of |z - z*| / z*; 0 is perfect.
+        delta1: Share of the pixels with max(z / z*, z* / z) < 1.25; 1 is perfect.
+        spearman: Rank correlation of disparity, from -1 to 1, which is perfect.
+        boundary_f1: Agreement about where depth jumps, from 0 to 1, which is perfect.
+    """
+
+    abs_rel: float
+    delta1: float
+    spearman: float
+    boundary_f1: float
+
+
+def score(
+    prediction: DepthMap,
+    truth: DepthMap,
+    *,
+    align: bool | None = None,
+    tolerance_px: int = DEFAULT_TOLERANCE_PX,
+) -> Scores:
+    """Compare a depth map with the truth, on the pixels that both know.
+
+    A prediction of another size is brought to the truth's, bilinearly in inverse depth. An alignment is
+    the least squares `1/z = s*d + t` with s >= 0; no aligned depth is beyond the farthest true one.
+
+    Args:
+        prediction: A relative or metric map.
+        truth: Metric, or relative: disparity known up to scale and shift.
+        align: Whether scale and shift of the prediction are taken from the truth. None aligns unless
+            both maps are metric.
+        tolerance_px: How far edges may be off, in pixels of the truth; see `boundary_f1`. 0 for an exact
+            truth.
+
+    Returns:
+        The four numbers. `abs_rel` and `delta1` are NaN where the truth is relative.
+
+    Raises:
+        InputError: The shapes of the maps show that one is turned on its side, or align=False without
+            two metric maps.
+    """
+    both_metric = prediction.is_metric and truth.is_metric
+    if align is False and not both_metric:
+        raise InputError(
+            f"a {prediction.kind} map and a {truth.kind} truth have no common unit; leave align to None"
+        )
+    turn = (prediction.width / prediction.height) / (truth.width / truth.height)
+    if not 1 / _LARGEST_TURN < turn < _LARGEST_TURN:
+        raise InputError(
+            f"a map of {prediction.width}x{prediction.height} and a truth of {truth.width}x{truth.height} "
+            "can't be of one picture; is one of them turned on its side?"
+        )
+    ours = _disparity(resize_depth(prediction, *truth.size_wh))
+    theirs = _disparity(truth)
+    known = np.isfinite(ours) & np.isfinite(theirs)
+    if not known.any():
+        return Scores(*[float("nan")] * 4)
+    if not both_metric or align:
+        least = float(theirs[known].min()) if truth.is_metric else None
+        aligned = aligned_to(ours, theirs, least=least)
+    else:
+        aligned = ours
+    edges = boundary_f1(aligned, theirs, relative=not truth.is_metric, tolerance_px=tolerance_px)
+    order = spearman(ours, theirs)
+    if not truth.is_metric:
+        return Scores(float("nan"), float("nan"), order, edges)
+    return Scores(abs_rel(1 / aligned, 1 / theirs), delta1(1 / aligned, 1 / theirs), order, edges)
+
+
+def _disparity(depth: DepthMap) -> npt.NDArray[np.float64]:
+    """Give (H, W) inverse depth, or the disparity itself."""
+    values = depth.values.astype(np.float64)
+    return 1 / values if depth.is_metric else values
