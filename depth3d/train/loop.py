@@ -7,6 +7,7 @@ happened.
 from __future__ import annotations
 
 import csv
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from pathlib import Path
 import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from depth3d.errors import CheckpointError, ModelError
+from depth3d.io.atomic import writing
 from depth3d.train.losses import gradient_matching_loss, silog_loss, ssi_loss
 
 __all__ = ["Batch", "Objective", "Progress", "Recipe", "train"]
@@ -144,6 +147,10 @@ def train(
 
     Returns:
         The network whose weights are the running mean, in evaluation mode.
+
+    Raises:
+        CheckpointError: The checkpoint in the folder is damaged or of another network.
+        ModelError: A loss is no longer finite. Nothing of that step is kept.
     """
     device = device or torch.device("cpu")
     folder.mkdir(parents=True, exist_ok=True)
@@ -160,7 +167,7 @@ def train(
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, recipe.rate_share)
     state = {"network": network, "mean": mean, "optimiser": optimiser, "schedule": schedule}
     first = _resume(folder / "checkpoint.pt", state)
-    began = time.monotonic()
+    began = time.monotonic() - _forget(folder / "losses.csv", first)
     for step, batch in enumerate(batches(range(first, recipe.steps)), start=first):
         losses = _step(network, batch.to(device), objective, optimiser, recipe)
         schedule.step()
@@ -185,21 +192,29 @@ def _step(
     with torch.autocast(batch.pixels.device.type, torch.bfloat16, enabled=recipe.bfloat16):
         prediction = network(pixel_values=batch.pixels).predicted_depth
     losses = objective(prediction.float(), batch)
+    values = {name: float(loss.detach()) for name, loss in losses.items()}
+    if not all(math.isfinite(value) for value in values.values()):
+        raise ModelError(f"training diverged, with a loss of {values}; train at lower rates")
     optimiser.zero_grad(set_to_none=True)
     torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(network.parameters(), recipe.largest_gradient)
     optimiser.step()
-    return {name: float(loss.detach()) for name, loss in losses.items()}
+    return values
 
 
 def _resume(path: Path, state: Mapping[str, object]) -> int:
     """Load a checkpoint where there is one; give the number of steps that it has done."""
     if not path.exists():
         return 0
-    kept = torch.load(path, map_location="cpu", weights_only=True)
-    for name, part in state.items():
-        part.load_state_dict(kept[name])  # type: ignore[attr-defined]
-    return int(kept["steps"])
+    try:
+        kept = torch.load(path, map_location="cpu", weights_only=True)
+        for name, part in state.items():
+            part.load_state_dict(kept[name])  # type: ignore[attr-defined]
+        return int(kept["steps"])
+    except Exception as error:  # zipfile, pickle and torch each raise their own
+        raise CheckpointError(
+            f"{path} is damaged or of another network; remove it to begin anew, or train in another folder"
+        ) from error
 
 
 def _keep(path: Path, steps: int, state: Mapping[str, object]) -> None:
@@ -208,6 +223,19 @@ def _keep(path: Path, steps: int, state: Mapping[str, object]) -> None:
     partial = path.with_suffix(".partial")
     torch.save({"steps": steps, **whole}, partial)
     partial.replace(path)
+
+
+def _forget(path: Path, steps: int) -> float:
+    """Drop the losses of steps that will be done again; give the seconds at the last of the others."""
+    if steps == 0 or not path.exists():
+        path.unlink(missing_ok=True)
+        return 0.0
+    with path.open(newline="") as file:
+        head, *rows = csv.reader(file)
+    rows = [row for row in rows if len(row) == len(head) and int(row[0]) < steps]
+    with writing(path) as partial, partial.open("w", newline="") as file:
+        csv.writer(file).writerows([head, *rows])
+    return float(rows[-1][1]) if rows else 0.0
 
 
 def _record(path: Path, step: int, seconds: float, losses: Mapping[str, float]) -> None:
