@@ -99,9 +99,9 @@ class FolderSamples:
         self._pairs, self.skipped = _pairs(directory, metric)
         self.photos = tuple(pair.photo for pair in self._pairs)
         if not self._pairs:
-            found = f"{len(self.skipped)} photos, none with depth" if self.skipped else "no photo"
+            others = f" (and {len(self.skipped)} without)" if self.skipped else ""
             raise InputError(
-                f"{directory} has {found}; put a_depth.png (or .npz, .npy, .pfm, .tif, .exr) beside a.jpg, "
+                f"{directory} has no photo with depth{others}; put a_depth.png (or .npz, .npy, .pfm, .tif, .exr) beside a.jpg, "
                 "or photos into rgb/ and their depth, under the same names, into depth/"
             )
         if self.skipped:
