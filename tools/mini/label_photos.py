@@ -51,11 +51,11 @@ def teacher_disparity(teacher: Caffe2Net, photo: np.ndarray, long_side: int) -> 
     return np.stack([maps[0], maps[1][:, ::-1]])
 
 
-def label(teacher: Caffe2Net, photo: np.ndarray) -> np.ndarray | None:
-    """Average the teacher's maps of a photo, or give None where they do not agree.
+def standardised(teacher: Caffe2Net, photo: np.ndarray) -> np.ndarray | None:
+    """Give the teacher's maps of a photo, each with mean 0 and variance 1, or None where one is constant.
 
     Returns:
-        (h, w) float16 disparity from 0 to 1 (5th and 95th percentile at 0.05 and 0.95), NaN where unknown.
+        (n, h, w) float32, one for each scale and each of the two mirror images, at the finest scale's size.
     """
     finest = teacher_size(photo.shape[1], photo.shape[0], max(LONG_SIDES))
     maps = [
@@ -65,7 +65,18 @@ def label(teacher: Caffe2Net, photo: np.ndarray) -> np.ndarray | None:
     ]
     if min(one.std() for one in maps) < 1e-6:
         return None
-    alike = [(one - one.mean()) / one.std() for one in maps]
+    return np.stack([(one - one.mean()) / one.std() for one in maps])
+
+
+def label(teacher: Caffe2Net, photo: np.ndarray) -> np.ndarray | None:
+    """Average the teacher's maps of a photo, or give None where they do not agree.
+
+    Returns:
+        (h, w) float16 disparity from 0 to 1 (5th and 95th percentile at 0.05 and 0.95), NaN where unknown.
+    """
+    alike = standardised(teacher, photo)
+    if alike is None:
+        return None
     mean = np.mean(alike, axis=0)
     # Each has variance 1, so the variance of the mean is the mean of all their correlations.
     if mean.var() < LEAST_AGREEMENT:
