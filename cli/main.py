@@ -22,6 +22,7 @@ COMMANDS = {
     "camera": "Show and convert camera intrinsics.",
     "inspect": "Describe a photo, depth map, cloud, camera or calibration.",
     "models": "List the networks and download them.",
+    "train": "Fine-tune a network on your own photos.",
     "doctor": "Check versions, devices and optional features.",
 }
 """Name -> short help, beside the commands so that `--help` imports none of them."""

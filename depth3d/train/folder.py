@@ -156,6 +156,12 @@ class FolderSamples:
         learned, kept = [i for i in indices if i not in drawn], sorted(drawn)
         return self._part(learned), self._part(kept)
 
+    def in_metres(self) -> FolderSamples:
+        """Give the same photos with z in metres; `load` raises `InputError` for those with relative depth."""
+        metres = copy.copy(self)
+        metres._metric = True
+        return metres
+
     def _part(self, indices: list[int]) -> FolderSamples:
         part = copy.copy(self)
         part._pairs = [self._pairs[i] for i in indices]

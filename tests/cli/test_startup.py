@@ -17,6 +17,7 @@ HELPS = [
     ["camera", "show"],
     ["camera", "convert"],
     ["models", "download"],
+    ["train", "finetune"],
 ]
 
 
