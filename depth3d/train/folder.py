@@ -101,8 +101,8 @@ class FolderSamples:
         if not self._pairs:
             others = f" (and {len(self.skipped)} without)" if self.skipped else ""
             raise InputError(
-                f"{directory} has no photo with depth{others}; put a_depth.png (or .npz, .npy, .pfm, .tif, .exr) "
-                "beside a.jpg, or photos into rgb/ and their depth, under the same names, into depth/"
+                f"{directory} has no photo with depth{others}; put a_depth.png (or .npz, .npy, .pfm, .tif, "
+                ".exr) beside a.jpg, or photos into rgb/ and their depth, under the same names, into depth/"
             )
         if self.skipped:
             _log.warning(
