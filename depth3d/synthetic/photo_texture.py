@@ -40,6 +40,7 @@ class Photo:
             )
         if not 0 < self.size_m < np.inf:
             raise InputError(f"size_m must be above 0, got {self.size_m}")
+        object.__setattr__(self, "image", image)
 
     def __call__(self, points: Columns, footprint_m: Columns) -> Columns:
         """Sample the picture, averaged over about the footprint."""
