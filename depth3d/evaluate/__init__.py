@@ -9,9 +9,10 @@ from __future__ import annotations
 from depth3d.evaluate.alignment import affine_fit, aligned_to
 from depth3d.evaluate.boundaries import boundary_f1
 from depth3d.evaluate.metrics import abs_rel, delta1, spearman
-from depth3d.evaluate.scores import DEFAULT_TOLERANCE_PX, Scores, score
+from depth3d.evaluate.scores import DEFAULT_MAX_DEPTH_M, DEFAULT_TOLERANCE_PX, Scores, score
 
 __all__ = [
+    "DEFAULT_MAX_DEPTH_M",
     "DEFAULT_TOLERANCE_PX",
     "Scores",
     "abs_rel",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
@@ -42,7 +40,7 @@ def affine_fit(disparity: FloatArray, target: FloatArray) -> tuple[float, float]
 
 def aligned_to(
     disparity: FloatArray, target: FloatArray, *, least: float | None = None
-) -> npt.NDArray[np.floating[Any]]:
+) -> npt.NDArray[np.float64]:
     """Give `scale * disparity + shift` with the numbers of `affine_fit`.
 
     Args:
@@ -56,5 +54,5 @@ def aligned_to(
         float64 of the same shape, NaN where `disparity` is; all NaN where the two have no pixel in common.
     """
     scale, shift = affine_fit(disparity, target)
-    aligned = scale * disparity.astype(np.float64) + shift
+    aligned: npt.NDArray[np.float64] = scale * disparity.astype(np.float64) + shift
     return aligned if least is None else np.maximum(aligned, least)

@@ -14,7 +14,11 @@ from depth3d.evaluate.alignment import aligned_to
 from depth3d.evaluate.boundaries import boundary_f1
 from depth3d.evaluate.metrics import abs_rel, delta1, spearman
 
-__all__ = ["DEFAULT_TOLERANCE_PX", "Scores", "score"]
+__all__ = ["DEFAULT_MAX_DEPTH_M", "DEFAULT_TOLERANCE_PX", "Scores", "score"]
+
+DEFAULT_MAX_DEPTH_M = 80.0
+"""How far outdoor protocols look since Eigen et al. (NeurIPS 2014) on KITTI. Without a bound, a ground that
+runs to the horizon has its mean relative error decided by the few pixels whose 1/z comes out at about 0."""
 
 DEFAULT_TOLERANCE_PX = 2
 """The edges of depth sensors are one or two pixels off the picture's; at 0 a map that is perfect but for
@@ -46,33 +50,39 @@ def score(
     truth: DepthMap,
     *,
     align: bool | None = None,
+    max_depth_m: float = DEFAULT_MAX_DEPTH_M,
     tolerance_px: int = DEFAULT_TOLERANCE_PX,
 ) -> Scores:
     """Compare a depth map with the truth, on the pixels that both know.
 
     A prediction of another size is brought to the truth's, bilinearly in inverse depth. An alignment is
-    the least squares `1/z = s*d + t` with s >= 0; no aligned depth is beyond the farthest true one.
+    the least squares `1/z = s*d + t` with s >= 0; no aligned depth is beyond the farthest true one, nor
+    beyond `max_depth_m`.
 
     Args:
         prediction: A relative or metric map.
         truth: Metric, or relative: disparity known up to scale and shift.
         align: Whether scale and shift of the prediction are taken from the truth. None aligns unless
             both maps are metric.
+        max_depth_m: Where the truth is farther, `abs_rel` and `delta1` do not count, and there are no
+            boundaries.
         tolerance_px: How far edges may be off, in pixels of the truth; see `boundary_f1`. 0 for an exact
             truth.
 
     Returns:
-        The four numbers. `abs_rel` and `delta1` are NaN where the truth is relative.
+        The four numbers. `abs_rel` and `delta1` are NaN where the truth is relative or all too far.
 
     Raises:
-        InputError: The shapes of the maps show that one is turned on its side, or align=False without
-            two metric maps.
+        InputError: The shapes of the maps show that one is turned on its side, align=False without two
+            metric maps, or a `max_depth_m` that is not above 0.
     """
     both_metric = prediction.is_metric and truth.is_metric
     if align is False and not both_metric:
         raise InputError(
             f"a {prediction.kind} map and a {truth.kind} truth have no common unit; leave align to None"
         )
+    if not max_depth_m > 0:
+        raise InputError(f"max_depth_m must be above 0 metres, got {max_depth_m!r}")
     turn = (prediction.width / prediction.height) / (truth.width / truth.height)
     if not 1 / _LARGEST_TURN < turn < _LARGEST_TURN:
         raise InputError(
@@ -84,16 +94,16 @@ def score(
     known = np.isfinite(ours) & np.isfinite(theirs)
     if not known.any():
         return Scores(*[float("nan")] * 4)
-    if not both_metric or align:
-        least = float(theirs[known].min()) if truth.is_metric else None
-        aligned = aligned_to(ours, theirs, least=least)
-    else:
-        aligned = ours
-    edges = boundary_f1(aligned, theirs, relative=not truth.is_metric, tolerance_px=tolerance_px)
     order = spearman(ours, theirs)
     if not truth.is_metric:
+        edges = boundary_f1(aligned_to(ours, theirs), theirs, relative=True, tolerance_px=tolerance_px)
         return Scores(float("nan"), float("nan"), order, edges)
-    return Scores(abs_rel(1 / aligned, 1 / theirs), delta1(1 / aligned, 1 / theirs), order, edges)
+    least = 1 / max_depth_m
+    if align or not both_metric:
+        ours = aligned_to(ours, theirs, least=max(least, float(theirs[known].min())))
+    edges = boundary_f1(np.maximum(ours, least), np.maximum(theirs, least), tolerance_px=tolerance_px)
+    z, true_z = 1 / ours, np.where(theirs < least, np.nan, 1 / theirs)
+    return Scores(abs_rel(z, true_z), delta1(z, true_z), order, edges)
 
 
 def _disparity(depth: DepthMap) -> npt.NDArray[np.float64]:

@@ -70,6 +70,38 @@ def test_alignment_gives_no_depth_beyond_the_farthest_true_one():
     assert got.abs_rel == pytest.approx(np.mean(np.abs(q / clamped - 1)), rel=1e-5)
 
 
+def test_a_ground_to_the_horizon_counts_as_far_as_protocols_look():
+    """1/z of a floor is linear in v, so an affine copy is exact; one row at infinity must not undo that."""
+    q = np.linspace(0, 0.5, 101)[1:, None] * np.ones((1, 90))
+    q[0] = 1e-6  # a thousand kilometres
+    truth = DepthMap(1 / q, "metric")
+    assert score(DepthMap(3 * q - 7, "relative"), truth).abs_rel < 1e-4
+    d = np.where((q > 0.1) & (q < 0.12), -0.1, q)
+    scale, shift = affine_fit(d, q)
+    z = 1 / np.maximum(scale * d + shift, 1 / 80)
+    near = q > 1 / 80
+    bent = DepthMap(d, "relative")
+    assert score(bent, truth).abs_rel == pytest.approx(np.mean(np.abs(z * q - 1)[near]), rel=1e-5)
+    assert score(bent, truth, max_depth_m=1e9).abs_rel > 100
+
+
+def test_what_is_too_far_has_neither_errors_nor_edges():
+    z = np.where(np.arange(40) < 20, 90.0, 200.0) * np.ones((30, 1))
+    z[:, 35:] = 10.0
+    prediction = np.where(z > 80, 10 * z, z)
+    got = score(DepthMap(prediction, "metric"), DepthMap(z, "metric"))
+    assert got.abs_rel == 0
+    assert got.boundary_f1 == 1
+    assert score(DepthMap(prediction, "metric"), DepthMap(z, "metric"), max_depth_m=1000).abs_rel > 1
+    assert np.isnan(score(DepthMap(z, "metric"), DepthMap(z, "metric"), max_depth_m=5).abs_rel)
+
+
+@pytest.mark.parametrize("max_depth_m", [0, -1, float("nan")])
+def test_bounds_that_are_none(truth, max_depth_m):
+    with pytest.raises(InputError, match="above 0 metres"):
+        score(truth, truth, max_depth_m=max_depth_m)
+
+
 @pytest.mark.parametrize("size_wh", [(96, 72), (40, 30), (192, 144), (61, 50)])
 @pytest.mark.parametrize("kind", ["metric", "relative"])
 def test_a_plane_is_perfect_from_any_size(size_wh, kind):
