@@ -31,7 +31,7 @@ def varint(message: bytes, start: int) -> tuple[int, int]:
         number |= (byte & 0x7F) << (7 * count)
         if byte < 0x80:
             return number, start + count + 1
-    raise ValueError("the file ends inside a number: it is no Caffe2 net, or not the whole of it")
+    raise ValueError("a file ends inside a number")
 
 
 def wire_fields(message: bytes) -> Iterator[tuple[int, Value]]:
@@ -49,16 +49,17 @@ def wire_fields(message: bytes) -> Iterator[tuple[int, Value]]:
         elif wire in (FIXED64, FIXED32):
             length = 8 if wire == FIXED64 else 4
         else:
-            raise ValueError(f"protobuf wire type {wire} is unknown: this is no Caffe2 net")
+            raise ValueError(f"protobuf wire type {wire} is unknown")
         if at + length > len(message):
-            raise ValueError("the file ends inside a field: it is no Caffe2 net, or not the whole of it")
+            raise ValueError("a file ends inside a field")
         yield key >> 3, message[at : at + length]
         at += length
 
 
 def integer(value: Value) -> int:
     """Read a varint as the signed 64-bit number that it stores."""
-    assert isinstance(value, int)
+    if not isinstance(value, int):
+        raise ValueError("a field is no whole number")
     return value - 2**64 if value >= 2**63 else value
 
 
@@ -160,6 +161,11 @@ class Caffe2Net:
     def __init__(self, operators: list[Operator], fills: list[Operator], entry: str, result: str) -> None:
         self.operators, self.entry, self.result = operators, entry, result
         tensors = {fill.outputs[0]: _filled(fill) for fill in fills}
+        made = {entry, *tensors}
+        for operator in operators:
+            made.update(operator.outputs if made.issuperset(operator.inputs) else ())
+        if not entry or result not in made - {entry}:
+            raise ValueError("the graph does not lead from its input to its output")
         self.packed: dict[int, object] = {}
         for index, operator in enumerate(operators):
             if operator.kind == "Int8Conv":
@@ -169,8 +175,13 @@ class Caffe2Net:
     @classmethod
     def load(cls, graph: str | Path, weights: str | Path) -> Caffe2Net:
         """Read the graph and its weights from their two files."""
-        fills, _, _ = read_net(Path(weights))
-        return cls(*read_net(Path(graph))[:1], fills, *read_net(Path(graph))[1:])
+        try:
+            operators, entry, result = read_net(Path(graph))
+            return cls(operators, read_net(Path(weights))[0], entry, result)
+        except (LookupError, TypeError, ValueError, struct.error) as error:
+            raise ValueError(
+                f"{graph} and {weights} are no int8 Caffe2 net, or not all of it: {error}"
+            ) from error
 
     @staticmethod
     def _pack(
@@ -190,7 +201,7 @@ class Caffe2Net:
             operator.integers("strides", [1, 1]),
             [top, left],
             operator.integers("dilations", [1, 1]),
-            operator.arguments["group"].integer,
+            operator.arguments.get("group", Argument(integer=1)).integer,
         )
 
     @torch.inference_mode()
