@@ -1,4 +1,4 @@
-"""The reader of int8 Caffe2 nets: nets written here byte by byte against NumPy, a real one against its own."""
+"""The reader of int8 Caffe2 nets: nets written by hand against NumPy, a real one and its outputs."""
 
 import importlib.util
 import struct
