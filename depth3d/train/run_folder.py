@@ -59,13 +59,15 @@ class RunFolder:
                     f"{self.path} holds a finished network; use --overwrite (overwrite=True) or another one"
                 )
             return False
-        kept = self._kept_settings()
+        kept = self._kept_settings(overwrite)
         if kept is None:
             if not overwrite and self.path.is_dir() and any(self.path.iterdir()):
                 raise OutputExistsError(
                     f"{self.path} holds other files; give a new directory or --overwrite (overwrite=True)"
                 )
             return False
+        if not (self.training / "checkpoint.pt").exists():
+            return False  # nothing is lost
         wanted = json.loads(json.dumps(settings))
         differing = [name for name in {**kept, **wanted} if kept.get(name) != wanted.get(name)]
         if differing and not overwrite:
@@ -94,13 +96,15 @@ class RunFolder:
         with writing(self.training / "settings.json") as partial:
             partial.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
-    def _kept_settings(self) -> dict[str, Any] | None:
+    def _kept_settings(self, overwrite: bool) -> dict[str, Any] | None:
         path = self.training / "settings.json"
         try:
             kept = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
+            if overwrite:
+                return {}
             raise FileError(
                 f"can't read {path} ({error}); use --overwrite (overwrite=True) to start again"
             ) from None
