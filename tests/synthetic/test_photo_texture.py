@@ -69,6 +69,17 @@ def test_it_repeats_mirrored_at_its_edges():
     np.testing.assert_allclose(at(photo, -1e-9, edge), at(photo, 1e-9, edge), atol=1e-6)
 
 
+@pytest.mark.parametrize("footprint", [2, 4, 1000])
+@pytest.mark.parametrize(("height", "width"), [(17, 16), (16, 19), (33, 21)])
+def test_from_afar_it_repeats_at_the_same_places(height, width, footprint):
+    photo = Photo(picture(height, width))
+    x, y = np.random.default_rng(6).uniform(-30, 30, (2, 300))
+    footprint_m = footprint / max(height, width)
+    here = at(photo, x, y, footprint_m)
+    for other in ((-x, y), (x, -y), (2 * width - x, y), (x, 2 * height - y)):
+        np.testing.assert_allclose(at(photo, *other, footprint_m), here, atol=1e-5)
+
+
 def test_size_is_what_the_longer_side_covers():
     image = picture(4, 8)
     small, large = Photo(image, 0.5), Photo(image, 2.0)
