@@ -9,6 +9,9 @@ import numpy as np
 
 from depth3d.train.samples import Sample
 
+STEEPEST_SLOPE = 0.012  # of the label's span a pixel; floors that fill the picture reach 0.004
+SOFT_EDGE_PX = 5  # what is forgotten on either side of a slope
+
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 
 
@@ -23,6 +26,24 @@ def load_photos(folder: Path, names: set[str] | None = None) -> dict[str, np.nda
     return {p.stem: load_photo(p) for p in paths if names is None or p.stem in names}
 
 
+def without_soft_edges(disparity: np.ndarray) -> np.ndarray:
+    """Forget a label where it jumps.
+
+    The teacher spreads a silhouette over ten pixels and more, and a network that follows it there learns to
+    blur. What lies between near and far becomes NaN, and scenes and cut-outs teach where an edge belongs.
+
+    Args:
+        disparity: (h, w) float16 label, which spans about 0 to 1.
+    """
+    values = disparity.astype(np.float32)
+    filled = np.where(np.isfinite(values), values, np.nanmedian(values))
+    smooth = cv2.GaussianBlur(filled, (0, 0), 1.0)
+    slope = np.hypot(*(cv2.Sobel(smooth, cv2.CV_32F, *axes, ksize=3) / 8 for axes in ((1, 0), (0, 1))))
+    window = np.ones((2 * SOFT_EDGE_PX + 1,) * 2, np.uint8)
+    soft = cv2.dilate((slope > STEEPEST_SLOPE).astype(np.uint8), window) > 0
+    return np.where(soft, np.float16(np.nan), disparity)
+
+
 class LabelledPhotos:
     """Photos with the teacher's disparity, as training samples without exact edges."""
 
@@ -31,7 +52,7 @@ class LabelledPhotos:
         pictures = load_photos(photos, set(maps))
         self.names = list(pictures)
         self.pictures = [pictures[name] for name in self.names]
-        self._maps = [maps[name] for name in self.names]
+        self._maps = [without_soft_edges(maps[name]) for name in self.names]
 
     def __len__(self) -> int:
         return len(self.names)

@@ -17,17 +17,17 @@ import numpy as np
 import torch
 from photos import LabelledPhotos, RenderedScenes
 from pretrained import load_imagenet
-from safetensors.torch import save_file
 
-from depth3d.estimate.mini import MINI_RULE, MiniDepth
+from depth3d.estimate.mini import MINI_RULE, MiniDepth, save_mini
 from depth3d.train.batches import Mixture, Source
 from depth3d.train.cutouts import with_cutouts
 from depth3d.train.loop import Recipe, relative_objective, train
+from depth3d.train.norms import add_norms, fold_norms
 from depth3d.train.samples import Sample
 
 SIZES_HW = ((256, 320), (320, 256), (288, 288))
 HELD_OUT = 40  # every so manyth photo is for validation
-CUTOUT_SHARE = 0.5
+CUTOUT_SHARE = 0.6
 
 
 class Part:
@@ -45,7 +45,7 @@ class Part:
 
 
 def maybe_cutouts(sample: Sample, chance: np.random.Generator, pictures: list[np.ndarray]) -> Sample:
-    """Paste something over every other photo."""
+    """Paste something over most photos."""
     return with_cutouts(sample, pictures, chance) if chance.random() < CUTOUT_SHARE else sample
 
 
@@ -63,7 +63,7 @@ def main() -> None:
     parser.add_argument("labels", type=Path)
     parser.add_argument("scenes", type=Path)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=5000)
+    parser.add_argument("--steps", type=int, default=3600)
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
@@ -75,8 +75,8 @@ def main() -> None:
     pictures = [labelled.pictures[i] for i in learned]
     mixture = Mixture(
         [
-            Source(Part(labelled, learned), 0.7, partial(maybe_cutouts, pictures=pictures)),
-            Source(scenes, 0.3),
+            Source(Part(labelled, learned), 0.62, partial(maybe_cutouts, pictures=pictures)),
+            Source(scenes, 0.38),
         ],
         MINI_RULE,
         SIZES_HW,
@@ -85,18 +85,20 @@ def main() -> None:
     )
     network = MiniDepth()
     load_imagenet(network.encoder)
-    recipe = Recipe(arguments.steps, 1.5e-4, 8e-4, warm_up_steps=200, ema_decay=0.998, checkpoint_steps=250)
+    add_norms(network, without=[network.encoder, network.disparity])
+    recipe = Recipe(arguments.steps, 2e-4, 1e-3, warm_up_steps=200, ema_decay=0.998, checkpoint_steps=250)
     trained = train(
         network,
         network.encoder,
         partial(mixture.over, workers=arguments.workers),
-        relative_objective(),
+        relative_objective(gradient_weight=1.0),
         recipe,
         arguments.out,
         watchers=[say],
     )
-    halves = {name: value.half().contiguous() for name, value in trained.state_dict().items()}
-    save_file(halves, arguments.out / "mini.safetensors")
+    assert isinstance(trained, MiniDepth)
+    fold_norms(trained)
+    save_mini(trained, arguments.out / "mini.safetensors")
 
 
 if __name__ == "__main__":
