@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from depth3d.core.depth import DepthKind
-from depth3d.errors import InputError
+from depth3d.errors import CheckpointError, InputError
 from depth3d.estimate.checkpoints import LoadedModel, load_checkpoint
 from depth3d.estimate.hub import locate_weights
 from depth3d.estimate.outputs import OutputMeaning, RawOutput
@@ -121,7 +121,13 @@ def load_base(model: str | Path, *, metric: bool, max_depth_m: int | None = None
         ModelError: It can't be had or can't be loaded.
     """
     card, path = locate_weights(model)
-    loaded = load_checkpoint(path, name=card.name)
+    try:
+        loaded = load_checkpoint(path, name=card.name)
+    except CheckpointError:
+        if max_depth_m is None:
+            raise
+        # Metric weights that do not tell their range: it is the one that was asked for.
+        loaded = load_checkpoint(path, max_depth_m=max_depth_m, name=card.name)
     if loaded.model_type != "depth_anything":
         raise InputError(
             f"{card.name} is a {loaded.model_type} network, and only Depth Anything can be fine-tuned; "

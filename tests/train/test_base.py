@@ -1,9 +1,12 @@
 """A relative network is taught metres by refitting its last layer, and a licence is never lost."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
 
+from depth3d.errors import CheckpointError
 from depth3d.estimate.registry import MODELS
 from depth3d.train.base import Base, load_base
 from depth3d.train.loop import Batch
@@ -44,6 +47,16 @@ def test_a_metric_base_keeps_its_range_unless_asked(tiny_network, tmp_path, aske
     tiny_network(kind="metric", max_depth=12).save_pretrained(tmp_path)
     base = load_base(tmp_path, metric=True, max_depth_m=asked)
     assert (base.max_depth_m, base.needs_refit) == (range_m, refit)
+
+
+def test_metric_weights_that_do_not_tell_their_range_have_the_one_asked_for(tiny_network, tmp_path):
+    tiny_network(kind="metric", max_depth=12).save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"max_depth": None}))
+    with pytest.raises(CheckpointError, match=r"give max_depth_m"):
+        load_base(tmp_path, metric=True)
+    base = load_base(tmp_path, metric=True, max_depth_m=12)
+    assert (base.max_depth_m, base.needs_refit, base.loaded.network.head.max_depth) == (12, False, 12)
 
 
 def test_a_relative_base_reaches_20_m_and_needs_no_metres_otherwise(tiny_folder):
