@@ -11,7 +11,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import torch
 
 TOOLS = Path(__file__).resolve().parents[2] / "tools" / "mini"
 METRES = np.array([[0.5, 1.25, 2.0], [3.0, 4.096, 0.0]])
@@ -107,7 +106,7 @@ def test_a_run_prints_tables_and_writes_every_number(measured, tmp_path, monkeyp
     from depth3d.core.depth import DepthMap
 
     brightness = lambda image: DepthMap(image.sum(axis=2).astype(np.float32), "relative")  # noqa: E731
-    monkeypatch.setattr(compare, "network", lambda name: brightness)
+    monkeypatch.setattr(compare.DepthEstimator, "from_pretrained", lambda name: brightness)
     out = tmp_path / "scores.json"
     arguments = ["--rgbd", str(measured), "--synthetic", "1", "--model", "brightness", "--out", str(out)]
     monkeypatch.setattr(sys, "argv", ["compare.py", *arguments])
@@ -121,20 +120,3 @@ def test_a_run_prints_tables_and_writes_every_number(measured, tmp_path, monkeyp
     want = np.mean(np.abs(constant / METRES[METRES > 0] - 1))
     assert kept["means"]["rgbd"]["brightness"]["abs_rel"] == pytest.approx(want, rel=1e-5)
     assert "### rgbd: 6 pictures of 3 scenes" in capsys.readouterr().out
-
-
-def test_a_checkpoint_of_the_training_is_the_averaged_network(tmp_path):
-    import compare
-
-    from depth3d.estimate.estimator import DepthEstimator
-    from depth3d.estimate.mini import MiniDepth, save_mini
-
-    torch.manual_seed(0)
-    learned, mean = MiniDepth(), MiniDepth()
-    averaged = {"n_averaged": torch.tensor(3), **{f"module.{k}": v for k, v in mean.state_dict().items()}}
-    torch.save({"steps": 3, "network": learned.state_dict(), "mean": averaged}, tmp_path / "checkpoint.pt")
-    save_mini(mean, tmp_path / "mini.safetensors")
-    image = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
-    want = DepthEstimator.from_pretrained(tmp_path / "mini.safetensors")(image)
-    assert want.values.std() > 0
-    np.testing.assert_array_equal(compare.network(str(tmp_path / "checkpoint.pt"))(image).values, want.values)

@@ -1,6 +1,6 @@
 """Measure the teacher and any number of networks on pictures whose depth is known.
 
-    python tools/mini/compare.py --teacher DIR --model mini --model RUN/checkpoint.pt
+    python tools/mini/compare.py --teacher DIR --model mini --model RUN/mini.safetensors
         --pairs DIR --tum DIR --redwood DIR --rgbd DIR --synthetic 40 --out scores.json
 
 Prints a Markdown table for each data set and one for all the real ones, and writes every number as JSON.
@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from functools import partial
@@ -22,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 import truths
 from caffe2_net import Caffe2Net
 from label_photos import standardised, teacher_disparity
@@ -31,7 +29,6 @@ from rich.progress import track
 from depth3d.core.arrays import ImageArray
 from depth3d.core.depth import DepthMap
 from depth3d.estimate.estimator import DepthEstimator
-from depth3d.estimate.mini import MiniDepth, save_mini
 from depth3d.evaluate import score
 
 Estimate = Callable[[ImageArray], DepthMap]
@@ -53,18 +50,6 @@ def teacher_averaged(teacher: Caffe2Net, image: ImageArray) -> DepthMap:
     """Average the teacher as for labels, but keep the pixels that its maps disagree about."""
     maps = standardised(teacher, image)
     return teacher_once(teacher, image) if maps is None else DepthMap(maps.mean(axis=0), "relative")
-
-
-def network(name_or_file: str) -> Estimate:
-    """Load a model by name or from a file, a checkpoint of `train_mini.py` among them."""
-    if Path(name_or_file).name != "checkpoint.pt":
-        return DepthEstimator.from_pretrained(name_or_file)
-    kept = torch.load(name_or_file, map_location="cpu", weights_only=True)["mean"]
-    mini = MiniDepth()
-    mini.load_state_dict({k.removeprefix("module."): v for k, v in kept.items() if k.startswith("module.")})
-    with tempfile.TemporaryDirectory() as folder:
-        save_mini(mini, Path(folder) / "mini.safetensors")
-        return DepthEstimator.from_pretrained(Path(folder) / "mini.safetensors")
 
 
 def measure(estimate: Estimate, picture: truths.Picture) -> dict[str, float]:
@@ -139,7 +124,7 @@ def main() -> None:
         teacher = Caffe2Net.load(*(arguments.teacher / f"tiefenrausch{part}.pb" for part in ("", "_init")))
         networks["teacher"] = partial(teacher_once, teacher)
         networks["teacher, averaged"] = partial(teacher_averaged, teacher)
-    networks |= {name: network(name) for name in arguments.model}
+    networks |= {name: DepthEstimator.from_pretrained(name) for name in arguments.model}
     given = {
         name: reader(getattr(arguments, name)) for name, reader in readers.items() if getattr(arguments, name)
     }

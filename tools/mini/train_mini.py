@@ -8,6 +8,7 @@ Stops and goes on at will: the checkpoint in RUN holds everything.
 from __future__ import annotations
 
 import argparse
+import copy
 import sys
 from collections.abc import Mapping
 from functools import partial
@@ -57,7 +58,7 @@ def say(step: int, steps: int, losses: Mapping[str, float]) -> None:
 
 
 def main() -> None:
-    """Train, and write the averaged weights in half precision."""
+    """Train; at each checkpoint, write the averaged weights in half precision."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("photos", type=Path)
     parser.add_argument("labels", type=Path)
@@ -87,6 +88,13 @@ def main() -> None:
     load_imagenet(network.encoder)
     add_norms(network, without=[network.encoder, network.disparity])
     recipe = Recipe(arguments.steps, 2e-4, 1e-3, warm_up_steps=200, ema_decay=0.998, checkpoint_steps=250)
+
+    def write(_: int, averaged: torch.nn.Module) -> None:
+        plain = copy.deepcopy(averaged)
+        assert isinstance(plain, MiniDepth)
+        fold_norms(plain)
+        save_mini(plain, arguments.out / "mini.safetensors")
+
     trained = train(
         network,
         network.encoder,
@@ -95,10 +103,9 @@ def main() -> None:
         recipe,
         arguments.out,
         watchers=[say],
+        inspect=write,
     )
-    assert isinstance(trained, MiniDepth)
-    fold_norms(trained)
-    save_mini(trained, arguments.out / "mini.safetensors")
+    write(arguments.steps, trained)
 
 
 if __name__ == "__main__":
