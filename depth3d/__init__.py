@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from depth3d.io.depth_files import load_depth as load_depth
     from depth3d.io.geometry_files import load_cloud as load_cloud
     from depth3d.io.images import load_image as load_image
+    from depth3d.io.mesh_files import load_mesh as load_mesh
     from depth3d.io.photo_camera import camera_for as camera_for
     from depth3d.io.previews import colorize_depth as colorize_depth
     from depth3d.lift.clouds import point_cloud as point_cloud
@@ -68,6 +69,7 @@ _HOME_OF = {
     "load_cloud": "io.geometry_files",
     "load_depth": "io.depth_files",
     "load_image": "io.images",
+    "load_mesh": "io.mesh_files",
     "open_photo": "opened_photo",
     "point_cloud": "lift.clouds",
     "render_points": "lift.point_views",

@@ -16,6 +16,7 @@ from depth3d.calibrate.calibration import Calibration
 from depth3d.core.camera import Camera
 from depth3d.core.cloud import PointCloud
 from depth3d.core.depth import DepthMap
+from depth3d.core.mesh import Mesh
 from depth3d.errors import FileError, InputError, UnreadableFileError
 from depth3d.io.atomic import check_writable, writing
 
@@ -116,7 +117,7 @@ def load_calibration(path: str | Path) -> Calibration:
 
 
 def save(
-    thing: ImageArray | DepthMap | PointCloud | Camera | Calibration,
+    thing: ImageArray | DepthMap | PointCloud | Mesh | Camera | Calibration,
     path: str | Path,
     *,
     overwrite: bool = True,
@@ -127,11 +128,12 @@ def save(
     The file appears whole or not at all.
 
     Args:
-        thing: An image, a `DepthMap`, a `PointCloud`, a `Camera` or a `Calibration`.
+        thing: An image, a `DepthMap`, a `PointCloud`, a `Mesh`, a `Camera` or a `Calibration`.
         path: Where to.
         overwrite: Whether an existing file may be replaced.
         **options: Handed on: `quality` of images; `camera`, `provenance` and `png_scale` of depth;
-            `frame`, `unit`, `ascii` and `comments` of clouds.
+            `frame`, `unit`, `ascii` and `comments` of clouds; `frame`, `unit`, `texture_format` and
+            `comments` of meshes.
 
     Raises:
         InputError: A thing that has no file format.
@@ -146,6 +148,10 @@ def save(
         from depth3d.io.geometry_files import save_cloud
 
         save_cloud(thing, path, overwrite=overwrite, **options)
+    elif isinstance(thing, Mesh):
+        from depth3d.io.mesh_files import save_mesh
+
+        save_mesh(thing, path, overwrite=overwrite, **options)
     elif isinstance(thing, Camera):
         from depth3d.io.camera_files import save_camera
 
@@ -159,5 +165,6 @@ def save(
         save_image(thing, path, overwrite=overwrite, **options)
     else:
         raise InputError(
-            f"can't save a {type(thing).__name__}; give an image, DepthMap, PointCloud, Camera or Calibration"
+            f"can't save a {type(thing).__name__}; give an image, DepthMap, PointCloud, Mesh, Camera or "
+            "Calibration"
         )

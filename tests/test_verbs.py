@@ -158,3 +158,16 @@ def test_calibration_file_problems_are_one_sentence(tmp_path):
     (tmp_path / "binary.json").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(FileError, match="not text"):
         verbs.load_calibration(tmp_path / "binary.json")
+
+
+def test_a_mesh_is_saved_by_its_suffix_and_comes_back(tmp_path):
+    mesh = d3.Mesh(
+        [[0, 0, 1], [0, 1, 1], [1, 0, 2]], [[0, 1, 2]], colors=np.diag([255, 128, 7]).astype(np.uint8)
+    )
+    for name in ("m.glb", "m.obj", "m.ply", "m.3mf"):
+        d3.save(mesh, tmp_path / name, comments=["camera: c"])
+        back = d3.load_mesh(tmp_path / name)
+        np.testing.assert_allclose(back.vertices, mesh.vertices, rtol=2e-7)
+        np.testing.assert_array_equal(back.faces, mesh.faces)
+    with pytest.raises(UnsupportedFormatError):
+        d3.save(mesh, tmp_path / "m.png")

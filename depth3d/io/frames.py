@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
 
+from depth3d._version import __version__
 from depth3d.core.arrays import FloatMap
 from depth3d.errors import InputError
 
-__all__ = ["FRAMES", "UNITS", "axes_of", "check_frame", "check_unit", "from_frame", "to_frame"]
+__all__ = [
+    "FRAMES",
+    "UNITS",
+    "axes_of",
+    "check_frame",
+    "check_unit",
+    "from_frame",
+    "header_lines",
+    "parse_header",
+    "to_frame",
+]
 
 FRAMES: Mapping[str, tuple[tuple[int, int, int], ...]] = MappingProxyType(
     {
@@ -56,6 +67,25 @@ def check_unit(unit: str) -> str:
     if unit not in UNITS:
         raise InputError(f"unit must be one of {', '.join(UNITS)}, got {unit!r}")
     return unit
+
+
+def header_lines(frame: str, unit: str) -> tuple[str, str, str]:
+    """Give the first comments of our files: who wrote it, its frame and its unit."""
+    return f"depth3d {__version__}", f"frame: {frame} ({axes_of(frame)})", f"unit: {unit}"
+
+
+def parse_header(comments: Sequence[str]) -> tuple[str, str, tuple[str, ...]]:
+    """Split comments into (frame, unit, the rest), if the first ones are those of `header_lines`.
+
+    Returns:
+        `unknown` twice and all the comments where they are not.
+    """
+    if len(comments) >= 3 and comments[0].startswith("depth3d "):
+        frame = comments[1].removeprefix("frame: ").partition(" ")[0]
+        unit = comments[2].removeprefix("unit: ").strip()
+        if frame in FRAMES and unit in UNITS:
+            return frame, unit, tuple(comments[3:])
+    return "unknown", "unknown", tuple(comments)
 
 
 def to_frame(vectors: FloatMap, frame: str, *, unit: str = "m") -> FloatMap:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from depth3d._version import __version__
 from depth3d.core.arrays import frozen
 from depth3d.core.cloud import PointCloud
 from depth3d.errors import FileError, InputError, UnreadableFileError, UnsupportedFormatError
 from depth3d.io.atomic import writing
-from depth3d.io.frames import FRAMES, UNITS, axes_of, check_frame, check_unit, from_frame, to_frame
+from depth3d.io.frames import check_frame, check_unit, from_frame, header_lines, parse_header, to_frame
 from depth3d.io.pcd import read_pcd, write_pcd
 from depth3d.io.ply import PlyPoints, comment_lines, read_ply, write_ply, write_rows
 
@@ -87,7 +86,7 @@ def save_cloud(
         raise InputError("an .npz file is always binary, got ascii=True; write .ply, .pcd or .xyz as text")
     placed = _placed(cloud, check_frame(frame), check_unit(unit))
     extra = tuple(comments)
-    facts = (f"depth3d {__version__}", f"frame: {frame} ({axes_of(frame)})", f"unit: {unit}")
+    facts = header_lines(frame, unit)
     with writing(path, overwrite=overwrite) as partial:
         if suffix == ".ply":
             write_ply(placed, partial, ascii=ascii, comments=(*facts, *extra))
@@ -126,7 +125,7 @@ def read_cloud(path: str | Path) -> CloudFile:
         if isinstance(error, FileError):
             raise
         raise FileError(f"can't read {path}: {error.strerror or error}; check the name") from None
-    frame, unit, comments = _facts_in(found.comments)
+    frame, unit, comments = parse_header(found.comments)
     return CloudFile(_ours(found, path, frame, unit), frame, unit, comments)
 
 
@@ -182,16 +181,6 @@ def _ours(found: PlyPoints, path: Path, frame: str, unit: str) -> PointCloud:
         with np.errstate(invalid="ignore"):  # damaged normals are not worth a refusal
             normals = None if normals is None else from_frame(normals, frame)
     return PointCloud(points, colors, normals)
-
-
-def _facts_in(comments: Sequence[str]) -> tuple[str, str, tuple[str, ...]]:
-    """Split comments into (frame, unit, the rest), if the first lines are those that we write."""
-    if len(comments) >= 3 and comments[0].startswith("depth3d "):
-        frame = comments[1].removeprefix("frame: ").partition(" ")[0]
-        unit = comments[2].removeprefix("unit: ").strip()
-        if frame in FRAMES and unit in UNITS:
-            return frame, unit, tuple(comments[3:])
-    return "unknown", "unknown", tuple(comments)
 
 
 def _write_xyz(cloud: PointCloud, path: Path) -> None:

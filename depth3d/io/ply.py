@@ -1,4 +1,4 @@
-"""Points in PLY files: a header of text, then one record a vertex.
+"""Points and triangles in PLY files: a header of text, then one record a vertex, then one a face.
 
 Format: Greg Turk, "The PLY Polygon File Format", 1994.
 """
@@ -77,14 +77,22 @@ def comment_lines(comments: Iterable[str]) -> list[str]:
     return lines
 
 
-def write_ply(cloud: PointCloud, path: Path, *, ascii: bool, comments: Iterable[str]) -> None:  # noqa: A002
-    """Write points as they are: no axis is flipped and no unit scaled here.
+def write_ply(
+    cloud: PointCloud,
+    path: Path,
+    *,
+    ascii: bool,  # noqa: A002
+    comments: Iterable[str],
+    faces: npt.NDArray[np.int32] | None = None,
+) -> None:
+    """Write points, or a mesh's vertices and triangles, as they are: no axis is flipped, no unit scaled.
 
     Args:
         cloud: What to write; `float x y z [nx ny nz]`, `uchar red green blue`.
         path: Where to; replaced if it exists.
         ascii: Text instead of little-endian binary. Nine digits keep every float32 exactly.
         comments: Lines for the header.
+        faces: (F, 3) indices into the points, as `list uchar int vertex_indices`; None writes none.
 
     Raises:
         OSError: The file can't be written.
@@ -102,6 +110,7 @@ def write_ply(cloud: PointCloud, path: Path, *, ascii: bool, comments: Iterable[
         *(f"comment {line}" for line in comment_lines(comments)),
         f"element vertex {len(cloud)}",
         *(f"property {'uchar' if data.dtype == np.uint8 else 'float'} {name}" for name, data in columns),
+        *([] if faces is None else [f"element face {len(faces)}", "property list uchar int vertex_indices"]),
         "end_header",
     ]
     records = np.empty(
@@ -109,18 +118,28 @@ def write_ply(cloud: PointCloud, path: Path, *, ascii: bool, comments: Iterable[
     )
     for name, data in columns:
         records[name] = data
+    tables = [records] if faces is None else [records, _face_records(faces)]
     with path.open("wb") as file:
         file.write(("\n".join(header) + "\n").encode("ascii"))
-        if ascii:
-            write_rows(file, records)
-        else:
-            file.write(records.data)
+        for table in tables:
+            if ascii:
+                write_rows(file, table)
+            else:
+                file.write(table.data)
+
+
+def _face_records(faces: npt.NDArray[np.int32]) -> npt.NDArray[Any]:
+    records = np.empty(len(faces), dtype=[("corners", "u1"), ("a", "<i4"), ("b", "<i4"), ("c", "<i4")])
+    records["corners"] = 3
+    for column, name in enumerate("abc"):
+        records[name] = faces[:, column]
+    return records
 
 
 def write_rows(file: BinaryIO, records: npt.NDArray[Any]) -> None:
     """Write a structured array as text, one record a line, floats with nine digits."""
     names = records.dtype.names or ()
-    line = " ".join("%d" if records.dtype[name].kind == "u" else "%.9g" for name in names) + "\n"
+    line = " ".join("%d" if records.dtype[name].kind in "iu" else "%.9g" for name in names) + "\n"
     for start in range(0, len(records), _ROWS_AT_ONCE):
         part = records[start : start + _ROWS_AT_ONCE]
         file.write("".join([line % row for row in part.tolist()]).encode("ascii"))

@@ -1,4 +1,4 @@
-"""Fixtures of several tests of files: a picture, clouds, and how two of them are compared."""
+"""Fixtures of several tests of files: a picture, clouds, meshes, and how two of them are compared."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import pytest
 
 from depth3d.core.camera import Camera
 from depth3d.core.cloud import PointCloud
+from depth3d.core.mesh import Mesh
 
 
 @pytest.fixture(scope="module")
@@ -56,3 +57,30 @@ def assert_same():
                 np.testing.assert_array_equal(a, b, err_msg=name)
 
     return compare
+
+
+@pytest.fixture(scope="session")
+def mesh_of():
+    """Make a slanted sheet of 5 x 7 vertices, wavy in depth, its front towards the camera."""
+
+    def make(*, texture: bool = False, colors: bool = False, normals: bool = False) -> Mesh:
+        rng = np.random.default_rng(5)
+        rows, cols = 5, 7
+        v, u = np.mgrid[:rows, :cols]
+        z = 1 / (0.3 + 0.02 * u + 0.04 * v) + rng.uniform(0, 0.1, u.shape)
+        vertices = np.stack([(u - 1.3) * z / cols, (v - 2.1) * z / cols, z], axis=-1).reshape(-1, 3)
+        i = np.arange(rows * cols).reshape(rows, cols)
+        a, b, c, d = (x.ravel() for x in (i[:-1, :-1], i[1:, :-1], i[1:, 1:], i[:-1, 1:]))
+        faces = np.concatenate([np.stack([a, b, c], axis=1), np.stack([a, c, d], axis=1)])
+        directions = rng.normal(size=vertices.shape)
+        directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+        return Mesh(
+            vertices,
+            faces,
+            np.stack([(u + 0.5) / cols, (v + 0.5) / rows], axis=-1).reshape(-1, 2) if texture else None,
+            rng.integers(0, 256, (3 * rows, 3 * cols, 3), dtype=np.uint8) if texture else None,
+            rng.integers(0, 256, (len(vertices), 3), dtype=np.uint8) if colors else None,
+            directions.astype(np.float32) if normals else None,
+        )
+
+    return make
