@@ -90,19 +90,14 @@ def relative_objective(trim: float = 0.2, gradient_weight: float = 2.0) -> Objec
     (every 4th and 8th pixel), as the edges of a pseudo-label are not where the object's are.
 
     Args:
-        trim: Share of the worst pixels that is left out of samples that are not exact throughout.
+        trim: Share of the worst pixels that is left out, among those that are not exact.
         gradient_weight: Of gradient matching.
     """
 
     def objective(prediction: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
         known = torch.isfinite(batch.target)
         target = batch.target.nan_to_num()
-        sure = batch.exact.flatten(1).all(1)
-        invariant = prediction.new_zeros(())
-        for rows, share in ((sure, 0.0), (~sure, trim)):
-            if bool(rows.any()):
-                part = ssi_loss(prediction[rows], target[rows], known[rows], trim=share)
-                invariant = invariant + part * rows.float().mean()
+        invariant = ssi_loss(prediction, target, known, trim=trim, exact=batch.exact)
         fine = gradient_matching_loss(prediction, target, known, matched=batch.exact)
         coarse = gradient_matching_loss(prediction, target, known, matched=~batch.exact, scales=(2, 3))
         return {"invariant": invariant, "gradient": gradient_weight * (fine + coarse)}

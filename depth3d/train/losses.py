@@ -37,7 +37,12 @@ def normalised(disparity: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
 
 
 def ssi_loss(
-    prediction: torch.Tensor, target: torch.Tensor, known: torch.Tensor, *, trim: float = 0.2
+    prediction: torch.Tensor,
+    target: torch.Tensor,
+    known: torch.Tensor,
+    *,
+    trim: float = 0.2,
+    exact: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Compare disparities up to the scale and shift of each image, without the worst pixels.
 
@@ -49,19 +54,21 @@ def ssi_loss(
         target: (n, h, w) disparity.
         known: (n, h, w) bool.
         trim: Share of the known pixels of each image, the ones with the largest residuals, left out;
-            the published value is 0.2; exact targets need 0.
+            the published value is 0.2.
+        exact: (n, h, w) bool: pixels that are never left out, as their target can't be wrong; the share
+            is of the others.
 
     Returns:
         The mean over the kept pixels of each image, averaged over the images that have any.
     """
     residual = (normalised(prediction, known) - normalised(target, known)).abs()
-    count = known.sum((1, 2))
-    residual = torch.where(known, residual, torch.inf).flatten(1).sort(dim=1).values
-    keep = (
-        torch.arange(residual.shape[1], device=residual.device)[None] < (count * (1 - trim)).ceil()[:, None]
-    )
-    total = torch.where(keep, residual, 0.0).sum(1)
-    return (total / keep.sum(1).clamp(min=1)).sum() / (count > 0).sum().clamp(min=1)
+    doubtful = known if exact is None else known & ~exact
+    ordered = torch.where(doubtful, residual, torch.inf).flatten(1).sort(dim=1).values
+    kept = (doubtful.sum((1, 2)) * (1 - trim)).ceil().long()
+    worst_kept = ordered.gather(1, (kept[:, None] - 1).clamp(min=0))[:, :, None]
+    keep = (known & ~doubtful) | (doubtful & (residual <= worst_kept))
+    total = torch.where(keep, residual, 0.0).sum((1, 2))
+    return (total / keep.sum((1, 2)).clamp(min=1)).sum() / known.flatten(1).any(1).sum().clamp(min=1)
 
 
 def gradient_matching_loss(

@@ -34,11 +34,13 @@ def slow_normalised(image, known):
     return np.where(known, (image - middle) / spread, 0.0)
 
 
-def slow_ssi(prediction, target, known, trim):
+def slow_ssi(prediction, target, known, trim, exact=None):
     losses = []
-    for p, t, k in zip(prediction.numpy(), target.numpy(), known.numpy(), strict=True):
+    exact = torch.zeros_like(known) if exact is None else exact
+    for p, t, k, e in zip(*(x.numpy() for x in (prediction, target, known, exact)), strict=True):
         apart = np.abs(slow_normalised(p, k) - slow_normalised(t, k))
-        kept = sorted(apart[k].tolist())[: math.ceil(k.sum() * (1 - trim))]
+        kept = sorted(apart[k & ~e].tolist())[: math.ceil((k & ~e).sum() * (1 - trim))]
+        kept += apart[k & e].tolist()
         losses.append(sum(kept) / len(kept))
     return sum(losses) / len(losses)
 
@@ -78,6 +80,15 @@ def test_normalised_maps_have_median_0_and_mean_deviation_1(seed):
 def test_ssi_is_the_slow_one(seed, trim):
     given = maps(seed)
     assert float(ssi_loss(*given, trim=trim)) == pytest.approx(slow_ssi(*given, trim), rel=1e-12)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_exact_pixels_are_never_trimmed(share):
+    given = maps(4)
+    exact = torch.from_numpy(np.random.default_rng(4).random(given[2].shape) < share)
+    assert float(ssi_loss(*given, trim=0.2, exact=exact)) == pytest.approx(
+        slow_ssi(*given, 0.2, exact), rel=1e-12
+    )
 
 
 @pytest.mark.parametrize("scales", [(0,), (2, 3), (0, 1, 2, 3)])

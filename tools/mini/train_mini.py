@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("labels", type=Path)
     parser.add_argument("scenes", type=Path)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=3600)
+    parser.add_argument("--steps", type=int, default=4400)
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
@@ -99,7 +99,7 @@ def main() -> None:
         network,
         network.encoder,
         partial(mixture.over, workers=arguments.workers),
-        relative_objective(gradient_weight=1.0),
+        relative_objective(trim=0.1, gradient_weight=0.4),
         recipe,
         arguments.out,
         watchers=[say],
