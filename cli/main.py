@@ -20,7 +20,7 @@ COMMANDS = {
     "estimate": "Estimate depth maps of photos.",
     "cloud": "Make a point cloud from a photo.",
     "camera": "Show and convert camera intrinsics.",
-    "inspect": "Describe a photo, depth map, cloud, camera or calibration.",
+    "inspect": "Describe a photo, depth map, cloud, mesh, camera or calibration.",
     "models": "List the networks and download them.",
     "train": "Fine-tune a network on your own photos.",
     "doctor": "Check versions, devices and optional features.",

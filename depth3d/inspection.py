@@ -14,15 +14,18 @@ from depth3d.calibrate.calibration import Calibration
 from depth3d.core.camera import Camera
 from depth3d.core.cloud import PointCloud
 from depth3d.core.depth import DepthMap
+from depth3d.core.mesh import Mesh
 from depth3d.errors import InputError, UnreadableFileError
 from depth3d.io.camera_files import load_camera
 from depth3d.io.depth_files import DepthFile, read_depth
 from depth3d.io.geometry_files import CloudFile, read_cloud
 from depth3d.io.images import PhotoInfo, read_photo_info
+from depth3d.io.mesh_files import MeshFile, read_mesh
 
 __all__ = ["Inspection", "depth_facts", "draw_report", "inspect"]
 
 _CLOUD_SUFFIXES = (".ply", ".pcd", ".xyz")
+_MESH_SUFFIXES = (".glb", ".obj", ".stl", ".3mf")
 _CAMERA_SUFFIXES = (".json", ".yaml", ".yml", ".xml", ".txt", ".bin")
 _DEPTH_ONLY_SUFFIXES = (".npz", ".npy", ".pfm", ".exr")
 _PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
@@ -33,17 +36,17 @@ class Inspection:
     """What was found in a file.
 
     Attributes:
-        thing: The depth map, cloud, camera or calibration; for a photo the depth that it carries,
-            or None.
+        thing: The depth map, cloud, mesh, camera or calibration; for a photo the depth that it
+            carries, or None.
         facts: Names and values to print, in order.
     """
 
-    thing: DepthMap | PointCloud | Camera | Calibration | None
+    thing: DepthMap | PointCloud | Mesh | Camera | Calibration | None
     facts: dict[str, Any]
 
 
 def inspect(path: str | Path, *, depth_kind: str | None = None, png_scale: float | None = None) -> Inspection:
-    """Describe a photo, a depth map, a cloud, a camera or a calibration.
+    """Describe a photo, a depth map, a cloud, a mesh, a camera or a calibration.
 
     Args:
         path: Any of these; told apart by suffix and content.
@@ -66,6 +69,8 @@ def inspect(path: str | Path, *, depth_kind: str | None = None, png_scale: float
         raise UnreadableFileError(f"{path} is a directory; give a file")
     if not exists:
         raise UnreadableFileError(f"{path} does not exist; check the path")
+    if suffix in _MESH_SUFFIXES or (suffix == ".ply" and _ply_has_faces(path)):
+        return _inspect_mesh(read_mesh(path))
     if suffix in _CLOUD_SUFFIXES or (suffix == ".npz" and _npz_has(path, "points")):
         return _inspect_cloud(read_cloud(path))
     if suffix in _CAMERA_SUFFIXES:
@@ -111,7 +116,7 @@ def draw_report(found: Inspection, path: str | Path, *, overwrite: bool = True) 
     """Draw what `inspect` found.
 
     A depth map: its colours, its histogram with mean, median and deviation, its middle row and
-    column, and its surface. A cloud: three views.
+    column, and its surface. A cloud or a mesh: three views.
 
     Args:
         found: From `inspect`.
@@ -130,9 +135,14 @@ def draw_report(found: Inspection, path: str | Path, *, overwrite: bool = True) 
         from depth3d.lift.point_views import contact_sheet
 
         verbs.save(contact_sheet(found.thing), path, overwrite=overwrite)
+    elif isinstance(found.thing, Mesh):
+        from depth3d.lift.mesh_views import mesh_sheet
+
+        verbs.save(mesh_sheet(found.thing), path, overwrite=overwrite)
     else:
         raise InputError(
-            "a report shows depth maps and clouds; this file holds neither (estimate its depth first)"
+            "a report shows depth maps, clouds and meshes; this file holds none of them (estimate its depth "
+            "first)"
         )
 
 
@@ -158,6 +168,39 @@ def _inspect_cloud(file: CloudFile) -> Inspection:
         facts["max_xyz"] = [round(float(c), 6) for c in cloud.points.max(axis=0)]
         facts["median_xyz"] = [round(float(c), 6) for c in np.median(cloud.points, axis=0)]
     return Inspection(cloud, facts | {f"comment.{i}": line for i, line in enumerate(file.comments)})
+
+
+def _inspect_mesh(file: MeshFile) -> Inspection:
+    mesh = file.mesh
+    facts: dict[str, Any] = {
+        "type": "mesh",
+        "vertices": len(mesh.vertices),
+        "faces": len(mesh.faces),
+        "texture": None if mesh.texture is None else f"{mesh.texture.shape[1]}x{mesh.texture.shape[0]}",
+        "colors": mesh.colors is not None,
+        "normals": mesh.normals is not None,
+        "closed": _is_closed(mesh),
+        "frame": file.frame,
+        "unit": file.unit,
+        "min_xyz": [round(float(c), 6) for c in mesh.vertices.min(axis=0)],
+        "max_xyz": [round(float(c), 6) for c in mesh.vertices.max(axis=0)],
+    }
+    return Inspection(mesh, facts | {f"comment.{i}": line for i, line in enumerate(file.comments)})
+
+
+def _is_closed(mesh: Mesh) -> bool:
+    """Tell whether each edge borders as many triangles in one direction as in the other, as a solid's does.
+
+    Vertices at the same place count as one, since some formats, such as STL, have no other way to say so.
+    """
+    places = np.ascontiguousarray(mesh.vertices + np.float32(0)).view("V12").ravel()  # -0.0 becomes 0.0
+    _, where = np.unique(places, return_inverse=True)
+    corners = where[mesh.faces].astype(np.int64)
+    start, end = corners.ravel(), np.roll(corners, -1, axis=1).ravel()
+    low, high = np.minimum(start, end), np.maximum(start, end)
+    _, edge = np.unique(low * len(places) + high, return_inverse=True)
+    balance = np.bincount(edge, weights=np.sign(end - start))
+    return not balance.any()
 
 
 def _inspect_calibration_or_camera(path: Path) -> Inspection:
@@ -202,6 +245,13 @@ def _npz_has(path: Path, name: str) -> bool:
             return f"{name}.npy" in archive.namelist()
     except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError):
         return False  # the reader of depth files says what is wrong with it
+
+
+def _ply_has_faces(path: Path) -> bool:
+    with path.open("rb") as file:
+        head = file.read(1 << 16).partition(b"end_header")[0]
+    counts = [line.split()[2:3] for line in head.splitlines() if line.startswith(b"element face ")]
+    return any(count and count[0] != b"0" for count in counts)
 
 
 def _is_depth_picture(path: Path) -> bool:

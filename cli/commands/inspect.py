@@ -10,11 +10,11 @@ from ..console import print_json, print_rows
 from ..options import json_option, overwrite_option, verbosity_options
 
 
-@click.command(name="inspect", short_help="Describe a photo, depth map, cloud, camera or calibration.")
+@click.command(name="inspect", short_help="Describe a photo, depth map, cloud, mesh, camera or calibration.")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
     "--report", type=click.Path(path_type=Path), metavar="PNG",
-    help="Draw a depth map's distribution, or three views of a cloud.",
+    help="Draw a depth map's distribution, or three views of a cloud or a mesh.",
 )  # fmt: skip
 @click.option(
     "--depth-kind",
@@ -33,7 +33,7 @@ def command(
     overwrite: bool,
     as_json: bool,
 ) -> None:
-    """Describe FILE: a photo, a depth map, a cloud, a camera or a calibration.
+    """Describe FILE: a photo, a depth map, a cloud, a mesh, a camera or a calibration.
 
     \b
     depth3d inspect depth.npz --report report.png

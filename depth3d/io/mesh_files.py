@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -50,7 +49,6 @@ MESH_SUFFIXES = tuple(_EXPECTED)
 """What `save_mesh` writes and `read_mesh` reads."""
 
 _LONGEST_HEAD = 1 << 18
-_log = logging.getLogger("depth3d")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -199,20 +197,30 @@ def load_mesh(path: str | Path) -> Mesh:
     return read_mesh(path).mesh
 
 
-def mesh_outputs(path: str | Path) -> tuple[Path, ...]:
-    """Name every file that `save_mesh` may write for a path, itself first.
+def mesh_outputs(
+    path: str | Path, *, textured: bool = True, texture_format: TextureFormat = "jpeg"
+) -> tuple[Path, ...]:
+    """Name the files that `save_mesh` writes for a path, itself first.
 
-    An `.obj` has its material and its texture beside it, named after it; spaces, at which readers of
-    `.obj` split names, become underscores there.
+    A textured `.obj` has its material and its texture beside it, named after it; spaces, at which readers
+    of `.obj` split names, become underscores there.
+
+    Args:
+        path: The mesh.
+        textured: Whether it has a texture.
+        texture_format: As for `save_mesh`.
 
     Raises:
         UnsupportedFormatError: An unknown suffix.
+        InputError: An unknown texture format.
     """
     path = Path(path)
-    if check_mesh_suffix(path) != ".obj":
+    check_texture_format(texture_format)
+    if check_mesh_suffix(path) != ".obj" or not textured:
         return (path,)
-    stem = "_".join(path.stem.split()) or "mesh"
-    return (path, *(path.with_name(stem + tail) for tail in (".mtl", "_texture.jpg", "_texture.png")))
+    stem = "_".join(path.stem.split())
+    tail = "_texture.jpg" if texture_format == "jpeg" else "_texture.png"
+    return path, path.with_name(f"{stem}.mtl"), path.with_name(stem + tail)
 
 
 def check_mesh_suffix(path: Path) -> str:
@@ -257,18 +265,16 @@ def _save_obj(
     mesh: Mesh, path: Path, texture_format: TextureFormat, lines: Iterable[str], overwrite: bool
 ) -> None:
     """Write three files; the last to get its name is the .obj, when what it names is there."""
-    _, material, jpeg, png = mesh_outputs(path)
-    texture = jpeg if texture_format == "jpeg" else png
+    outputs = mesh_outputs(path, textured=mesh.texture is not None, texture_format=texture_format)
     with ExitStack() as files:
-        partial = files.enter_context(writing(path, overwrite=overwrite))
+        partials = [files.enter_context(writing(output, overwrite=overwrite)) for output in outputs]
         if mesh.texture is None:
-            write_obj(mesh, partial, material_name=None, comments=lines)
+            write_obj(mesh, partials[0], material_name=None, comments=lines)
             return
-        partial_material = files.enter_context(writing(material, overwrite=overwrite))
-        partial_texture = files.enter_context(writing(texture, overwrite=overwrite))
-        partial_texture.write_bytes(encode_texture(mesh.texture, texture_format))
-        write_mtl(partial_material, texture_name=texture.name)
-        write_obj(mesh, partial, material_name=material.name, comments=lines)
+        _, material, texture = outputs
+        partials[2].write_bytes(encode_texture(mesh.texture, texture_format))
+        write_mtl(partials[1], texture_name=texture.name)
+        write_obj(mesh, partials[0], material_name=material.name, comments=lines)
 
 
 def _placed(mesh: Mesh, frame: str, unit: str) -> Mesh:

@@ -66,7 +66,7 @@ def test_report_of_constant_and_unknown_maps(run, tmp_path):
 def test_nothing_to_draw_and_nothing_there(run, photo, tmp_path):
     done = run("inspect", photo, "--report", "r.png")
     assert done.exit_code == 1
-    assert "neither" in done.stderr
+    assert "none of them" in done.stderr
     assert not (tmp_path / "r.png").exists()
     done = run("inspect", "missing.ply")
     assert done.exit_code == 1
@@ -96,3 +96,40 @@ def test_a_report_never_replaces_what_it_is_about(run, depth_mm):
     assert done.exit_code == 1
     assert "is the input itself" in done.stderr
     assert depth_mm.read_bytes() == before
+
+
+def tetrahedron(*faces):
+    corners = [[0, 0, 1], [1, 0, 1], [0, 1, 1], [0, 0, 2]]
+    return d3.Mesh(corners, faces or [[0, 2, 1], [0, 1, 3], [1, 2, 3], [0, 3, 2]])
+
+
+def test_meshes_of_every_format_tell_the_same(run, tmp_path):
+    for suffix in (".glb", ".obj", ".ply", ".stl", ".3mf"):
+        d3.save(tetrahedron(), tmp_path / f"m{suffix}")
+        facts = facts_of(run, f"m{suffix}")
+        assert (facts["type"], facts["faces"], facts["closed"]) == ("mesh", 4, True), suffix
+        np.testing.assert_allclose((facts["min_xyz"], facts["max_xyz"]), ([0, 0, 1], [1, 1, 2]), atol=1e-6)
+        assert facts["vertices"] == (12 if suffix == ".stl" else 4)
+    assert (facts["frame"], facts["unit"]) == ("opengl", "mm")
+
+
+@pytest.mark.parametrize(
+    "faces",
+    [
+        [[0, 2, 1], [0, 1, 3], [1, 2, 3]],  # one side is missing
+        [[0, 2, 1], [0, 1, 3], [1, 2, 3], [0, 2, 3]],  # one side is inside out
+    ],
+)
+def test_what_is_open_or_inside_out_is_not_closed(run, tmp_path, faces):
+    for suffix in (".glb", ".stl"):
+        d3.save(tetrahedron(*faces), tmp_path / f"m{suffix}")
+        assert facts_of(run, f"m{suffix}")["closed"] is False
+
+
+def test_report_of_a_mesh(run, tmp_path):
+    d3.save(tetrahedron(), tmp_path / "m.glb")
+    assert run("inspect", "m.glb", "--report", "views.png").exit_code == 0
+    views = cv2.imread(str(tmp_path / "views.png"))
+    assert views.shape == (400, 1440, 3)
+    for left in (1, 481, 961):
+        assert (views[:, left : left + 478] < 230).mean() > 0.01

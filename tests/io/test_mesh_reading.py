@@ -185,7 +185,10 @@ def test_an_obj_writes_three_files_that_name_each_other(tmp_path, mesh_of):
     save_mesh(mesh_of(texture=True), path)
     names = {"my old desk.obj", "my_old_desk.mtl", "my_old_desk_texture.jpg"}
     assert {p.name for p in tmp_path.iterdir()} == names
-    assert names <= {p.name for p in mesh_outputs(path)}
+    assert names == {p.name for p in mesh_outputs(path)}
+    assert mesh_outputs(path, textured=False) == (path,)
+    assert mesh_outputs("a.obj", texture_format="png")[2].name == "a_texture.png"
+    assert [p.name for p in mesh_outputs("a.glb")] == ["a.glb"]
     assert "mtllib my_old_desk.mtl\n" in path.read_text()
     assert "map_Kd my_old_desk_texture.jpg\n" in (tmp_path / "my_old_desk.mtl").read_text()
     save_mesh(mesh_of(colors=True), tmp_path / "bare.obj")
