@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from depth3d.io.photo_camera import camera_for as camera_for
     from depth3d.io.previews import colorize_depth as colorize_depth
     from depth3d.lift.clouds import point_cloud as point_cloud
+    from depth3d.lift.meshes import mesh as mesh
     from depth3d.lift.point_views import contact_sheet as contact_sheet
     from depth3d.lift.point_views import render_points as render_points
     from depth3d.lift.unproject import unproject as unproject
@@ -70,6 +71,7 @@ _HOME_OF = {
     "load_depth": "io.depth_files",
     "load_image": "io.images",
     "load_mesh": "io.mesh_files",
+    "mesh": "lift.meshes",
     "open_photo": "opened_photo",
     "point_cloud": "lift.clouds",
     "render_points": "lift.point_views",

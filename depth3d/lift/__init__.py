@@ -1,1 +1,1 @@
-"""From pixels to points: unprojection, edges, normals, clouds."""
+"""From pixels to points: unprojection, edges, normals, clouds, meshes."""

@@ -74,7 +74,7 @@ def point_cloud(
     _check_positive("outlier_std", outlier_std, "standard deviations")
     if outlier_neighbors is not None:
         _check_outliers(outlier_neighbors, outlier_std)
-    near, far = _checked_range(depth_range_m)
+    near, far = checked_range(depth_range_m)
 
     points = unproject(scene.depth, scene.camera, stride=step)
     z = points[..., 2]
@@ -173,7 +173,12 @@ def _open3d_cloud(cloud: PointCloud) -> Any:
     return copy
 
 
-def _checked_range(depth_range_m: tuple[float, float] | None) -> tuple[float, float]:
+def checked_range(depth_range_m: tuple[float, float] | None) -> tuple[float, float]:
+    """Return a range of z as (near, far) in metres; None is everything.
+
+    Raises:
+        InputError: It is not 0 <= near < far.
+    """
     if depth_range_m is None:
         return 0.0, math.inf
     try:

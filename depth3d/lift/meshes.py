@@ -1,0 +1,184 @@
+"""`mesh`: a textured surface from a photo with metric depth."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from depth3d.core.arrays import BoolMap, FloatMap, ImageArray
+from depth3d.core.depth import DepthMap
+from depth3d.core.mesh import Mesh
+from depth3d.core.scene import RGBD
+from depth3d.errors import InputError
+from depth3d.lift.clouds import checked_range
+from depth3d.lift.flying_pixels import flying_pixels
+from depth3d.lift.normals import grid_normals
+from depth3d.lift.silhouettes import snap_to_surfaces
+from depth3d.lift.triangulation import GridFaces, large_islands, triangulate
+from depth3d.lift.unproject import checked_stride, unproject
+
+__all__ = ["Paint", "SilhouettePixels", "mesh"]
+
+SilhouettePixels: TypeAlias = Literal["snap", "remove", "keep"]
+"""What becomes of pixels that hang between a near and a far surface."""
+
+Paint: TypeAlias = Literal["texture", "colors", "none"]
+"""Whether the photo becomes the texture, the colours of the vertices, or nothing."""
+
+_ISLAND_SHARE = 1e-4
+"""Share of the picture's pixels below which an island is dropped, unless told otherwise."""
+
+
+def mesh(
+    scene: RGBD,
+    *,
+    stride: int = 1,
+    depth_range_m: tuple[float, float] | None = None,
+    flying: SilhouettePixels = "snap",
+    flying_tolerance: float = 0.03,
+    flying_width_px: int | None = None,
+    noise_per_m: float = 0.0,
+    edge_tolerance: float = 0.03,
+    max_grazing_deg: float | None = None,
+    min_island_px: int | None = None,
+    paint: Paint = "texture",
+    normals: bool = True,
+) -> Mesh:
+    """Make a mesh from a photo with metric depth: a grid of triangles, cut at the edges of surfaces.
+
+    Neighbouring pixels are joined unless the jump in inverse depth between them is explained by the
+    surface on neither side, so that a floor is whole up to the horizon and nothing spans the gap between
+    an object and what is behind it. Vertices are pixels in reading order, at their centres.
+
+    Args:
+        scene: The photo, its metric depth and its camera.
+        stride: Take every stride-th row and column. Flying pixels are judged at full resolution, and
+            the texture keeps it.
+        depth_range_m: (near, far) in metres: keep vertices with near <= z <= far; far may be infinity.
+        flying: What to do with pixels between two surfaces, which `flying_pixels` finds: `snap` moves them
+            onto the surface nearer by, so that each edge is a clean cut; `remove` leaves gaps; `keep`
+            believes them.
+        flying_tolerance: Smallest jump in inverse depth between two such surfaces, as a share of it.
+        flying_width_px: Widest ramp between surfaces to look for; None suits a network's map that was
+            scaled up, 2 a sensor's or a rendering.
+        noise_per_m: What 1/z may be off by in 1/m, which is no edge: `OpenedPhoto.noise_per_m`.
+        edge_tolerance: Smallest jump in inverse depth that is cut, as a share of it, beyond what the
+            surface's own slope explains.
+        max_grazing_deg: Drop triangles that the camera sees at more than this angle from their normal;
+            None drops none. At 85 a floor of 1.5 m below the camera ends 17 m away.
+        min_island_px: Drop connected parts of fewer pixels; None is a ten-thousandth of the picture, 0
+            keeps all.
+        paint: `texture` keeps the photo and gives `uv`, `colors` gives each vertex the colour of its
+            pixel, `none` gives neither.
+        normals: Whether to give unit normals, oriented towards the camera.
+
+    Returns:
+        The mesh, in metres in the camera frame (x right, y down, z forward), without unused vertices. It
+        may be empty.
+
+    Raises:
+        NeedsMetricError: The depth is relative.
+        InputError: An argument is out of range.
+    """
+    scene.depth.require_metric("mesh()")
+    step = checked_stride(stride)
+    near, far = checked_range(depth_range_m)
+    for name, value, allowed in (
+        ("flying", flying, ("snap", "remove", "keep")),
+        ("paint", paint, ("texture", "colors", "none")),
+    ):
+        if value not in allowed:
+            raise InputError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
+    if not (_is_number(edge_tolerance) and 0 < edge_tolerance < 1):
+        raise InputError(f"edge_tolerance must lie between 0 and 1, got {edge_tolerance!r}; try 0.03")
+    if not (_is_number(noise_per_m) and 0 <= noise_per_m < math.inf):
+        raise InputError(f"noise_per_m must be 0 or more in 1/m, got {noise_per_m!r}")
+    if max_grazing_deg is not None and not (_is_number(max_grazing_deg) and 0 < max_grazing_deg <= 90):
+        raise InputError(
+            f"max_grazing_deg must lie between 0 and 90 degrees, got {max_grazing_deg!r}; try 85"
+        )
+    if min_island_px is None:
+        min_island_px = round(_ISLAND_SHARE * scene.depth.values.size)
+    if not (isinstance(min_island_px, int | np.integer) and min_island_px >= 0):
+        raise InputError(f"min_island_px must be a whole number of pixels or 0, got {min_island_px!r}")
+
+    depth, keep = scene.depth, scene.depth.valid
+    if flying != "keep":
+        adrift = flying_pixels(
+            depth, tolerance=flying_tolerance, max_width_px=flying_width_px, noise_per_m=noise_per_m
+        )
+        if flying == "snap":
+            depth = snap_to_surfaces(depth, adrift)
+        else:
+            keep &= ~adrift
+            depth = DepthMap(np.where(adrift, np.float32(np.nan), depth.values), depth.kind)
+    points = unproject(depth, scene.camera, stride=step)
+    z = points[..., 2]
+    keep = keep[::step, ::step] & (z >= near) & (z <= far)  # NaN compares false
+    directions: npt.NDArray[np.float32] | None = None
+    if normals:
+        directions = grid_normals(depth, scene.camera)[::step, ::step]
+        keep &= ~np.isnan(directions[..., 0])
+    faces = triangulate(1.0 / z, keep, tolerance=edge_tolerance, noise_per_m=noise_per_m)
+    if max_grazing_deg is not None:
+        faces = faces[_facing(points, faces, max_grazing_deg)]
+    faces = faces[large_islands(faces, z.shape, -(-int(min_island_px) // step**2))]
+    return _without_idle_vertices(scene, step, points, faces, directions, paint)
+
+
+def _without_idle_vertices(
+    scene: RGBD,
+    step: int,
+    points: FloatMap,
+    faces: GridFaces,
+    directions: FloatMap | None,
+    paint: Paint,
+) -> Mesh:
+    """Keep the pixels that a triangle uses, and number them anew."""
+    used = np.zeros(points.shape[0] * points.shape[1], dtype=np.bool_)
+    used[faces] = True
+    number = np.cumsum(used, dtype=np.int32) - np.int32(1)
+    pixels = np.flatnonzero(used)
+    uv: FloatMap | None = None
+    texture: ImageArray | None = None
+    colors: ImageArray | None = None
+    if paint != "none":
+        rows, cols = np.divmod(pixels, points.shape[1])
+        if paint == "texture":
+            texture = scene.image
+            uv = np.empty((len(pixels), 2), dtype=np.float32)
+            uv[:, 0] = (cols * step + 0.5) / scene.camera.width
+            uv[:, 1] = (rows * step + 0.5) / scene.camera.height
+        else:
+            colors = scene.image[rows * step, cols * step]
+    return Mesh(
+        _locked(points.reshape(-1, 3)[pixels]),
+        _locked(number[faces]),
+        uv=None if uv is None else _locked(uv),
+        texture=texture,
+        colors=colors,
+        normals=None if directions is None else _locked(directions.reshape(-1, 3)[pixels]),
+    )
+
+
+def _locked(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Lock an array that nobody else holds, so that `Mesh` need not copy it."""
+    array.flags.writeable = False
+    return array
+
+
+def _facing(points: FloatMap, faces: GridFaces, max_grazing_deg: float) -> BoolMap:
+    """Tell which triangles the camera sees at no more than an angle from their normal."""
+    a, b, c = (points.reshape(-1, 3)[faces[:, i]] for i in range(3))
+    normal, sight = np.cross(b - a, c - a), a + b + c
+    cosine = -(normal * sight).sum(axis=1)
+    least = math.cos(math.radians(max_grazing_deg))
+    facing: BoolMap = cosine >= least * np.linalg.norm(normal, axis=1) * np.linalg.norm(sight, axis=1)
+    return facing
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool)

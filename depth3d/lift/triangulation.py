@@ -1,0 +1,136 @@
+"""`triangulate`: the pixels of a depth map as a grid of triangles, cut where the surface ends.
+
+The test works in inverse depth q = 1/z, in which a plane is affine in the pixel coordinates. So the step
+from a pixel to the next equals the steps before and after it on every plane, however slanted, and lies
+between the two where planes meet in a crease. Only where a surface ends is the step unlike both. (Cuts by
+`|grad z|` or `(max - min) / z` take a distant floor for one edge after the other.)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from depth3d.core.arrays import BoolMap, FloatMap
+
+__all__ = ["GridFaces", "large_islands", "triangulate"]
+
+GridFaces = npt.NDArray[np.int32]
+"""(F, 3) int32: each triangle as the indices of its pixels in reading order, `row * width + column`. The
+middle one is at the right angle. Seen by the camera they run counter-clockwise."""
+
+_TIMES_THE_NOISE = 5
+"""How many times the noise a jump must exceed."""
+
+_QUADS_PER_BLOCK = 1 << 18
+"""Rows are triangulated in blocks of about this many squares, which bounds the memory."""
+
+
+def triangulate(q: FloatMap, keep: BoolMap, *, tolerance: float, noise_per_m: float = 0.0) -> GridFaces:
+    """Span each square of four pixels by up to two triangles, none of which crosses an edge.
+
+    Of the two diagonals that one is taken which leaves more triangles; if both leave as many, the one
+    along which the inverse depth changes less.
+
+    Args:
+        q: (H, W) inverse depth in 1/m, NaN where unknown.
+        keep: (H, W), which pixels may be vertices. The others still tell how surfaces go on.
+        tolerance: Largest step in q that is no edge though the surface on neither side explains it, as a
+            share of the larger q of the two pixels.
+        noise_per_m: What q may be off by; steps of up to five times that are no edge either.
+
+    Returns:
+        The triangles, row by row.
+    """
+    height, width = q.shape
+    blocks: list[GridFaces] = []
+    rows_per_block = max(1, _QUADS_PER_BLOCK // max(width, 1))
+    for top in range(0, height - 1, rows_per_block):
+        bottom = min(top + rows_per_block, height - 1)
+        # Two rows more on either side: what the steps in the block are compared with.
+        padded = np.full((bottom - top + 5, width + 4), np.nan, dtype=np.float32)
+        first, last = max(top - 2, 0), min(bottom + 3, height)
+        padded[first - top + 2 : last - top + 2, 2:-2] = q[first:last]
+        blocks.append(_faces_of_rows(padded, keep[top : bottom + 1], top, tolerance, noise_per_m))
+    return np.concatenate(blocks) if blocks else np.empty((0, 3), dtype=np.int32)
+
+
+def _faces_of_rows(
+    padded: FloatMap, keep: BoolMap, top: int, tolerance: float, noise_per_m: float
+) -> GridFaces:
+    rows, width = keep.shape
+
+    def joined(down: int, right: int) -> BoolMap:
+        """Tell for each pixel and the one below or beside it whether one surface holds both."""
+        n_rows, n_cols = rows - down, width - right
+
+        def at(step: int, array: npt.NDArray[Any] = padded, margin: int = 2) -> npt.NDArray[Any]:
+            r, c = margin + step * down, margin + step * right
+            return array[r : r + n_rows, c : c + n_cols]
+
+        jump, before, after = at(1) - at(0), at(0) - at(-1), at(2) - at(1)
+        # fmin and fmax pass over an unknown side, and in the end over two.
+        low, high = np.fmin(before, after), np.fmax(before, after)
+        unexplained = np.fmin(np.maximum(low - jump, jump - high), np.abs(jump))
+        allowed = np.float32(tolerance) * np.maximum(at(0), at(1))
+        np.maximum(allowed, np.float32(_TIMES_THE_NOISE * noise_per_m), out=allowed)
+        # NaN compares false: unknown pixels hang on to nothing.
+        return np.asarray((unexplained <= allowed) & at(0, keep, 0) & at(1, keep, 0))
+
+    across, along = joined(0, 1), joined(1, 0)
+    above, below, left, right = across[:-1], across[1:], along[:, :-1], along[:, 1:]
+    # Of the square a b / c d: what explains a-c and c-d explains a-d.
+    values = padded[2:-2, 2:-2]
+    fall = np.abs(values[1:, 1:] - values[:-1, :-1])
+    rise = np.abs(values[1:, :-1] - values[:-1, 1:])
+    by_falling = (left & below, right & above)
+    by_rising = (left & above, right & below)
+    surplus = by_falling[0].astype(np.int8) + by_falling[1] - by_rising[0] - by_rising[1]
+    # NaN compares false, but with a corner unknown only the diagonal past it leaves anything.
+    falls = (surplus > 0) | ((surplus == 0) & (fall <= rise))
+
+    a = ((np.arange(rows - 1) + top)[:, None] * width + np.arange(width - 1)[None, :]).astype(np.int32)
+    exists = np.stack(
+        [np.where(falls, by_falling[0], by_rising[0]), np.where(falls, by_falling[1], by_rising[1])], axis=-1
+    )
+    square = np.flatnonzero(exists.any(axis=-1))
+    a, falls, exists = a.ravel()[square], falls.ravel()[square], exists.reshape(-1, 2)[square]
+    b, c, d = a + 1, a + np.int32(width), a + np.int32(width + 1)
+    faces = np.empty((len(square), 2, 3), dtype=np.int32)
+    # a c d and d b a, or b a c and c d b.
+    faces[:, 0, 0], faces[:, 0, 1], faces[:, 0, 2] = np.where(falls, (a, c, d), (b, a, c))
+    faces[:, 1, 0], faces[:, 1, 1], faces[:, 1, 2] = np.where(falls, (d, b, a), (c, d, b))
+    return np.asarray(faces[exists])
+
+
+def large_islands(faces: GridFaces, shape_hw: tuple[int, ...], least_vertices: int) -> BoolMap:
+    """Find the triangles of islands that are no smaller than a given size.
+
+    Args:
+        faces: Triangles of a grid, as `triangulate` gives them.
+        shape_hw: Height and width of the grid.
+        least_vertices: Vertices that an island must have.
+
+    Returns:
+        (F,) bool: true for triangles to keep.
+    """
+    if least_vertices <= 3 or not len(faces):
+        return np.ones(len(faces), dtype=np.bool_)
+    import cv2
+
+    height, width = shape_hw
+    # On a grid of double density every edge has a cell of its own, between those of its pixels. The two
+    # edges at a triangle's right angle join all of its vertices.
+    fine = np.zeros((2 * height - 1, 2 * width), dtype=np.uint8)
+    cells = faces + faces // np.int32(width) * np.int32(width)  # half of the vertices' cells
+    flat = fine.reshape(-1)
+    flat[2 * cells[:, 1]] = 1
+    flat[2 * cells[:, 0]] = flat[2 * cells[:, 2]] = 1
+    flat[cells[:, 0] + cells[:, 1]] = flat[cells[:, 1] + cells[:, 2]] = 1
+    _, labels = cv2.connectedComponents(fine, connectivity=4, ltype=cv2.CV_32S)
+    of_pixel = np.asarray(labels)[::2, ::2]
+    sizes = np.bincount(of_pixel.reshape(-1))
+    large: BoolMap = sizes[of_pixel.reshape(-1)[faces[:, 1]]] >= least_vertices
+    return large
