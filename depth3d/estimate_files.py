@@ -77,10 +77,11 @@ class PreviewStyle:
 
 @dataclass(frozen=True, slots=True)
 class FileResult:
-    """What became of one job: a depth map that was written, or the error that stopped it."""
+    """What became of one job: a depth map that was written and what made it, or the error that stopped it."""
 
     job: Job
     depth: DepthMap | None = None
+    depth_source: str | None = None
     error: Depth3DError | None = None
 
     def summary(self) -> dict[str, Any]:
@@ -90,6 +91,8 @@ class FileResult:
         facts: dict[str, Any] = {"photo": str(self.job.photo), "output": str(self.job.output)}
         if self.job.preview is not None:
             facts["preview"] = str(self.job.preview)
+        if self.depth_source is not None:
+            facts["depth"] = self.depth_source
         if self.depth is not None:
             facts |= {"kind": str(self.depth.kind), "width": self.depth.width, "height": self.depth.height}
         return facts
@@ -193,7 +196,7 @@ def estimate_files(
             except Depth3DError as error:
                 yield FileResult(job, error=error)
             else:
-                yield FileResult(job, depth=prediction.depth)
+                yield FileResult(job, prediction.depth, source.name)
 
 
 def _is_directory(path: Path) -> bool:

@@ -40,7 +40,8 @@ def test_network_runs_on_photos_of_different_sizes(run, photo, tiny_folder, tmp_
     assert rows == [
         {
             "photo": str(path), "output": f"maps/{path.stem}_depth.npz",
-            "preview": f"maps/{path.stem}_depth_preview.png", "kind": "relative", "width": w, "height": h,
+            "preview": f"maps/{path.stem}_depth_preview.png", "depth": tiny_folder.name,
+            "kind": "relative", "width": w, "height": h,
         }
         for path, w, h in ((photo, 48, 36), (other, 30, 60))
     ]  # fmt: skip
