@@ -4,10 +4,11 @@ A pair of pixels in a row or column is a boundary at threshold t if the depth of
 more than t per cent; which of the two is nearer counts as well. At each of ten thresholds from 5 to 25 the
 boundaries of two maps are compared, and the F1 values are averaged with weights proportional to t.
 
-Three things differ from the published metric (Bochkovskii et al., "Depth Pro", ICLR 2025, section on
+Four things differ from the published metric (Bochkovskii et al., "Depth Pro", ICLR 2025, section on
 boundary metrics): pairs count for all four directions together, as one by one a perfect map of a single
-upright edge would score 1/4; a threshold that neither map exceeds anywhere is left out; and the two pixels
-of a pair may be more than one apart.
+upright edge would score 1/4; a threshold that neither map exceeds anywhere is left out; the weights are those
+of the paper's text, more for high thresholds, where its code has 1 + t/100, all but equal; and the two pixels
+of a pair may be more than one apart. So numbers compare among themselves, not with those of the paper.
 """
 
 from __future__ import annotations
