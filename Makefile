@@ -17,6 +17,8 @@ demo: $(READY)
 	$(BIN)/depth3d cloud $(DATA)/still_life.png --depth $(DATA)/still_life_depth.png -o $(OUT)/cloud.ply \
 		--normals --preview $(OUT)/cloud_views.png --overwrite
 	$(BIN)/depth3d inspect $(DATA)/still_life_depth.png --report $(OUT)/depth_report.png --overwrite
+	$(BIN)/depth3d mesh $(DATA)/still_life.png --depth $(DATA)/still_life_depth.png -o $(OUT)/mesh.glb \
+		--preview $(OUT)/mesh_views.png --overwrite
 	@ls -l $(OUT)
 
 test: $(READY)

@@ -19,6 +19,7 @@ __all__ = ["cli", "main"]
 COMMANDS = {
     "estimate": "Estimate depth maps of photos.",
     "cloud": "Make a point cloud from a photo.",
+    "mesh": "Make a mesh from a photo.",
     "camera": "Show and convert camera intrinsics.",
     "inspect": "Describe a photo, depth map, cloud, mesh, camera or calibration.",
     "models": "List the networks and download them.",
@@ -81,11 +82,12 @@ class LazyGroup(click.Group):
 )
 @click.version_option(__version__, "-V", "--version", message="depth3d %(version)s")
 def cli() -> None:
-    """One photo in, three dimensions out: depth, cameras and point clouds.
+    """One photo in, three dimensions out: depth, cameras, point clouds and meshes.
 
     \b
     depth3d estimate photo.jpg -o depth.png --preview
     depth3d cloud photo.jpg -o cloud.ply
+    depth3d mesh photo.jpg -o mesh.glb
     """
 
 

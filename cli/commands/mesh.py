@@ -1,0 +1,199 @@
+"""`depth3d mesh`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+
+from ..console import note, print_json
+from ..options import (
+    camera_options,
+    depth_options,
+    json_option,
+    metres_options,
+    network_of,
+    network_options,
+    output_option,
+    overwrite_option,
+    verbosity_options,
+)
+from ..types import NumberPair
+
+
+@click.command(name="mesh", short_help="Make a mesh from a photo.")
+@click.argument("photo", type=click.Path(path_type=Path))
+@output_option("The mesh: .glb, .obj (with .mtl and texture beside it), .ply, .stl or .3mf.")
+@overwrite_option
+@depth_options
+@metres_options
+@network_options
+@camera_options
+@click.option("--stride", type=click.IntRange(1), default=1, help="Take every n-th row and column.")
+@click.option("--depth-range-m", type=NumberPair("NEAR", "FAR"), help="Keep only this range of z.")
+@click.option(
+    "--flying-pixels",
+    type=click.Choice(["snap", "remove", "keep"]),
+    default="snap",
+    help="Pixels that hang between a near and a far surface: move them onto the nearer of the two, leave a "
+    "gap, or believe them.",
+)
+@click.option(
+    "--flying-tolerance",
+    type=float,
+    default=0.03,
+    metavar="SHARE",
+    help="Smallest jump in inverse depth between two such surfaces.",
+)
+@click.option(
+    "--flying-width-px",
+    type=click.IntRange(1),
+    metavar="PX",
+    help="Widest ramp between surfaces: 2 suits a sensor.  [default: 1/28 of the longer side]",
+)
+@click.option(
+    "--edge-tolerance",
+    type=float,
+    default=0.03,
+    metavar="SHARE",
+    help="Smallest jump in inverse depth that is cut.",
+)
+@click.option(
+    "--max-grazing-deg", type=float, metavar="DEG", help="Drop triangles seen at more than this angle."
+)
+@click.option(
+    "--min-island-px",
+    type=click.IntRange(0),
+    metavar="PX",
+    help="Drop parts of fewer pixels.  [default: a ten-thousandth of the photo's]",
+)
+@click.option(
+    "--paint",
+    type=click.Choice(["texture", "colors", "none"]),
+    default="texture",
+    help="Put the photo on as texture, as colours of the vertices, or not at all.",
+)
+@click.option("--texture-format", type=click.Choice(["jpeg", "png"]), default="jpeg", help="Of the texture.")
+@click.option("--normals/--no-normals", default=True, help="Write normals, oriented towards the camera.")
+@click.option(
+    "--frame",
+    type=click.Choice(["opencv", "opengl", "blender"]),
+    help="Axes of the file: y down and z forward, y up and z back, or z up and y forward.  [default: what "
+    "readers of the format expect: opencv for .ply, opengl for the others]",
+)
+@click.option(
+    "--unit",
+    type=click.Choice(["m", "cm", "mm"]),
+    help="Unit of the file.  [default: mm for .stl and .3mf, m for the others]",
+)
+@click.option("--preview", type=click.Path(path_type=Path), metavar="PNG", help="Draw three views of it.")
+@json_option
+@verbosity_options
+def command(
+    photo: Path,
+    output: Path,
+    overwrite: bool,
+    calibration: Path | None,
+    stride: int,
+    depth_range_m: tuple[float, float] | None,
+    flying_pixels: Literal["snap", "remove", "keep"],
+    flying_tolerance: float,
+    flying_width_px: int | None,
+    edge_tolerance: float,
+    max_grazing_deg: float | None,
+    min_island_px: int | None,
+    paint: Literal["texture", "colors", "none"],
+    texture_format: Literal["jpeg", "png"],
+    normals: bool,
+    frame: str | None,
+    unit: str | None,
+    preview: Path | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Make a mesh of PHOTO: triangles cut at the edges of things, with the photo as texture.
+
+    Relative depth has no metres: without --calibration a range is assumed, and said so here and in
+    the file. A metric network (--model metric-indoor-small) or the depth of a phone or a sensor
+    (--depth) gives real distances.
+
+    \b
+    depth3d mesh photo.jpg -o mesh.glb
+    depth3d mesh photo.heic --depth photo.heic -o mesh.obj --preview views.png
+    depth3d mesh rgb.png --depth depth.png --camera camera.json -o part.stl
+    """
+    from depth3d import verbs
+    from depth3d.errors import InputError, UnsupportedFormatError
+    from depth3d.io.camera_json import camera_to_dict
+    from depth3d.io.images import IMAGE_SUFFIXES
+    from depth3d.io.mesh_files import check_mesh_format, mesh_outputs
+    from depth3d.lift.meshes import mesh as make_mesh
+    from depth3d.opened_photo import open_photo
+
+    check_mesh_format(output, frame=frame, unit=unit)
+    if preview and preview.suffix.lower() not in IMAGE_SUFFIXES:
+        raise UnsupportedFormatError(
+            f"{preview} is no picture's name; use one of {', '.join(IMAGE_SUFFIXES)}"
+        )
+    files = mesh_outputs(output, textured=paint == "texture", texture_format=texture_format)
+    for path in filter(None, (*files, preview)):
+        verbs.check_output(path, photo, overwrite=overwrite)
+    network = network_of(options)
+    opened = open_photo(
+        photo,
+        calibration=verbs.load_calibration(calibration) if calibration else None,
+        estimator=None if options["depth"] else verbs.loaded_estimator(**network),
+        **options,
+    )
+    for line in opened.notes:
+        note(line)
+    mesh = make_mesh(
+        opened.scene,
+        stride=stride,
+        depth_range_m=depth_range_m,
+        flying=flying_pixels,
+        flying_tolerance=flying_tolerance,
+        flying_width_px=flying_width_px,
+        noise_per_m=opened.noise_per_m,
+        edge_tolerance=edge_tolerance,
+        max_grazing_deg=max_grazing_deg,
+        min_island_px=min_island_px,
+        paint=paint,
+        normals=normals,
+    )
+    if not len(mesh.faces):
+        cure = (
+            "widen --depth-range-m, raise --edge-tolerance or lower --min-island-px"
+            if opened.scene.depth.valid.any()
+            else "give a depth that knows some pixels"
+        )
+        raise InputError(f"no triangle is left of {photo}, its depth is {opened.scene.depth!r}; {cure}")
+    verbs.save(
+        mesh,
+        output,
+        overwrite=overwrite,
+        frame=frame,
+        unit=unit,
+        texture_format=texture_format,
+        comments=opened.comments,
+    )
+    if preview:
+        from depth3d.lift.mesh_views import mesh_sheet
+
+        verbs.save(mesh_sheet(mesh, opened.scene.camera), preview, overwrite=overwrite)
+    if as_json:
+        print_json(
+            {
+                "output": output,
+                "files": files,
+                "vertices": len(mesh.vertices),
+                "faces": len(mesh.faces),
+                "preview": preview,
+                "camera": camera_to_dict(opened.scene.camera),
+                "depth": opened.depth_source,
+                "notes": opened.notes,
+            }
+        )
+    else:
+        click.echo(f"{output}: {mesh!r}")
