@@ -3,6 +3,7 @@
 What a file is, its name or its folder tells; what belongs together has the same name otherwise:
 
     a.jpg  a_depth.png  a_mask.png            side by side: also a.rgb.jpg, a-disparity.pfm, a.npz
+    rgb_01.jpg  depth_01.png  mask_01.png     or numbered: also image-01.jpg, sync_depth_01.png
     rgb/a.jpg  depth/a.png  masks/a.png       in parallel folders, which may hold folders themselves
     kitchen/rgb/a.jpg  kitchen/depth/a.png    or lie in the folders of scenes
 
@@ -13,7 +14,9 @@ from __future__ import annotations
 
 import copy
 import logging
+import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -35,12 +38,14 @@ _Number = TypeVar("_Number", bound=np.generic)
 _PHOTO_SUFFIXES = (*IMAGE_SUFFIXES, ".heic", ".heif", ".avif", ".gif")
 _WORDS = {
     "photo": "photos?|images?|imgs?|rgb|colou?rs?",
-    "depth": "depths?|depth_?maps?",
+    "depth": "(?:(?:sync|gt|ground_?truth)_)?depths?(?:_gt)?|depth_?maps?",
     "disparity": "disparity|disparities|disp",
     "mask": "masks?",
     "preview": "previews?",  # pictures of depth maps, which `depth3d estimate` writes beside them
 }
-_ROLES = {role: re.compile(f"(?:(.*)[._-])?(?:{words})", re.IGNORECASE) for role, words in _WORDS.items()}
+_ROLES = {role: re.compile(f"(?:(.*?)[._-])?(?:{words})", re.IGNORECASE) for role, words in _WORDS.items()}
+_FOLDERS = {**_WORDS, "depth": f"{_WORDS['depth']}|gt|ground_?truth"}
+_NUMBERED = {role: re.compile(rf"(?:{words})[._-]?(\d.*)", re.IGNORECASE) for role, words in _WORDS.items()}
 _ASPECT_TOLERANCE = 0.02
 
 
@@ -65,11 +70,11 @@ class FolderSamples:
     scaled so that 96 % of it span 1. For metric training it is z in metres.
 
     Args:
-        directory: Searched with all the folders in it.
+        directory: Searched with all the folders in it, links to folders among them.
         metric: Whether the target is z in metres instead of disparity.
         exact: Whether the depth is true to the pixel, as rendered depth is and a sensor's is not.
-        kind: What the numbers of the depth files mean, `relative` or `metric`, where neither they nor
-            their names say so; as for `read_depth`.
+        kind: What the numbers of all depth files mean, `relative` or `metric`; it goes before what they
+            and their names say. Files of floats that say nothing need it.
         png_scale: Integers a metre of 16-bit PNGs: 1000 unless given.
 
     Attributes:
@@ -189,9 +194,7 @@ def _pairs(directory: Path, metric: bool) -> tuple[list[_Pair], tuple[Path, ...]
     photos: list[tuple[Path, list[_Key]]] = []
     depths: dict[_Key, list[tuple[Path, bool]]] = {}
     masks: dict[_Key, Path] = {}
-    for path in sorted(p.relative_to(directory) for p in directory.rglob("*") if p.is_file()):
-        if any(part.startswith(".") for part in path.parts):
-            continue
+    for path in sorted(_files(directory)):
         role, keys = _role(path)
         if role == "photo":
             photos.append((directory / path, keys))
@@ -216,15 +219,30 @@ def _pairs(directory: Path, metric: bool) -> tuple[list[_Pair], tuple[Path, ...]
     return pairs, tuple(skipped)
 
 
+def _files(directory: Path) -> Iterator[Path]:
+    """Find all files that are not hidden, by their relative paths; links are followed, but not in circles."""
+    for folder, inner, names in os.walk(directory, followlinks=True):
+        here = Path(folder)
+        inner[:] = [
+            name
+            for name in inner
+            if not name.startswith(".") and not here.resolve().is_relative_to((here / name).resolve())
+        ]
+        yield from ((here / name).relative_to(directory) for name in names if not name.startswith("."))
+
+
 def _role(path: Path) -> tuple[str | None, list[_Key]]:
-    """Tell what a file is from its relative path: its name goes before its folder, that before its suffix.
+    """Tell what a file is from its relative path.
+
+    The end of its name goes before its folder, that before the start of a numbered name, and that before
+    the suffix.
 
     Returns:
         The role, and the keys that it may have: `photo.jpg` belongs to `photo_depth.png` or to `depth.png`.
     """
     suffix, names = path.suffix.lower(), [path.stem]
     of_folder = next(
-        (role for part in reversed(path.parts[:-1]) for role, word in _ROLES.items() if _is_word(word, part)),
+        (role for part in reversed(path.parts[:-1]) for role in _ROLES if _is_word(role, part)),
         None,
     )
     of_name = None
@@ -233,20 +251,23 @@ def _role(path: Path) -> tuple[str | None, list[_Key]]:
         if found:
             of_name = role
             names.append(found[1] or "")
+    of_start, rest = next(
+        ((role, found[1]) for role, word in _NUMBERED.items() if (found := word.fullmatch(path.stem))),
+        (None, ""),
+    )
     is_photo, is_depth = suffix in _PHOTO_SUFFIXES, suffix in DEPTH_SUFFIXES
-    role = of_name or of_folder or ("photo" if is_photo else "depth")
+    role = of_name or of_folder or of_start or ("photo" if is_photo else "depth")
     if role in ("depth", "disparity") and not is_depth and of_folder not in ("depth", "disparity"):
         role = "photo"  # a photo about depth, such as water_depth.jpg
+    if of_name is None and of_start == role:  # depth/image_1.png is no photo and keeps its whole name
+        names.append(rest)
     fits = is_depth if role in ("depth", "disparity") else is_photo
-    folder = tuple(
-        part for part in path.parts[:-1] if not any(_is_word(word, part) for word in _ROLES.values())
-    )
+    folder = tuple(part for part in path.parts[:-1] if not any(_is_word(role, part) for role in _ROLES))
     return role if fits else None, [_Key(folder, name) for name in names]
 
 
-def _is_word(word: re.Pattern[str], part: str) -> bool:
-    found = word.fullmatch(part)
-    return found is not None and not found[1]
+def _is_word(role: str, part: str) -> bool:
+    return re.fullmatch(rf"[._-]?(?:{_FOLDERS[role]})", part, re.IGNORECASE) is not None
 
 
 def _resized(values: npt.NDArray[_Number], size_hw: tuple[int, int], path: Path) -> npt.NDArray[_Number]:

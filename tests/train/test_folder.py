@@ -52,6 +52,13 @@ LAYOUTS = [  # photo, depth, mask
     ("photo.png", "photo_depth.png", "photo_mask.png"),
     ("my_image.png", "my_image_disp.exr", "my_image_mask.png"),
     ("rgb.png", "depth.npz", "mask.png"),
+    ("rgb_00045.png", "sync_depth_00045.png", "mask_00045.png"),  # NYU
+    ("rgb/Camera_0/rgb_00001.png", "depth/Camera_0/depth_00001.png", "masks/Camera_0/mask_00001.png"),
+    ("image-0001.png", "depth-0001.png", "mask-0001.png"),
+    ("rgb/image_1.png", "depth/image_1.png", "masks/image_1.png"),
+    ("image_1.png", "image_1_depth.png", "image_1_mask.png"),
+    ("images/a.png", "groundtruth_depth/a.png", "masks/a.png"),
+    ("images/a.png", "gt/a.png", "masks/a.png"),
     ("images/a.png", "depth/a.png", "masks/a.png"),
     ("rgb/a.png", "Depths/a.tif", "mask/a.png"),
     ("photos/a.png", "disparity/a_disparity.npz", "masks/a_mask.png"),
@@ -98,6 +105,28 @@ def test_each_photo_takes_the_depth_of_its_own_name_and_folder(tmp_path):
         sample = samples.load(index)
         assert sample.image[5, 5, 0] == 10 * index
         assert (sample.target == 1.0 + index).all()
+
+
+def test_numbers_do_not_join_what_whole_names_tell_apart(tmp_path):
+    for level, name in enumerate(("image_1", "photo_1"), start=1):
+        put_photo(tmp_path / "rgb" / f"{name}.png", level)
+        put_depth(tmp_path / "depth" / f"{name}.npz", np.full((HEIGHT, WIDTH), float(level), np.float32))
+    samples = FolderSamples(tmp_path, metric=True)
+    for index in range(2):
+        sample = samples.load(index)
+        assert (sample.target == sample.image[5, 5, 0]).all()
+
+
+def test_linked_folders_are_searched_but_not_in_circles(tmp_path):
+    data, elsewhere = tmp_path / "data", tmp_path / "elsewhere"
+    data.mkdir()
+    put_photo(elsewhere / "rgb" / "a.png")
+    put_depth(elsewhere / "depth" / "a.npz")
+    for name in ("rgb", "depth"):
+        (data / name).symlink_to(elsewhere / name)
+    (elsewhere / "rgb" / "again").symlink_to(elsewhere)
+    (data / "round").symlink_to(data)
+    assert FolderSamples(data).photos == (data / "rgb" / "a.png",)
 
 
 @pytest.mark.parametrize("suffix", DEPTH_SUFFIXES)
