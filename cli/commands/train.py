@@ -71,11 +71,12 @@ settings_options = compose(
     click.option("--exact", is_flag=True, help="The depth is true to the pixel, as rendered depth is."),
     click.option(
         "--depth-kind", type=click.Choice(["relative", "metric"]),
-        help="What the numbers of depth files mean that do not say it.",
+        help="What the numbers of all depth files mean; it goes before what files and names say.",
     ),
     click.option(
         "--png-scale", type=click.FloatRange(min=0, min_open=True), metavar="UNITS",
-        help="Units a metre of 16-bit PNGs: 1000, 256 (KITTI) or 5000 (TUM).  [default: 1000]",
+        help="Units a metre of 16-bit PNGs: 1000, 256 (KITTI), 100 (Virtual KITTI) or 5000 (TUM).  "
+        "[default: 1000]",
     ),
     click.option(
         "--seed", type=click.IntRange(0), default=0, metavar="N",
@@ -100,7 +101,10 @@ settings_options = compose(
 @click.option("-o", "--out", "--output", "out", type=DIRECTORY, required=True, help="Where the network goes.")
 @overwrite_option
 @settings_options
-@click.option("--device", default="auto", metavar="DEVICE", help="auto, cpu, cuda, cuda:1 or mps.")
+@click.option(
+    "--device", default="auto", metavar="DEVICE", envvar="DEPTH3D_DEVICE", show_envvar=True,
+    help="auto, cpu, cuda, cuda:1 or mps.",
+)  # fmt: skip
 @click.option(
     "--workers",
     type=click.IntRange(0),

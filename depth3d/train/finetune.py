@@ -7,6 +7,7 @@ rate, scale-and-shift-invariant loss with gradient matching for disparity, SiLog
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -23,7 +24,7 @@ from depth3d.accel.batches import is_out_of_memory
 from depth3d.accel.devices import resolve_device
 from depth3d.core.arrays import ImageArray
 from depth3d.core.depth import DepthMap
-from depth3d.errors import Depth3DError, DeviceError, InputError
+from depth3d.errors import Depth3DError, DeviceError, FileError, InputError
 from depth3d.estimate.estimator import DepthEstimator
 from depth3d.train.augment import Augmentation, fitted
 from depth3d.train.base import Base, load_base
@@ -109,10 +110,10 @@ def finetune(
         What came of it, with the scores before and after.
 
     Raises:
-        InputError: The settings, the network or the photos do not go together, or training diverged.
+        InputError: The settings, the network or the photos do not go together, or no depth is known.
         FileError: A photo can't be read, or `out` can't be written or is taken.
-        ModelError: The network can't be had or can't be loaded.
-        DeviceError: The device is not there, or its memory is too small for the batch.
+        ModelError: The network can't be had or can't be loaded, or training diverged.
+        DeviceError: The device is not there, or memory is too small for the batch or the workers.
     """
     settings = settings or FinetuneSettings()
     began = time.monotonic()
@@ -127,15 +128,16 @@ def finetune(
     recipe = settings.recipe(len(learned))
     with _plain_errors(settings, input_size, where):
         if base.needs_refit:
-            first = [
-                fitted(learned.load(i), (input_size,) * 2) for i in range(min(_REFIT_PHOTOS, len(learned)))
-            ]
-            base = base.refitted(collated(first, base.loaded.rule))
+            # From all over the folder: its first photos may show one scene.
+            few = np.linspace(0, len(learned) - 1, min(_REFIT_PHOTOS, len(learned))).round().astype(int)
+            seen = [fitted(learned.load(int(i)), (input_size,) * 2) for i in few]
+            base = base.refitted(collated(seen, base.loaded.rule))
         if not goes_on:
             run.begin(identity)
         validation = Validation(FolderExamples(held_out, base.max_depth_m), run.training)
         score = partial(_score, validation, base, input_size, where)
         score(0, base.loaded.network)  # unless a run goes on that has done it
+        _check_known(validation.scores[0], base.max_depth_m)
         trained = train(
             base.loaded.network,
             base.loaded.network.backbone,  # type: ignore[arg-type]
@@ -225,16 +227,31 @@ def _identity(
     """List all that decides what a run gives: it may only go on with the same."""
     names = [path.relative_to(data).as_posix() for path in (*learned.photos, *held_out.photos)]
     photos = hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
-    return {"model": str(model), "data": str(data), "photos": f"{len(names)}, {photos}", **asdict(settings)}
+    read = {"model": str(model), "data": str(Path(data)), "photos": f"{len(names)}, {photos}"}
+    return read | asdict(settings)
 
 
 def _keep_apart(data: Path, model: Path, out: Path) -> None:
     """Refuse to write over what is read."""
+    if model.suffix == ".safetensors" and (model.parent / "config.json").exists():
+        model = model.parent  # all of it is read
     for name, read in (("photos", data), ("base network", model)):
         if read.exists() and out.resolve().is_relative_to(read.resolve()):
             raise InputError(
                 f"{out} is in the directory of the {name}; give another directory for the result"
             )
+
+
+def _check_known(scores: Mapping[str, float], max_depth_m: int | None) -> None:
+    """Refuse photos whose depth is unknown throughout: training would run, and nothing would be learned."""
+    if any(math.isfinite(value) for value in scores.values()):
+        return
+    if max_depth_m is None:
+        raise InputError("no depth is known in the photos kept for validation; check depth files and masks")
+    raise InputError(
+        f"no depth within {max_depth_m} m is known in the photos kept for validation; check the files' unit "
+        "(--png-scale) and masks, or raise --max-depth-m (max_depth_m)"
+    )
 
 
 # -- training -----------------------------------------------------------------------------------
@@ -274,7 +291,7 @@ def _workers(workers: int | None, device: torch.device) -> int:
 
 @contextmanager
 def _plain_errors(settings: FinetuneSettings, input_size: int, device: torch.device) -> Iterator[None]:
-    """Say in one sentence that memory ran out, and what a worker process could not read."""
+    """Say in one sentence that memory or the disk is full, and what a worker process could not read."""
     try:
         yield
     except Depth3DError as error:
@@ -282,7 +299,21 @@ def _plain_errors(settings: FinetuneSettings, input_size: int, device: torch.dev
         if len(lines) > 1:  # a worker's traceback, whose last line is `module.Type: message`
             raise type(error)(lines[-1].partition(": ")[2]) from error
         raise
+    except OSError as error:
+        raise FileError(
+            f"the system stopped the training: {error.strerror or error}; mend that (free space?) and give "
+            "the same command to go on"
+        ) from error
     except RuntimeError as error:
+        if "DataLoader worker" in str(error):
+            raise DeviceError(
+                "a process that reads photos was killed, as happens where memory or shared memory is short; "
+                "use --workers 0 (workers=0) and give the same command to go on"
+            ) from error
+        if "inline_container" in str(error):  # how `torch.save` says that its file can't be written
+            raise FileError(
+                "the checkpoint could not be written; free space and give the same command to go on"
+            ) from error
         if not is_out_of_memory(error):
             raise
         smaller = (

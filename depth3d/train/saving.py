@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from depth3d.train.settings import FinetuneSettings
 
 __all__ = ["model_card_text", "save_network"]
 
+_SCRATCH = ".saving."
 _TITLES = {
     "abs_rel": "AbsRel (less is better)",
     "delta1": "delta1",
@@ -51,10 +53,14 @@ def save_network(network: torch.nn.Module, base: Base, folder: Path, *, input_si
         partial.write_text(card, encoding="utf-8")
     from safetensors import SafetensorError
 
+    for left in folder.glob(f"{_SCRATCH}*"):  # by a kill
+        shutil.rmtree(left, ignore_errors=True)
     try:
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".saving.") as scratch, _no_bar():
+        with tempfile.TemporaryDirectory(dir=folder, prefix=_SCRATCH) as scratch, _no_bar():
             whole.save_pretrained(scratch, max_shard_size="1000GB")
             for name in ("config.json", "model.safetensors"):
+                # safetensors gives its files to their owner alone.
+                (Path(scratch) / name).chmod((folder / "README.md").stat().st_mode)
                 (Path(scratch) / name).replace(folder / name)
     except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or error

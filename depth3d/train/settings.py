@@ -42,7 +42,8 @@ class FinetuneSettings:
         dtype: `float32`, or `bfloat16`: less memory and faster on GPUs, with a map of 8 bits to learn from.
         exact: Whether the photos' depth is true to the pixel, as rendered depth is and a sensor's is not:
             then edges are learned from it to the pixel.
-        depth_kind: What the numbers of depth files mean, `relative` or `metric`, where they do not say.
+        depth_kind: What the numbers of all depth files mean, `relative` or `metric`; it goes before what they
+            and their names say. None leaves it to them.
         png_scale: Units a metre of 16-bit PNGs: 1000 unless given.
         seed: Another seed gives another split, other crops and another order.
 

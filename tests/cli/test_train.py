@@ -79,6 +79,13 @@ def test_errors_are_one_sentence(run, tiny_folder, data, words, message):
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_the_usual_variable_chooses_the_device(run, tiny_folder, data, monkeypatch):
+    monkeypatch.setenv("DEPTH3D_DEVICE", "tpu")
+    done = run("train", "finetune", "--model", tiny_folder, "--data", data, "--out", "mine")
+    assert done.exit_code == 1
+    assert "device must be auto" in done.stderr
+
+
 @pytest.mark.parametrize("words", [["--steps", "0"], ["--max-depth-m", "2.5"], ["--dtype", "float16"]])
 def test_nonsense_is_a_usage_error(run, data, words):
     assert run("train", "finetune", "--data", data, "--out", "mine", *words).exit_code == 2

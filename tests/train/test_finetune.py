@@ -110,6 +110,7 @@ def test_the_directory_holds_a_model_and_the_history_of_its_training(run):
     result, _ = run
     names = {path.name for path in result.folder.iterdir()}
     assert names == {"README.md", "config.json", "model.safetensors", "preprocessor_config.json", "training"}
+    assert len({path.stat().st_mode for path in result.folder.iterdir() if path.is_file()}) == 1
     training = result.folder / "training"
     assert {path.name for path in training.iterdir()} == {
         "losses.csv", "settings.json", "sheet.png", "validation.csv",
@@ -176,7 +177,9 @@ def test_nothing_is_replaced_unless_asked(tiny_folder, floors, tmp_path):
     with pytest.raises(OutputExistsError, match=r"finished network.*--overwrite"):
         finetune(tiny_folder, floors, out, settings, device="cpu")
     assert (out / "model.safetensors").read_bytes() == before
+    (out / ".saving.killed").mkdir()
     finetune(tiny_folder, floors, out, FinetuneSettings(steps=2, batch_size=1), device="cpu", overwrite=True)
+    assert not (out / ".saving.killed").exists()
     assert (out / "model.safetensors").read_bytes() != before
     assert len((out / "training" / "losses.csv").read_text().splitlines()) == 3
 

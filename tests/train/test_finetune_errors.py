@@ -1,7 +1,9 @@
 """What can't be fine-tuned is said in one sentence, with what to do."""
 
 import shutil
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -83,6 +85,8 @@ def test_results_never_land_in_what_is_read(tiny_folder, floors, tmp_path):
         run(tiny_folder, floors, floors / "out")
     with pytest.raises(InputError, match=r"in the directory of the base network; give another"):
         run(tiny_folder, floors, tiny_folder, overwrite=True)
+    with pytest.raises(InputError, match=r"in the directory of the base network; give another"):
+        run(tiny_folder / "model.safetensors", floors, tiny_folder, overwrite=True)
     assert not (floors / "out").exists()
     assert not (tiny_folder / "training").exists()
 
@@ -142,6 +146,38 @@ def test_depth_beyond_the_range_is_no_depth(tiny_folder, floors, tmp_path):
         run(tiny_folder, tmp_path, tmp_path.parent / "out", FinetuneSettings(metric=True, steps=1))
 
 
+@pytest.mark.parametrize(
+    ("stored", "settings", "message"),
+    [
+        (0, FinetuneSettings(steps=1), r"no depth is known in the photos kept.*check depth files"),
+        (65000, FinetuneSettings(metric=True, steps=1), r"no depth within 20 m is known.*--png-scale"),
+    ],
+)
+def test_where_nothing_is_known_nothing_is_trained(
+    tiny_folder, tiny_network, floors, tmp_path, stored, settings, message
+):
+    data, base = tmp_path / "data", tmp_path / "base"
+    data.mkdir()
+    tiny_network(kind="metric" if settings.metric else "relative", max_depth=20).save_pretrained(base)
+    shutil.copy(tiny_folder / "preprocessor_config.json", base)
+    for i in range(2):
+        shutil.copy(floors / f"{i}.png", data)
+        cv2.imwrite(str(data / f"{i}_depth.png"), np.full((70, 70), stored, np.uint16))
+    with pytest.raises(InputError, match=message):
+        run(base, data, tmp_path / "out", settings)
+    assert not (tmp_path / "out" / "model.safetensors").exists()
+
+
+def test_a_last_layer_is_refitted_to_photos_from_all_over_the_folder(tiny_folder, floors, tmp_path):
+    """The first eight photos show nothing within reach, and the others do."""
+    for i in range(20):
+        shutil.copy(floors / f"{i % 8}.png", tmp_path / f"{i:02}.png")
+        far = DepthMap(np.full((70, 70), 500.0 if i < 10 else 2.0), "metric")
+        depth3d.save(far, tmp_path / f"{i:02}_depth.npz")
+    settings = FinetuneSettings(metric=True, steps=1, batch_size=1, validation_share=0.2)
+    assert run(tiny_folder, tmp_path, tmp_path.parent / "out", settings).max_depth_m == 20
+
+
 def test_other_families_are_refused(floors, tmp_path, monkeypatch):
     from dataclasses import replace
 
@@ -184,6 +220,40 @@ def test_too_little_memory_is_said_with_advice(
         DeviceError, match=rf"out of memory on cpu with {batch_size} photos of 70 x 70.*{advice}"
     ):
         run(tiny_folder, floors, tmp_path / "out", FinetuneSettings(steps=2, batch_size=batch_size))
+
+
+@pytest.mark.parametrize(
+    ("raised", "kind", "message"),
+    [
+        (
+            RuntimeError("DataLoader worker (pid 7) is killed by signal: Bus error. It is possible that"),
+            DeviceError,
+            r"killed.*shared memory is short; use --workers 0",
+        ),
+        (OSError(28, "No space left on device"), FileError, r"No space left on device; .*same command"),
+    ],
+)
+def test_what_the_system_stops_is_one_sentence(
+    tiny_folder, floors, tmp_path, monkeypatch, raised, kind, message
+):
+    def stopped(*args, **kwargs):
+        raise raised
+
+    monkeypatch.setattr(module, "train", stopped)
+    with pytest.raises(kind, match=message):
+        run(tiny_folder, floors, tmp_path / "out")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device here")
+def test_a_full_disk_is_one_sentence_and_the_run_goes_on_afterwards(
+    tiny_folder, floors, tmp_path, monkeypatch
+):
+    save = torch.save
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "save", lambda state, path: save(state, "/dev/full"))
+        with pytest.raises(FileError, match=r"checkpoint could not be written; free space"):
+            run(tiny_folder, floors, tmp_path / "out")
+    assert (run(tiny_folder, floors, tmp_path / "out").folder / "model.safetensors").exists()
 
 
 def test_what_a_worker_could_not_read_is_one_sentence(tiny_folder, floors, tmp_path):
