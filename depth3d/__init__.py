@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from depth3d.io.photo_camera import camera_for as camera_for
     from depth3d.io.previews import colorize_depth as colorize_depth
     from depth3d.lift.clouds import point_cloud as point_cloud
+    from depth3d.lift.mesh_views import mesh_sheet as mesh_sheet
+    from depth3d.lift.mesh_views import sample_surface as sample_surface
     from depth3d.lift.meshes import mesh as mesh
     from depth3d.lift.point_views import contact_sheet as contact_sheet
     from depth3d.lift.point_views import render_points as render_points
@@ -72,10 +74,12 @@ _HOME_OF = {
     "load_image": "io.images",
     "load_mesh": "io.mesh_files",
     "mesh": "lift.meshes",
+    "mesh_sheet": "lift.mesh_views",
     "open_photo": "opened_photo",
     "point_cloud": "lift.clouds",
     "render_points": "lift.point_views",
     "resize_depth": "core.resample",
+    "sample_surface": "lift.mesh_views",
     "save": "verbs",
     "unproject": "lift.unproject",
 }
