@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from depth3d.core.arrays import BoolMap, FloatMap, ImageArray
+from depth3d.core.camera import Camera
 from depth3d.core.depth import DepthMap
 from depth3d.core.mesh import Mesh
 from depth3d.core.scene import RGBD
@@ -17,6 +18,7 @@ from depth3d.lift.clouds import checked_range
 from depth3d.lift.flying_pixels import flying_pixels
 from depth3d.lift.normals import grid_normals
 from depth3d.lift.silhouettes import snap_to_surfaces
+from depth3d.lift.simplification import Simplifier
 from depth3d.lift.triangulation import GridFaces, large_islands, triangulate
 from depth3d.lift.unproject import checked_stride, unproject
 
@@ -44,6 +46,8 @@ def mesh(
     edge_tolerance: float = 0.03,
     max_grazing_deg: float | None = None,
     min_island_px: int | None = None,
+    max_error_px: float | None = None,
+    max_faces: int | None = None,
     paint: Paint = "texture",
     normals: bool = True,
 ) -> Mesh:
@@ -71,6 +75,11 @@ def mesh(
             None drops none. At 85 a floor of 1.5 m below the camera ends 17 m away.
         min_island_px: Drop connected parts of fewer pixels; None is a ten-thousandth of the picture, 0
             keeps all.
+        max_error_px: Merge triangles where that moves the surface by no more than this along the line of
+            sight, in units of what a pixel covers there, z / f: half a pixel is a depth off by 1/2000 for
+            a focal length of 1000 pixels. Walls and floors become few large triangles; None merges none.
+        max_faces: Merge further until there are at most so many triangles, and beyond that, where the
+            edges alone need more, take a larger stride.
         paint: `texture` keeps the photo and gives `uv`, `colors` gives each vertex the colour of its
             pixel, `none` gives neither.
         normals: Whether to give unit normals, oriented towards the camera.
@@ -104,6 +113,12 @@ def mesh(
         min_island_px = round(_ISLAND_SHARE * scene.depth.values.size)
     if not (isinstance(min_island_px, int | np.integer) and min_island_px >= 0):
         raise InputError(f"min_island_px must be a whole number of pixels or 0, got {min_island_px!r}")
+    if max_error_px is not None and not (_is_number(max_error_px) and 0 <= max_error_px < math.inf):
+        raise InputError(f"max_error_px must be 0 pixels or more, got {max_error_px!r}; try 0.5")
+    if max_faces is not None and not (
+        isinstance(max_faces, int | np.integer) and not isinstance(max_faces, bool) and max_faces >= 2
+    ):
+        raise InputError(f"max_faces must be a whole number of at least 2, got {max_faces!r}")
 
     depth, keep = scene.depth, scene.depth.valid
     if flying != "keep":
@@ -115,18 +130,43 @@ def mesh(
         else:
             keep &= ~adrift
             depth = DepthMap(np.where(adrift, np.float32(np.nan), depth.values), depth.kind)
-    points = unproject(depth, scene.camera, stride=step)
-    z = points[..., 2]
-    keep = keep[::step, ::step] & (z >= near) & (z <= far)  # NaN compares false
-    directions: npt.NDArray[np.float32] | None = None
-    if normals:
-        directions = grid_normals(depth, scene.camera)[::step, ::step]
+    directions = grid_normals(depth, scene.camera) if normals else None
+    if directions is not None:
         keep &= ~np.isnan(directions[..., 0])
-    faces = triangulate(1.0 / z, keep, tolerance=edge_tolerance, noise_per_m=noise_per_m)
-    if max_grazing_deg is not None:
-        faces = faces[_facing(points, faces, max_grazing_deg)]
-    faces = faces[large_islands(faces, z.shape, -(-int(min_island_px) // step**2))]
-    return _without_idle_vertices(scene, step, points, faces, directions, paint)
+    while True:
+        points = unproject(depth, scene.camera, stride=step)
+        z = points[..., 2]
+        faces = triangulate(
+            1.0 / z,
+            keep[::step, ::step] & (z >= near) & (z <= far),  # NaN compares false
+            tolerance=edge_tolerance,
+            noise_per_m=noise_per_m,
+        )
+        if max_grazing_deg is not None:
+            faces = faces[_facing(points, faces, max_grazing_deg)]
+        faces = faces[large_islands(faces, z.shape, -(-int(min_island_px) // step**2))]
+        few = _simplified(points, faces, scene.camera, max_error_px, max_faces)
+        if few is not None:
+            return _without_idle_vertices(scene, step, points, few, directions, paint)
+        step *= 2
+
+
+def _simplified(
+    points: FloatMap, faces: GridFaces, camera: Camera, max_error_px: float | None, max_faces: int | None
+) -> GridFaces | None:
+    """Merge triangles as far as asked for; None where the edges alone need more than `max_faces`."""
+    if not len(faces) or (max_error_px is None and (max_faces is None or len(faces) <= max_faces)):
+        return faces
+    z = points[..., 2]
+    simplifier = Simplifier(
+        1.0 / z,
+        faces,
+        focal_px=math.sqrt(camera.fx * camera.fy),
+        rays_xy=points[..., :2] / z[..., None] if any(camera.distortion) else None,
+    )
+    if max_faces is None:
+        return simplifier.within(max_error_px or 0.0)
+    return simplifier.at_most(max_faces, max_error_px or 0.0)
 
 
 def _without_idle_vertices(
@@ -145,22 +185,21 @@ def _without_idle_vertices(
     uv: FloatMap | None = None
     texture: ImageArray | None = None
     colors: ImageArray | None = None
-    if paint != "none":
-        rows, cols = np.divmod(pixels, points.shape[1])
-        if paint == "texture":
-            texture = scene.image
-            uv = np.empty((len(pixels), 2), dtype=np.float32)
-            uv[:, 0] = (cols * step + 0.5) / scene.camera.width
-            uv[:, 1] = (rows * step + 0.5) / scene.camera.height
-        else:
-            colors = scene.image[rows * step, cols * step]
+    rows, cols = np.divmod(pixels, points.shape[1])
+    if paint == "texture":
+        texture = scene.image
+        uv = np.empty((len(pixels), 2), dtype=np.float32)
+        uv[:, 0] = (cols * step + 0.5) / scene.camera.width
+        uv[:, 1] = (rows * step + 0.5) / scene.camera.height
+    elif paint == "colors":
+        colors = scene.image[rows * step, cols * step]
     return Mesh(
         _locked(points.reshape(-1, 3)[pixels]),
         _locked(number[faces]),
         uv=None if uv is None else _locked(uv),
         texture=texture,
         colors=colors,
-        normals=None if directions is None else _locked(directions.reshape(-1, 3)[pixels]),
+        normals=None if directions is None else _locked(directions[rows * step, cols * step]),
     )
 
 
