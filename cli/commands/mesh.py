@@ -69,6 +69,16 @@ from ..types import NumberPair
     help="Drop parts of fewer pixels.  [default: a ten-thousandth of the photo's]",
 )
 @click.option(
+    "--max-faces", type=click.IntRange(2), metavar="N", help="Merge triangles until there are at most N."
+)
+@click.option(
+    "--max-error-px",
+    type=click.FloatRange(0),
+    metavar="PX",
+    help="Merge triangles where that moves the surface by no more than this along the line of sight, in "
+    "what a pixel covers there: 0.5 makes walls and floors few.",
+)
+@click.option(
     "--paint",
     type=click.Choice(["texture", "colors", "none"]),
     default="texture",
@@ -103,6 +113,8 @@ def command(
     edge_tolerance: float,
     max_grazing_deg: float | None,
     min_island_px: int | None,
+    max_faces: int | None,
+    max_error_px: float | None,
     paint: Literal["texture", "colors", "none"],
     texture_format: Literal["jpeg", "png"],
     normals: bool,
@@ -119,7 +131,7 @@ def command(
     (--depth) gives real distances.
 
     \b
-    depth3d mesh photo.jpg -o mesh.glb
+    depth3d mesh photo.jpg -o mesh.glb --max-faces 200000
     depth3d mesh photo.heic --depth photo.heic -o mesh.obj --preview views.png
     depth3d mesh rgb.png --depth depth.png --camera camera.json -o part.stl
     """
@@ -159,6 +171,8 @@ def command(
         edge_tolerance=edge_tolerance,
         max_grazing_deg=max_grazing_deg,
         min_island_px=min_island_px,
+        max_faces=max_faces,
+        max_error_px=max_error_px,
         paint=paint,
         normals=normals,
     )

@@ -90,6 +90,13 @@ def test_frames_and_units(run, photo, slope, tmp_path):
     )
 
 
+def test_a_plane_is_two_triangles_and_a_step_stays_within_its_budget(run, photo, slope, step, tmp_path):
+    assert run("mesh", photo, "--depth", slope, "--max-error-px", 0.5, "-o", "plane.ply").exit_code == 0
+    assert len(part_of("plane.ply").faces) == 2
+    assert run("mesh", photo, "--depth", step, "--max-faces", 200, "-o", "step.ply").exit_code == 0
+    assert 2 < len(part_of("step.ply").faces) <= 200
+
+
 def test_paint_and_normals(run, photo, slope, tmp_path):
     words = ("mesh", photo, "--depth", slope, "--fov-x-deg", 60, "-q")
     assert run(*words, "-o", "c.glb", "--paint", "colors", "--no-normals").exit_code == 0
@@ -98,6 +105,17 @@ def test_paint_and_normals(run, photo, slope, tmp_path):
     assert mesh.normals is None
     assert run(*words, "-o", "n.obj", "--paint", "none").exit_code == 0
     assert {p.name for p in tmp_path.glob("n*")} == {"n.obj"}
+
+
+def test_fewer_triangles_on_request(run, photo, slope, tmp_path):
+    words = ("mesh", photo, "--depth", slope, "--fov-x-deg", 60, "-q")
+    assert run(*words, "-o", "whole.ply").exit_code == 0
+    area = part_of(tmp_path / "whole.ply").area
+    for option in (("--max-faces", 300), ("--max-error-px", 0.5)):
+        assert run(*words, *option, "-o", "few.ply", "--overwrite").exit_code == 0
+        few = part_of(tmp_path / "few.ply")
+        assert len(few.faces) <= 300
+        np.testing.assert_allclose(few.area, area, rtol=1e-5)  # the plane is still whole
 
 
 def test_relative_depth_and_what_was_assumed_are_said_and_written(run, photo, disparity, tmp_path):
