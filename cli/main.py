@@ -20,7 +20,7 @@ COMMANDS = {
     "estimate": "Estimate depth maps of photos.",
     "cloud": "Make a point cloud from a photo.",
     "mesh": "Make a mesh from a photo.",
-    "camera": "Show and convert camera intrinsics.",
+    "camera": "Show, convert and calibrate camera intrinsics.",
     "inspect": "Describe a photo, depth map, cloud, mesh, camera or calibration.",
     "models": "List the networks and download them.",
     "train": "Fine-tune a network on your own photos.",

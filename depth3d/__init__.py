@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 from depth3d._version import __version__
 
 if TYPE_CHECKING:
+    from depth3d.calibrate.boards import Board as Board
     from depth3d.calibrate.calibration import Calibration as Calibration
     from depth3d.calibrate.calibration import assume_range as assume_range
+    from depth3d.calibrate.camera_fit import calibrate_camera as calibrate_camera
     from depth3d.core.camera import Camera as Camera
     from depth3d.core.cloud import PointCloud as PointCloud
     from depth3d.core.depth import DepthKind as DepthKind
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
     from depth3d.verbs import save as save
 
 _HOME_OF = {
+    "Board": "calibrate.boards",
     "Calibration": "calibrate.calibration",
     "Camera": "core.camera",
     "Depth3DError": "errors",
@@ -61,6 +64,7 @@ _HOME_OF = {
     "RGBD": "core.scene",
     "ThinLens": "core.lens",
     "assume_range": "calibrate.calibration",
+    "calibrate_camera": "calibrate.camera_fit",
     "camera_for": "io.photo_camera",
     "circle_of_confusion_px": "core.lens",
     "colorize_depth": "io.previews",

@@ -9,11 +9,15 @@ import click
 
 from ..console import print_json, print_rows
 from ..options import camera_options, json_option, output_option, overwrite_option, verbosity_options
+from . import camera_calibrate
 
 
-@click.group(name="camera", short_help="Show and convert camera intrinsics.")
+@click.group(name="camera", short_help="Show, convert and calibrate camera intrinsics.")
 def command() -> None:
-    """Show where a photo's intrinsics come from, and convert camera files."""
+    """Show where a photo's intrinsics come from, convert camera files, and calibrate cameras."""
+
+
+command.add_command(camera_calibrate.command)
 
 
 @command.command(name="show", short_help="Show the intrinsics of a photo.")

@@ -25,7 +25,7 @@ from depth3d.io.json_cameras import is_nerfstudio, is_open3d, nerfstudio_camera,
 from depth3d.io.opencv_cameras import opencv_camera, opencv_fields, opencv_text
 from depth3d.io.pictures import open_file
 
-__all__ = ["CAMERA_SUFFIXES", "fit_camera_to", "load_camera", "save_camera"]
+__all__ = ["CAMERA_SUFFIXES", "check_camera_suffix", "fit_camera_to", "load_camera", "save_camera"]
 
 CAMERA_SUFFIXES = (".json", ".yaml", ".yml", ".xml")
 """What `save_camera` writes."""
@@ -78,6 +78,23 @@ def load_camera(
         raise UnreadableFileError(f"{path} is no camera file: {error}") from None
 
 
+def check_camera_suffix(path: Path) -> str:
+    """Check, before any long work, that `save_camera` can write a file of this name.
+
+    Returns:
+        The suffix in lower case.
+
+    Raises:
+        UnsupportedFormatError: It is none of `CAMERA_SUFFIXES`.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in CAMERA_SUFFIXES:
+        raise UnsupportedFormatError(
+            f"{path} has a suffix that is no camera file's; use one of {', '.join(CAMERA_SUFFIXES)}"
+        )
+    return suffix
+
+
 def save_camera(camera: Camera, path: str | Path, *, overwrite: bool = True) -> None:
     """Write intrinsics; the file appears whole or not at all.
 
@@ -93,11 +110,7 @@ def save_camera(camera: Camera, path: str | Path, *, overwrite: bool = True) -> 
         FileError: The file can't be written.
     """
     path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix not in CAMERA_SUFFIXES:
-        raise UnsupportedFormatError(
-            f"{path} has a suffix that is no camera file's; use one of {', '.join(CAMERA_SUFFIXES)}"
-        )
+    suffix = check_camera_suffix(path)
     if suffix == ".json":
         text = json.dumps(camera_to_dict(camera), indent=2) + "\n"
     else:

@@ -16,6 +16,7 @@ HELPS = [
     *([name] for name in COMMANDS),
     ["camera", "show"],
     ["camera", "convert"],
+    ["camera", "calibrate"],
     ["models", "download"],
     ["train", "finetune"],
 ]
