@@ -247,18 +247,17 @@ class Camera:
     def rotated_90(self, turns: int) -> Camera:
         """Follow `numpy.rot90(image, turns)`: quarter turns counter-clockwise.
 
-        Raises:
-            CameraError: The camera has tangential distortion, whose axes would have to turn too.
+        One turn takes (x, y) to (y, -x), and so the tangential coefficients (p1, p2) to (-p2, p1).
         """
         camera = self
-        if turns % 4 and self.distortion_model == "opencv" and any(self.distortion[2:4]):
-            raise CameraError(
-                "a camera with tangential distortion can't be turned; undistort the picture first"
-            )
         for _ in range(turns % 4):
+            k = camera.distortion
+            if camera.distortion_model == "opencv" and any(k[2:4]):
+                p1, p2 = (*k[2:4], 0.0)[:2]
+                k = (*k[:2], -p2, p1, *k[4:])
             camera = replace(
                 camera, fx=camera.fy, fy=camera.fx, cx=camera.cy, cy=camera.width - camera.cx,
-                width=camera.height, height=camera.width,
+                width=camera.height, height=camera.width, distortion=k,
             )  # fmt: skip
         return camera
 
