@@ -53,8 +53,9 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print the re
 
 network_options = compose(
     click.option(
-        "--model", default="small", metavar="NAME", envvar="DEPTH3D_MODEL", show_envvar=True,
-        help="A name of `depth3d models`, a hub id, a directory, or a .pth file.",
+        "--model", default="auto", metavar="NAME", envvar="DEPTH3D_MODEL", show_envvar=True,
+        help="A name of `depth3d models`, a hub id, a directory, or a .pth file. auto is small where it is "
+        "cached or can be fetched, else mini.",
     ),
     click.option(
         "--device", default="auto", metavar="DEVICE", envvar="DEPTH3D_DEVICE", show_envvar=True,
@@ -65,14 +66,18 @@ network_options = compose(
         envvar="DEPTH3D_DTYPE", show_envvar=True, help="Number format of the network.",
     ),
     click.option(
-        "--input-size", default=518, type=click.IntRange(14, 4096), metavar="PIXELS",
-        help="Shorter side at which the network sees the photo.",
+        "--input-size", type=click.IntRange(14, 4096), metavar="PIXELS",
+        help="Shorter side at which the network sees the photo; of mini the longer side.  [default: what the "
+        "network was made for: 518, mini 384]",
     ),
     click.option(
         "--tta", type=click.Choice(["flip", "multiscale", "flip+multiscale"]),
         help="Average several views of the photo: slower, smoother.",
     ),
-    click.option("--refine", type=click.Choice(["guided"]), help="Sharpen the map's edges by the photo's."),
+    click.option(
+        "--refine", default="auto", type=click.Choice(["auto", "guided", "none"]),
+        help="guided: sharpen the map's edges by the photo's; auto: for mini only.",
+    ),
     click.option(
         "--max-depth-m", type=click.FloatRange(min=0, min_open=True), metavar="M",
         help="Range of a metric .pth file whose name does not tell it.",

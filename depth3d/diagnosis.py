@@ -63,7 +63,7 @@ def doctor() -> list[Check]:
     checks += [_package(*row) for row in _PACKAGES]
     checks += [
         _guarded("device", _device),
-        _guarded("networks cached", _cached),
+        _guarded("networks here", _cached),
         Check("memory", True, f"{_memory_gib():.1f} GiB, {os.cpu_count()} cores"),
     ]
     return checks
@@ -101,9 +101,8 @@ def _cached() -> Check:
     from depth3d.estimate.registry import MODELS
 
     names = [card.name for card in MODELS.values() if is_cached(card)]
-    return Check(
-        "networks cached", bool(names), ", ".join(names) or "none; depth3d models download small, when online"
-    )
+    hint = "" if "small" in names else "; for better depth, depth3d models download small, when online"
+    return Check("networks here", True, ", ".join(names) + hint)
 
 
 def _memory_gib() -> float:

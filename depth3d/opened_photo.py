@@ -85,7 +85,8 @@ def open_photo(
         focal_px: Focal length in pixels of the upright photo.
         focal_35mm: 35-mm equivalent focal length in millimetres.
         fov_x_deg: Horizontal field of view in degrees.
-        estimator: The network to ask; None loads Depth Anything V2 Small.
+        estimator: The network to ask; None loads `auto`: Depth Anything V2 Small, or
+            `mini` where that can't be had.
 
     Returns:
         The scene and its history.
@@ -109,7 +110,7 @@ def open_photo(
             "or leave them out"
         )
     if depth is None:
-        estimator = estimator or loaded_estimator("small")
+        estimator = estimator or loaded_estimator("auto")
         prediction = estimator.predict(opened.image)
         raw, model_fov_x_deg, depth_source = prediction.depth, prediction.fov_x_deg, estimator.name
     elif isinstance(depth, DepthMap):

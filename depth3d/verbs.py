@@ -30,10 +30,10 @@ __all__ = ["check_output", "estimate", "load_calibration", "loaded_estimator", "
 def estimate(
     image: ImageArray,
     *,
-    model: str | Path = "small",
+    model: str | Path = "auto",
     device: str = "auto",
     dtype: str = "auto",
-    input_size: int = 518,
+    input_size: int | None = None,
 ) -> DepthMap:
     """Estimate the depth of one image.
 
@@ -42,10 +42,13 @@ def estimate(
 
     Args:
         image: (H, W, 3) uint8 sRGB, upright.
-        model: A name of `depth3d models`, a hub id, a directory, or a `.pth` file.
+        model: A name of `depth3d models`, a hub id, a directory, or a `.pth` file. `auto` is Depth
+            Anything V2 Small where it is cached or can be fetched, else `mini`, which comes with
+            depth3d; a warning says so.
         device: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
         dtype: `auto`, `float32`, `float16` or `bfloat16`.
-        input_size: Shorter side in pixels at which the network sees the image.
+        input_size: Shorter side in pixels at which the network sees the image (of `mini` the longer one);
+            None is what it was made for.
 
     Returns:
         A map of the image's own size: relative disparity, or metres from a metric model.

@@ -32,7 +32,7 @@ def command(ctx: click.Context, as_json: bool) -> None:
                 f"{(card.parameters or 0) / 1e6:.1f} M",
                 card.licence,
                 "yes" if cached else "no",
-                card.hub_id,
+                card.hub_id or "comes with depth3d",
             )
             for card, cached in cards
         ]
@@ -48,6 +48,8 @@ def download(name: str) -> None:
     from depth3d.estimate.registry import model_card
 
     card = model_card(name)
+    if card.shipped is not None:
+        note(f"{card.name} comes with depth3d: there is nothing to fetch")
     if not card.commercial_use:
         note(f"{card.name} is licensed {card.licence}: not for commercial use")
     with progress(f"Fetching {card.hub_id}", card.bytes_to_fetch, in_bytes=True) as advance:

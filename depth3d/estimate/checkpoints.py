@@ -17,9 +17,11 @@ from typing import Any
 
 import torch
 
+from depth3d.core.depth import DepthKind
 from depth3d.errors import CheckpointError, Depth3DError, InputError
+from depth3d.estimate.mini import MINI_ARCHITECTURE, MINI_RULE, MiniDepth
 from depth3d.estimate.original_layout import architecture_of, is_original_layout, named_max_depth_m, renamed
-from depth3d.estimate.outputs import SUPPORTED_MODEL_TYPES, OutputMeaning, output_meaning
+from depth3d.estimate.outputs import SUPPORTED_MODEL_TYPES, OutputMeaning, RawOutput, output_meaning
 from depth3d.estimate.preprocess import InputRule, input_rule
 
 __all__ = ["FILE_SUFFIXES", "LoadedModel", "load_checkpoint"]
@@ -39,21 +41,25 @@ class LoadedModel:
         network: Float32, on the CPU, in evaluation mode; takes `pixel_values`, gives `predicted_depth`.
         meaning: What its output means.
         rule: How it wants its images.
-        model_type: Its architecture in `transformers`.
+        model_type: Its architecture in `transformers`, or `depth3d-mini`.
+        halves_on_cpu: Whether `dtype="auto"` may take bfloat16 on a CPU.
+        soft_edges: Whether `refine="auto"` lets the photo's edges sharpen the map's.
     """
 
     network: torch.nn.Module
     meaning: OutputMeaning
     rule: InputRule
     model_type: str
+    halves_on_cpu: bool = True
+    soft_edges: bool = False
 
 
 def load_checkpoint(path: str | Path, *, max_depth_m: float | None = None, name: str = "") -> LoadedModel:
     """Load weights from a directory or from one file.
 
     Args:
-        path: A directory with `config.json` and weights, or a `.pth`, `.pt` or `.safetensors` file of
-            the original Depth Anything V2 repository.
+        path: A directory with `config.json` and weights, a `.pth`, `.pt` or `.safetensors` file of
+            the original Depth Anything V2 repository, or the `.safetensors` file of a `mini`.
         max_depth_m: Range in metres of a metric file whose name does not tell it. It belongs to the
             weights: where they know their own, another one is refused.
         name: What to call the checkpoint in messages; the path's own name by default.
@@ -82,8 +88,12 @@ def load_checkpoint(path: str | Path, *, max_depth_m: float | None = None, name:
         raise CheckpointError(
             f"{path.name} is no checkpoint; give a directory, or a file ending in {', '.join(FILE_SUFFIXES)}"
         )
-    if path.suffix.lower() == ".safetensors" and (path.parent / "config.json").exists():
-        return _from_directory(path.parent, max_depth_m, name)
+    if path.suffix.lower() == ".safetensors":
+        # What the file says of itself goes before what lies beside it.
+        if _metadata(path).get("architecture") == MINI_ARCHITECTURE:
+            return _from_mini(path, max_depth_m, name)
+        if (path.parent / "config.json").exists():
+            return _from_directory(path.parent, max_depth_m, name)
     return _from_file(path, max_depth_m, name)
 
 
@@ -179,12 +189,32 @@ def _from_file(path: Path, max_depth_m: float | None, name: str) -> LoadedModel:
         for key in expected.keys() - tensors.keys():
             if key.endswith(_HARMLESS_IF_MISSING):
                 tensors[key] = torch.zeros(expected[key].shape)
-        wrong = [k for k in expected.keys() & tensors.keys() if expected[k].shape != tensors[k].shape]
-        missing, unknown = expected.keys() - tensors.keys(), tensors.keys() - expected.keys()
-        if missing or unknown or wrong:
-            raise _wrong_tensors(name, sorted(missing), sorted(unknown) + sorted(wrong))
+        _check_shapes(tensors, expected, name)
         network.load_state_dict({k: v.float() for k, v in tensors.items()}, assign=True)
     return _finish(network, meaning, input_rule("depth_anything", {}, name=name), "depth_anything")
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    """Read what a safetensors file says of itself."""
+    from safetensors import safe_open
+
+    with _as_checkpoint_error(path.name), safe_open(path, "pt") as file:
+        return file.metadata() or {}
+
+
+def _from_mini(path: Path, max_depth_m: float | None, name: str) -> LoadedModel:
+    if max_depth_m is not None:
+        raise InputError(f"{name} gives relative depth, which has no range; leave max_depth_m out")
+    with _as_checkpoint_error(name):
+        with torch.device("meta"):
+            network = MiniDepth()
+        tensors = {key: value.float() for key, value in _read_tensors(path).items()}
+        _check_shapes(tensors, network.state_dict(), name)
+        network.load_state_dict(tensors, assign=True)
+    network.eval().requires_grad_(requires_grad=False)
+    meaning = OutputMeaning(RawOutput.DISPARITY, DepthKind.RELATIVE)
+    # So small that converting it costs more than it saves, and its map would be rounded to 8 bits.
+    return LoadedModel(network, meaning, MINI_RULE, MINI_ARCHITECTURE, halves_on_cpu=False, soft_edges=True)
 
 
 def _read_tensors(path: Path) -> Any:
@@ -235,6 +265,15 @@ def _refuse_contradiction(file_name: str, max_depth_m: float) -> None:
         raise InputError(
             f"max_depth_m={max_depth_m:g} contradicts {file_name}, whose range is {named_m:g} m; leave it out"
         )
+
+
+def _check_shapes(
+    tensors: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor], name: str
+) -> None:
+    wrong = [k for k in expected.keys() & tensors.keys() if expected[k].shape != tensors[k].shape]
+    missing, unknown = expected.keys() - tensors.keys(), tensors.keys() - expected.keys()
+    if missing or unknown or wrong:
+        raise _wrong_tensors(name, sorted(missing), sorted(unknown) + sorted(wrong))
 
 
 # -- errors -------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from depth3d.estimate.network import DepthNetwork, NetworkInput, settle_precisio
 from depth3d.estimate.outputs import OutputMeaning
 from depth3d.estimate.prediction import Prediction
 from depth3d.estimate.preprocess import InputRule, check_input_size, network_size, reflect_padding
-from depth3d.estimate.registry import ModelCard
+from depth3d.estimate.registry import AUTO, ModelCard
 from depth3d.estimate.tta import average_fields, views_for
 from depth3d.estimate.upsample import upsample, upsample_guided
 
@@ -49,7 +49,7 @@ class DepthEstimator:
         kind: What its maps mean.
         device: Where it runs.
         dtype: The number format that it runs in.
-        input_size: Shorter side in pixels at which it sees images.
+        input_size: Shorter side in pixels at which it sees images; of `mini` the longer one.
 
     Examples:
         >>> estimator = DepthEstimator.from_pretrained("small")
@@ -65,19 +65,21 @@ class DepthEstimator:
         card: ModelCard,
         device: str = "auto",
         dtype: str = "auto",
-        input_size: int = 518,
+        input_size: int | None = None,
         batch_size: int | None = None,
         tta: str | None = None,
-        refine: str | None = None,
+        refine: str | None = "auto",
         max_tokens: int = DEFAULT_MAX_TOKENS,
     ) -> None:
+        if input_size is None:
+            input_size = loaded.rule.own_input_size
         check_input_size(input_size, max_tokens)
         if batch_size is not None and (type(batch_size) is not int or batch_size < 1):
             raise InputError(
                 f"batch_size must be a whole number of at least 1, or None for automatic, got {batch_size!r}"
             )
-        if refine not in (None, "guided"):
-            raise InputError(f"refine must be None or 'guided', got {refine!r}")
+        if refine not in ("auto", "guided", "none", None):
+            raise InputError(f"refine must be 'auto', 'guided' or 'none', got {refine!r}")
         self.card = card
         self.name = card.name
         self.device = resolve_device(device)
@@ -85,15 +87,15 @@ class DepthEstimator:
         self._rule: InputRule = loaded.rule
         self._meaning: OutputMeaning = loaded.meaning
         self._views = views_for(tta, any_size=self._rule.takes_any_size)
-        self._refine = refine
+        self._guided = refine == "guided" or (refine == "auto" and loaded.soft_edges)
         self._max_tokens = max_tokens
         wanted = resolve_dtype(dtype)
         try:
             network = loaded.network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-            if wanted is None:
-                network = settle_precision(network, preferred_dtype(self.device), self._rule, self.device)
-            else:
+            if wanted is not None:
                 network = network.to(wanted)
+            elif loaded.halves_on_cpu or self.device.type != "cpu":
+                network = settle_precision(network, preferred_dtype(self.device), self._rule, self.device)
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
@@ -109,35 +111,41 @@ class DepthEstimator:
     @classmethod
     def from_pretrained(
         cls,
-        name_or_path: str | Path = "small",
+        name_or_path: str | Path = AUTO,
         *,
         device: str = "auto",
         dtype: str = "auto",
-        input_size: int = 518,
+        input_size: int | None = None,
         batch_size: int | None = None,
         tta: str | None = None,
-        refine: str | None = None,
+        refine: str | None = "auto",
         max_depth_m: float | None = None,
         max_tokens: int = DEFAULT_MAX_TOKENS,
     ) -> DepthEstimator:
         """Load a network by name, from the hub, from a directory or from a file.
 
         Args:
-            name_or_path: A name of `depth3d models` such as `small` or `metric-indoor-small`, a hub id,
-                a directory, or a `.pth`, `.pt` or `.safetensors` file of the original repository. Names
-                win over paths: write `./small` for a directory of that name.
+            name_or_path: `auto`; a name of `depth3d models` such as `small` or `metric-indoor-small`; a hub
+                id; a directory; or a `.pth`, `.pt` or `.safetensors` file of the original repository or
+                of a `mini`. `auto` is `small` where it is cached or can be fetched, else `mini`, which
+                comes with depth3d, with a warning. Names win over paths: write `./small` for a
+                directory of that name.
             device: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
             dtype: `float32`, `float16`, `bfloat16` or `auto`: float16 on CUDA, bfloat16 on a CPU that
                 multiplies in it, if a trial with these very weights agrees with float32 within 1e-2
-                (root mean square after affine alignment, as a share of the span); else float32.
+                (root mean square after affine alignment, as a share of the span); else float32. On a CPU
+                `mini` stays in float32.
             input_size: Shorter side in pixels at which the network sees images, rounded up to the
-                patch size. Networks made for one size keep theirs.
+                patch size; of `mini` the longer side, rounded to a multiple of 32. None is what the
+                network was made for: 518 for Depth Anything V2, 384 for `mini`. Networks made for one
+                size keep theirs.
             batch_size: Images that share one pass; None lets the memory decide.
             tta: None, `flip`, `multiscale` or `flip+multiscale`: average several views of each image.
-            refine: None or `guided`: let the photo's edges sharpen the map's.
+            refine: `guided` lets the photo's edges sharpen the map's, `none` (or None) does not; `auto` does
+                for `mini`, whose edges are soft.
             max_depth_m: Range in metres of a metric file whose name does not tell it.
-            max_tokens: Bound on the cells of 14 x 14 pixels of one image; very long images are seen
-                smaller.
+            max_tokens: Bound on the cells of 14 x 14 pixels (32 x 32 for `mini`) of one image; very long
+                images are seen smaller.
 
         Returns:
             The estimator.
@@ -322,10 +330,7 @@ class DepthEstimator:
             padded = upsample(field, (height + 2 * rows, width + 2 * columns))
             field = padded[rows : rows + height, columns : columns + width]
         with torch.inference_mode():
-            if self._refine == "guided":
-                field = upsample_guided(field, image)
-            else:
-                field = upsample(field, (height, width))
+            field = upsample_guided(field, image) if self._guided else upsample(field, (height, width))
             return self._meaning.from_field(field), fov_x_deg
 
     def _depth_map(self, values: torch.Tensor) -> DepthMap:

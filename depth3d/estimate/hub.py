@@ -10,21 +10,27 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
-from typing import Any
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import Any, TypeVar
 
 from depth3d.errors import CheckpointError, ModelUnavailableError, UnknownModelError
-from depth3d.estimate.registry import ALIASES, MODELS, ModelCard, model_card
+from depth3d.estimate.registry import ALIASES, AUTO, MODELS, ModelCard, model_card
 
 __all__ = ["cached_folder", "download", "fetch", "is_cached", "locate_weights"]
 
 _log = logging.getLogger("depth3d")
+
+_Answer = TypeVar("_Answer")
 
 _CONFIGS = ("config.json", "preprocessor_config.json")
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 """Best first; either may be split into shards that an index names."""
 
 _TIMEOUT_S = 10.0
+"""How long the hub may take to say what a repository holds."""
 
 
 def is_cached(card: ModelCard) -> bool:
@@ -33,7 +39,7 @@ def is_cached(card: ModelCard) -> bool:
     Args:
         card: From `depth3d.estimate.registry`.
     """
-    return cached_folder(card) is not None
+    return card.shipped is not None or cached_folder(card) is not None
 
 
 def cached_folder(card: ModelCard) -> Path | None:
@@ -54,18 +60,20 @@ def cached_folder(card: ModelCard) -> Path | None:
 
 
 def fetch(card: ModelCard) -> Path:
-    """Give the directory of a network, from the cache or else from the hub.
+    """Give the directory or file of a network: what ships with depth3d, the cache, or else the hub.
 
     Args:
         card: From `depth3d.estimate.registry`.
 
     Returns:
-        The directory with its configuration and weights.
+        The directory with its configuration and weights, or the file that ships with depth3d.
 
     Raises:
         ModelUnavailableError: It is not cached, and the hub is out of reach or does not have it.
         CheckpointError: What arrived is not what the hub announced.
     """
+    if card.shipped is not None:
+        return card.shipped
     folder = cached_folder(card)
     if folder is None:
         _log.info("fetching %s", card.hub_id)
@@ -77,7 +85,8 @@ def locate_weights(name_or_path: str | Path) -> tuple[ModelCard, Path]:
     """Find a network by name, hub id or path; fetch it if it must be fetched.
 
     Args:
-        name_or_path: Names win over paths: write `./small` for a directory of that name.
+        name_or_path: Names win over paths: write `./small` for a directory of that name. `auto` is
+            Depth Anything V2 Small where it is cached or can be fetched, else `mini`, with a warning.
 
     Returns:
         Its card and its directory or file.
@@ -99,10 +108,33 @@ def locate_weights(name_or_path: str | Path) -> tuple[ModelCard, Path]:
     if isinstance(name_or_path, str):
         text = name_or_path.strip()
         is_path = text != "" and (exists or path.suffix.lower() in FILE_SUFFIXES)
+        if text.lower() == AUTO:
+            return _best_available()
         if not is_path or text.lower() in MODELS or text.lower() in ALIASES:
             card = model_card(text)
             return card, fetch(card)
     return ModelCard(name=path.stem if path.is_file() else path.resolve().name, hub_id=str(path)), path
+
+
+def _best_available() -> tuple[ModelCard, Path]:
+    small = MODELS["small"]
+    folder = cached_folder(small)
+    return _fetched_or_mini() if folder is None else (small, folder)
+
+
+@cache  # neither the wait for a hub that does not answer nor the line is repeated in a process
+def _fetched_or_mini() -> tuple[ModelCard, Path]:
+    small, mini = MODELS["small"], MODELS["mini"]
+    try:
+        return small, fetch(small)
+    except (ModelUnavailableError, CheckpointError) as error:  # out of reach, or arrived damaged
+        _log.info("%s", error)
+        _log.warning(
+            "using mini, the small network that comes with depth3d: Depth Anything V2 Small is not on this "
+            "machine and can't be fetched; for better depth run 'depth3d models download small' when online, "
+            "or choose the model mini to save the attempt"
+        )
+        return mini, fetch(mini)
 
 
 def download(card: ModelCard, *, on_progress: Callable[[float], None] | None = None) -> Path:
@@ -113,13 +145,15 @@ def download(card: ModelCard, *, on_progress: Callable[[float], None] | None = N
         on_progress: Called with the number of bytes of weights that have arrived since the last call.
 
     Returns:
-        The directory with its configuration and weights.
+        The directory with its configuration and weights, or the file that ships with depth3d.
 
     Raises:
-        ModelUnavailableError: The hub is out of reach, refuses, or has no such network. Without a
-            network at all this takes no longer than one failed look-up.
+        ModelUnavailableError: The hub is out of reach, refuses, or has no such network. Where nothing
+            answers, that is known within 10 seconds.
         CheckpointError: The hash of the weights is not the announced one; the file is removed.
     """
+    if card.shipped is not None:
+        return card.shipped
     from huggingface_hub import HfApi, constants, hf_hub_download
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
@@ -127,8 +161,11 @@ def download(card: ModelCard, *, on_progress: Callable[[float], None] | None = N
         raise _unavailable(card, "HF_HUB_OFFLINE is set")
     try:
         # Asked first because it fails at once: a download without a network retries for 23 seconds.
-        info = HfApi().model_info(
-            card.hub_id, revision=card.revision, files_metadata=True, timeout=_TIMEOUT_S
+        info = _within(
+            _TIMEOUT_S,
+            lambda: HfApi().model_info(
+                card.hub_id, revision=card.revision, files_metadata=True, timeout=_TIMEOUT_S
+            ),
         )
         hashes = {file.rfilename: file.lfs.sha256 if file.lfs else None for file in info.siblings or ()}
         names = _files_to_fetch(card, list(hashes))
@@ -158,6 +195,26 @@ def download(card: ModelCard, *, on_progress: Callable[[float], None] | None = N
     if folder is None:
         raise _unavailable(card, "the repository holds no config.json")
     return folder
+
+
+def _within(seconds: float, ask: Callable[[], _Answer]) -> _Answer:
+    """Call, but wait no longer than that: a client's own limit holds for each address and each attempt."""
+    answers: SimpleQueue[_Answer | BaseException] = SimpleQueue()
+
+    def run() -> None:
+        try:
+            answers.put(ask())
+        except BaseException as error:  # it is raised where the answer is awaited
+            answers.put(error)
+
+    Thread(target=run, daemon=True).start()
+    try:
+        answer = answers.get(timeout=seconds)
+    except Empty:
+        raise TimeoutError(f"no answer within {seconds:g} s") from None
+    if isinstance(answer, BaseException):
+        raise answer
+    return answer
 
 
 def _unavailable(card: ModelCard, why: str) -> ModelUnavailableError:

@@ -11,6 +11,7 @@ an image may have any size whose sides are multiples of 32.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -19,12 +20,15 @@ from torch.nn.functional import interpolate, relu, relu6, scaled_dot_product_att
 
 from depth3d.estimate.preprocess import InputRule
 
-__all__ = ["MINI_RULE", "MiniDepth", "MiniEncoder", "MiniOutput"]
+__all__ = ["MINI_ARCHITECTURE", "MINI_RULE", "MiniDepth", "MiniEncoder", "MiniOutput", "save_mini"]
 
 MINI_RULE = InputRule(
     "longer_side", (384, 384), 32, (0.498, 0.498, 0.498), (0.502, 0.502, 0.502), filter="bilinear"
 )
 """How `mini` wants its images: colours from -1 to 1 as EfficientNet-Lite has them."""
+
+MINI_ARCHITECTURE = "depth3d-mini"
+"""What the metadata of its files say under `architecture`."""
 
 
 class _Stage(NamedTuple):
@@ -190,6 +194,21 @@ class MiniDepth(nn.Module):
         with torch.autocast(x.device.type, enabled=False):
             x = self.disparity(x.to(self.disparity.weight.dtype))
         return MiniOutput(softplus(x.float())[:, 0])
+
+
+def save_mini(network: MiniDepth, path: Path) -> None:
+    """Write the weights in half precision, in a file that says what it is.
+
+    Args:
+        network: The network.
+        path: A `.safetensors` file; it appears whole or not at all.
+    """
+    from safetensors.torch import save_file
+
+    halves = {name: value.half().contiguous() for name, value in network.state_dict().items()}
+    partial = path.with_suffix(".partial")
+    save_file(halves, partial, metadata={"format": "pt", "architecture": MINI_ARCHITECTURE})
+    partial.replace(path)
 
 
 def _doubled(x: torch.Tensor) -> torch.Tensor:

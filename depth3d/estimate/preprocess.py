@@ -35,7 +35,8 @@ class InputRule:
     """How an architecture wants its images.
 
     Attributes:
-        policy: `shorter_side` brings the shorter side to `input_size` and keeps the aspect ratio;
+        policy: `shorter_side` brings the shorter side to `input_size` and keeps the aspect ratio, and
+            `longer_side` the longer one;
             `nearest_scale` keeps it and takes the one of two scales to `size_hw` that changes less;
             `exact` stretches to `size_hw`; `floor` rounds the image's own size down.
         size_hw: (height, width) in pixels that the architecture was made for.
@@ -56,7 +57,12 @@ class InputRule:
     @property
     def takes_any_size(self) -> bool:
         """Whether `input_size` has a say."""
-        return self.policy == "shorter_side"
+        return self.policy in ("shorter_side", "longer_side")
+
+    @property
+    def own_input_size(self) -> int:
+        """The `input_size` that the network was made for."""
+        return min(self.size_hw)
 
 
 _RULES = {
@@ -127,7 +133,8 @@ def network_size(
         rule: Of the network.
         height: Of the image in pixels.
         width: Of the image in pixels.
-        input_size: Length in pixels of the shorter side, rounded up to the multiple.
+        input_size: Length in pixels of the side that the policy names; a shorter side is rounded up to
+            the multiple, a longer one to the nearest.
         max_tokens: Largest number of cells of `multiple` x `multiple` pixels. Time and memory grow with
             it: a 10:1 panorama at 518 would be 5180 x 518 pixels, 13,690 tokens. Beyond the bound both
             sides shrink by the same factor, so the aspect ratio is kept as far as the multiple lets it.
@@ -141,6 +148,9 @@ def network_size(
     if rule.policy == "shorter_side":
         scale = input_size / min(height, width)
         new_h, new_w = (max(_nearest(side * scale, m), _up(input_size, m)) for side in (height, width))
+    elif rule.policy == "longer_side":
+        scale = input_size / max(height, width)
+        new_h, new_w = (max(_nearest(side * scale, m), m) for side in (height, width))
     elif rule.policy == "nearest_scale":
         scales = (rule.size_hw[0] / height, rule.size_hw[1] / width)
         scale = min(scales, key=lambda s: abs(1 - s))

@@ -6,13 +6,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from depth3d.core.depth import DepthKind
 from depth3d.errors import UnknownModelError
 
-__all__ = ["ALIASES", "MODELS", "ModelCard", "model_card"]
+__all__ = ["ALIASES", "AUTO", "MODELS", "ModelCard", "model_card"]
 
 _APACHE, _NON_COMMERCIAL = "Apache-2.0", "CC-BY-NC-4.0"
 
@@ -23,7 +24,8 @@ class ModelCard:
 
     Attributes:
         name: The name that users type.
-        hub_id: `owner/repository` on the Hugging Face hub, or a path for local weights.
+        hub_id: `owner/repository` on the Hugging Face hub, a path for local weights, or empty for a
+            network that comes with depth3d.
         kind: What its maps mean; None until the weights are opened, for networks not listed here.
         max_depth_m: The largest depth in metres that a metric network can say.
         parameters: How many weights it has.
@@ -31,6 +33,7 @@ class ModelCard:
         revision: The commit on the hub that was tested; None takes the newest.
         sha256: Hash of its `model.safetensors`, where known.
         weights_bytes: Size of that file, where known.
+        shipped: Its file, if it comes with depth3d and is never fetched.
     """
 
     name: str
@@ -42,6 +45,7 @@ class ModelCard:
     revision: str | None = None
     sha256: str | None = None
     weights_bytes: int | None = None
+    shipped: Path | None = None
 
     @property
     def commercial_use(self) -> bool:
@@ -57,7 +61,7 @@ class ModelCard:
         """Give the card as JSON types."""
         return {
             "name": self.name,
-            "hub_id": self.hub_id,
+            "hub_id": self.hub_id or None,
             "kind": None if self.kind is None else str(self.kind),
             "max_depth_m": self.max_depth_m,
             "parameters": self.parameters,
@@ -102,8 +106,21 @@ def _depth_anything_v2() -> dict[str, ModelCard]:
     return cards
 
 
-MODELS: Mapping[str, ModelCard] = MappingProxyType(_depth_anything_v2())
-"""Depth Anything V2 (Yang et al., NeurIPS 2024) by name: three sizes, relative and two metric ranges."""
+_MINI = ModelCard(
+    name="mini",
+    hub_id="",
+    kind=DepthKind.RELATIVE,
+    parameters=4_266_633,
+    licence=_APACHE,
+    shipped=Path(__file__).parent / "weights" / "mini.safetensors",
+)
+
+MODELS: Mapping[str, ModelCard] = MappingProxyType(_depth_anything_v2() | {_MINI.name: _MINI})
+"""Depth Anything V2 (Yang et al., NeurIPS 2024) by name: three sizes, relative and two metric ranges; and
+`mini`, which comes with depth3d."""
+
+AUTO = "auto"
+"""Asks for Depth Anything V2 Small where it can be had, and for `mini` where not."""
 
 ALIASES: Mapping[str, str] = MappingProxyType(
     {
@@ -131,19 +148,23 @@ def model_card(name: str) -> ModelCard:
         Its card; of a repository that is not listed only the hub id is known.
 
     Raises:
-        UnknownModelError: None of these; the message names the nearest.
+        UnknownModelError: None of these, or `auto`; the message names the nearest.
     """
     key = name.strip().lower()
     key = ALIASES.get(key, key)
     if key in MODELS:
         return MODELS[key]
+    if key == AUTO:
+        raise UnknownModelError(
+            f"{AUTO!r} is no network of its own but a choice between two; give 'small' or 'mini'"
+        )
     for card in MODELS.values():
-        if card.hub_id.lower() == key:
+        if key and card.hub_id.lower() == key:
             return card
     if _HUB_ID.fullmatch(name.strip()):
         return ModelCard(name=name.strip(), hub_id=name.strip())
-    near = get_close_matches(key, [*MODELS, *ALIASES], n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"the names are {', '.join(MODELS)}"
+    near = get_close_matches(key, [*MODELS, AUTO, *ALIASES], n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"the names are {', '.join((*MODELS, AUTO))}"
     raise UnknownModelError(
         f"{name!r} is neither a model that depth3d knows, nor a hub id (owner/name), nor a path that exists; "
         f"{hint}"

@@ -48,6 +48,19 @@ def test_download_of_an_unknown_name(run):
     assert "small" in done.stderr
 
 
+def test_mini_needs_no_download(run):
+    done = run("models", "download", "mini")
+    assert done.exit_code == 0, done.output
+    assert "nothing to fetch" in done.stderr
+    assert done.stdout.strip() == f"mini: {MODELS['mini'].shipped}"
+
+
+def test_auto_is_no_download(run):
+    done = run("models", "download", "auto")
+    assert done.exit_code == 1
+    assert "'small' or 'mini'" in done.stderr
+
+
 def test_doctor_checks_what_is_there(run):
     done = run("doctor", "--json")
     assert done.exit_code == 0, done.output

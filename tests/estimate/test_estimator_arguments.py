@@ -79,7 +79,7 @@ def test_without_weights_it_names_the_ways_out(monkeypatch: pytest.MonkeyPatch) 
         ({"batch_size": 2.5}, InputError, "batch_size must be a whole number"),
         ({"batch_size": "many"}, InputError, "batch_size must be a whole number"),
         ({"tta": "rotate"}, InputError, "tta must be None or one of"),
-        ({"refine": "bicubic"}, InputError, "refine must be None or 'guided'"),
+        ({"refine": "bicubic"}, InputError, "refine must be 'auto', 'guided' or 'none'"),
         ({"max_tokens": 1}, InputError, "max_tokens"),
         ({"max_depth_m": 20}, InputError, "contradicts"),
     ],

@@ -108,6 +108,19 @@ def test_offline_mode_asks_nobody(cache: Path, monkeypatch: pytest.MonkeyPatch) 
         fetch(CARD)
 
 
+def test_a_hub_that_never_answers_is_given_up_in_time(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the client's own limit: it counts for each address and each attempt."""
+    done = threading.Event()
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(sys.modules["depth3d.estimate.hub"], "_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", lambda *a, **k: done.wait(60))
+    began = time.monotonic()
+    with pytest.raises(ModelUnavailableError, match=r"no answer within 0\.1 s"):
+        fetch(CARD)
+    assert time.monotonic() - began < 30
+    done.set()
+
+
 class _FakeHub:
     """Hands out files from a dictionary as the hub would."""
 

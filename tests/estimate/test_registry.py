@@ -56,7 +56,7 @@ def test_cards(name: str, hub_id: str, max_depth_m: float | None, licence: str) 
 
 
 def test_there_are_no_others() -> None:
-    assert len(MODELS) == 9
+    assert len(MODELS) == 10
     assert set(ALIASES.values()) <= set(MODELS)
 
 
