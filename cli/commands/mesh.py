@@ -7,18 +7,18 @@ from typing import Any, Literal
 
 import click
 
-from ..console import note, print_json
+from ..console import print_json
 from ..options import (
     camera_options,
     depth_options,
     json_option,
     metres_options,
-    network_of,
     network_options,
     output_option,
     overwrite_option,
     verbosity_options,
 )
+from ..scenes import check_outputs, open_scene
 from ..types import NumberPair
 
 
@@ -136,30 +136,15 @@ def command(
     depth3d mesh rgb.png --depth depth.png --camera camera.json -o part.stl
     """
     from depth3d import verbs
-    from depth3d.errors import InputError, UnsupportedFormatError
+    from depth3d.errors import InputError
     from depth3d.io.camera_json import camera_to_dict
-    from depth3d.io.images import IMAGE_SUFFIXES
     from depth3d.io.mesh_files import check_mesh_format, mesh_outputs
     from depth3d.lift.meshes import mesh as make_mesh
-    from depth3d.opened_photo import open_photo
 
     check_mesh_format(output, frame=frame, unit=unit)
-    if preview and preview.suffix.lower() not in IMAGE_SUFFIXES:
-        raise UnsupportedFormatError(
-            f"{preview} is no picture's name; use one of {', '.join(IMAGE_SUFFIXES)}"
-        )
     files = mesh_outputs(output, textured=paint == "texture", texture_format=texture_format)
-    for path in filter(None, (*files, preview)):
-        verbs.check_output(path, photo, overwrite=overwrite)
-    network = network_of(options)
-    opened = open_photo(
-        photo,
-        calibration=verbs.load_calibration(calibration) if calibration else None,
-        estimator=None if options["depth"] else verbs.loaded_estimator(**network),
-        **options,
-    )
-    for line in opened.notes:
-        note(line)
+    check_outputs(photo, files, preview, overwrite=overwrite)
+    opened = open_scene(photo, calibration, options)
     mesh = make_mesh(
         opened.scene,
         stride=stride,
