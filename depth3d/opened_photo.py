@@ -38,7 +38,8 @@ class OpenedPhoto:
     Attributes:
         scene: The photo with metric depth and a camera.
         calibration: What turned relative depth into metres, or None where it was metric already.
-        depth_source: Name of the network or of the file that the depth came from.
+        depth_source: Name of the network or of the file that the depth came from, and of the network that
+            made the file where the file tells.
         notes: One sentence for each thing that was assumed; empty when nothing was.
         noise_per_m: Spacing in 1/m of the levels of 8-bit depth; 0 for continuous depth.
     """
@@ -117,7 +118,9 @@ def open_photo(
         raw, depth_source = depth, "given"
     else:
         file = read_any_depth(depth, kind=depth_kind, png_scale=png_scale)
-        raw, depth_source = smooth_levels(file.depth), Path(depth).name
+        made_by = file.provenance.get("depth")  # the network, in the files that depth3d writes
+        depth_source = Path(depth).name + (f" of {made_by}" if made_by else "")
+        raw = smooth_levels(file.depth)
         level_step = step_of_levels(file.depth) or 0.0
         if all(given is None for given in (camera, camera_file, focal_px, focal_35mm, fov_x_deg)):
             camera = file.camera

@@ -171,3 +171,15 @@ def test_a_mesh_is_saved_by_its_suffix_and_comes_back(tmp_path):
         np.testing.assert_array_equal(back.faces, mesh.faces)
     with pytest.raises(UnsupportedFormatError):
         d3.save(mesh, tmp_path / "m.png")
+
+
+def test_a_depth_file_tells_which_network_made_it(tmp_path):
+    d3.save(np.zeros((4, 6, 3), np.uint8), tmp_path / "photo.png")
+    d3.save(
+        d3.DepthMap(np.full((4, 6), 2.0, np.float32), "metric"),
+        tmp_path / "depth.npz",
+        provenance={"depth": "mini"},
+    )
+    opened = d3.open_photo(tmp_path / "photo.png", depth=tmp_path / "depth.npz", fov_x_deg=60)
+    assert opened.depth_source == "depth.npz of mini"
+    assert "depth: depth.npz of mini" in opened.comments
