@@ -15,6 +15,14 @@ _BENT = 0.02
 _STEEPEST = 0.25
 """Change in inverse depth, as a share of it, up to which a surface is continued along its slope."""
 
+_SHORT_PX = 3
+"""Up to this distance there is too little on the way to tell a slope from an edge: the surface must go on
+as far again."""
+
+_FOOT_SHARE = 0.5
+"""How far the foot of a ramp may be moved, against the pixels of the ramp beside it: what is farther off is
+no foot but another surface."""
+
 
 def snap_to_surfaces(depth: DepthMap, adrift: BoolMap) -> DepthMap:
     """Move pixels that hang between two surfaces onto the one whose known pixels are nearer by.
@@ -24,13 +32,15 @@ def snap_to_surfaces(depth: DepthMap, adrift: BoolMap) -> DepthMap:
     to fill: exact for planes, since these are affine in inverse depth. Where the surface bends or ends on
     the way, it keeps the depth of its nearest pixel.
 
+    No test finds the foot of a ramp, so the pixels right beside those to move are moved as well, but only
+    by little: one that would have to go far stands on a surface of its own, across an edge.
+
     Args:
         depth: (H, W) metric map.
         adrift: (H, W), the pixels to move, such as `flying_pixels` finds.
 
     Returns:
-        A map that differs only in the pixels to move and the known pixels right beside them, which may
-        be the foot of a ramp.
+        A map that differs only in the pixels to move and the known pixels right beside them.
 
     Raises:
         NeedsMetricError: The map is relative.
@@ -57,17 +67,30 @@ def snap_to_surfaces(depth: DepthMap, adrift: BoolMap) -> DepthMap:
     values = depth.values.reshape(-1)
     rows, cols = np.divmod(nearest, width)
     row_step, col_step = rows - to_fill // width, cols - to_fill % width
-    inside = (rows + row_step >= 0) & (rows + row_step < height)
-    inside &= (cols + col_step >= 0) & (cols + col_step < width)
+    short = np.maximum(np.abs(row_step), np.abs(col_step)) <= _SHORT_PX
+    row_probe = np.where(short, 2 * row_step, row_step // 2)
+    col_probe = np.where(short, 2 * col_step, col_step // 2)
+    row_reach, col_reach = np.where(short, row_probe, row_step), np.where(short, col_probe, col_step)
+    inside = (rows + row_reach >= 0) & (rows + row_reach < height)
+    inside &= (cols + col_reach >= 0) & (cols + col_reach < width)
     mirror = np.where(inside, nearest + row_step * width + col_step, nearest)
-    halfway = np.where(inside, nearest + row_step // 2 * width + col_step // 2, nearest)
-    here, there, between = (1.0 / values[pixel] for pixel in (nearest, mirror, halfway))
-    # How far along the way the pixel halfway really is: steps are whole.
+    probe = np.where(inside, nearest + row_probe * width + col_probe, nearest)
+    here, there, probed = (1.0 / values[pixel] for pixel in (nearest, mirror, probe))
+    # How far along the way the probe really is: steps are whole.
     length = np.maximum(row_step**2 + col_step**2, 1)
-    share = ((row_step // 2) * row_step + (col_step // 2) * col_step) / length
-    bend = np.abs(here + share * (there - here) - between)
-    plane = firm.reshape(-1)[mirror] & firm.reshape(-1)[halfway]
+    share = (row_probe * row_step + col_probe * col_step) / length
+    bend = np.abs(here + share * (there - here) - probed)
+    plane = inside & firm.reshape(-1)[mirror] & firm.reshape(-1)[probe]
     plane &= (bend < _BENT * here) & (np.abs(there - here) < _STEEPEST * here)
+    target = np.where(plane, 2 * here - there, here)
+
+    # Of the pixels beside, only feet move.
+    move = np.abs(target - 1.0 / values[to_fill])
+    on_ramp = adrift.reshape(-1)[to_fill]
+    moves = np.zeros((height, width), dtype=np.float32)
+    moves.reshape(-1)[to_fill] = np.where(on_ramp, move, 0)
+    beside = np.asarray(cv2.dilate(moves, np.ones((3, 3), np.uint8))).reshape(-1)[to_fill]
+    moved = on_ramp | (move <= _FOOT_SHARE * beside)
     snapped = values.copy()
-    snapped[to_fill] = 1.0 / np.where(plane, 2 * here - there, here)
+    snapped[to_fill[moved]] = 1.0 / target[moved]
     return DepthMap(snapped.reshape(height, width), DepthKind.METRIC)

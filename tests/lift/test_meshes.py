@@ -11,7 +11,9 @@ from depth3d.core.mesh import Mesh
 from depth3d.core.resample import resize_depth
 from depth3d.core.scene import RGBD
 from depth3d.errors import InputError, NeedsMetricError
+from depth3d.lift.flying_pixels import flying_pixels
 from depth3d.lift.meshes import mesh
+from depth3d.lift.silhouettes import snap_to_surfaces
 from depth3d.lift.unproject import unproject
 from depth3d.synthetic.random_scenes import random_scene
 from depth3d.synthetic.render import render_depth, render_rgbd
@@ -175,6 +177,31 @@ def test_true_depth_gives_triangles_on_the_true_surface(scene):
     assert distance_to_surface(scene, made.vertices[near].astype(np.float64)).max() < 1e-4
     assert (off_surface(scene, made) > 0.02).mean() < 2e-3
     assert len(mesh(given).faces) > 0.88 * 2 * 160 * 118
+
+
+@pytest.mark.parametrize(
+    ("scene", "most_moved"),
+    [  # share of pixels that are moved by more than 1 % of z
+        (step_scene(), 0.0),
+        (sphere_scene(), 0.0),
+        (room_scene(), 0.0),
+        (bars_scene(), 0.0006),
+        (still_life(), 0.0013),
+        (random_scene(1), 0.0012),
+        (random_scene(2), 0.0048),
+        (random_scene(3), 0.0013),
+        (random_scene(5), 0.0025),
+    ],
+    ids=["step", "sphere", "room", "bars", "still life", "seed 1", "seed 2", "seed 3", "seed 5"],
+)
+def test_snapping_leaves_true_depth_as_it_was(scene, most_moved):
+    given = seen(scene, (322, 238))
+    snapped = snap_to_surfaces(given.depth, flying_pixels(given.depth)).values
+    moved = np.abs(snapped - given.depth.values) > 0.01 * given.depth.values
+    assert moved.mean() <= most_moved
+    # Not one triangle hangs in the air between a near and a far surface.
+    made = mesh(given, normals=False, paint="none", min_island_px=0)
+    assert off_surface(scene, made).max() < 0.05
 
 
 @pytest.mark.parametrize(

@@ -30,16 +30,38 @@ def test_a_ramp_between_planes_becomes_a_step_amid_it(turn):
 def test_a_surface_that_bends_or_ends_keeps_the_depth_of_its_nearest_pixel():
     q = np.ones((9, 30))
     q[:, 8:13] = 1.5  # too narrow to tell a slope
-    q[:, 13:18] = 1.2
-    q[:, 18:] = 0.8
+    q[:, 13:19] = 1.2
+    q[:, 19:] = 0.8
     adrift = np.zeros(q.shape, bool)
-    adrift[:, 14:18] = True  # grown to 13..18, so that three are nearer to 12 and three to 19
+    adrift[:, 13:19] = True  # grown to 12..19, so that four are nearer to 11 and four to 20
     snapped = 1 / snap_to_surfaces(metric(q), adrift).values
-    np.testing.assert_allclose(snapped[:, 13:16], 1.5, rtol=1e-6)
+    np.testing.assert_allclose(snapped[:, 12:16], 1.5, rtol=1e-6)
     np.testing.assert_allclose(snapped[:, 16:], 0.8, rtol=1e-6)
-    q[:, 12] = 1.6  # a slope of 0.1 that does not go on behind
+    q[:, 11] = 1.6  # a slope of 0.1 that does not go on behind
     snapped = 1 / snap_to_surfaces(metric(q), adrift).values
-    np.testing.assert_allclose(snapped[:, 14:16], 1.6, rtol=1e-6)
+    np.testing.assert_allclose(snapped[:, 12:16], 1.6, rtol=1e-6)
+
+
+def test_a_surface_right_beside_is_not_dragged_along():
+    q = np.full((9, 30), 1.0)
+    q[:, 15] = 0.8  # one pixel of a surface that the picture shows between two others
+    q[:, 16:] = 0.5
+    adrift = np.zeros(q.shape, bool)
+    adrift[:, 14] = True
+    snapped = 1 / snap_to_surfaces(metric(q), adrift).values
+    np.testing.assert_allclose(snapped[:, 15], 0.8, rtol=1e-6)
+
+
+def test_an_edge_right_beside_is_no_slope():
+    q = np.full((9, 30), 1.0)
+    q[:, 14:] = 1.2
+    adrift = np.zeros(q.shape, bool)
+    adrift[:, 15:19] = True  # what goes on from column 13 is the edge
+    snapped = 1 / snap_to_surfaces(metric(q), adrift).values
+    assert snapped.max() < 1.2 + 1e-6
+    adrift[:, :] = (np.arange(30) >= 16) & (np.arange(30) < 20)
+    snapped = 1 / snap_to_surfaces(metric(q), adrift).values
+    np.testing.assert_allclose(snapped, q, rtol=1e-6)
 
 
 def test_unknown_pixels_stay_unknown_and_lend_nothing():
