@@ -18,6 +18,7 @@ _Points: TypeAlias = npt.NDArray[np.float64]
 
 _MAX_STEPS = 60
 _TOLERANCE = 1e-11
+_POINTS_A_BLOCK = 1 << 14  # few enough to stay in the processor's cache
 
 
 def distort(xy: _Points, coefficients: tuple[float, ...], model: DistortionModel) -> _Points:
@@ -58,7 +59,8 @@ def distort(xy: _Points, coefficients: tuple[float, ...], model: DistortionModel
 def undistort(xy: _Points, coefficients: tuple[float, ...], model: DistortionModel) -> _Points:
     """Find the ideal coordinates that `distort` maps to `xy`.
 
-    Newton's method with a numerical Jacobian on all points at once, to 1e-11 of a focal length.
+    Newton's method with a numerical Jacobian, block by block, until each point is within 1e-11 of a focal
+    length.
 
     Args:
         xy: (..., 2) distorted normalised coordinates.
@@ -75,27 +77,11 @@ def undistort(xy: _Points, coefficients: tuple[float, ...], model: DistortionMod
     if model == "fisheye":
         return _undistort_fisheye(flat, coefficients).reshape(xy.shape)
     fold = fold_radius(coefficients, model)
-    radius = np.hypot(flat[:, 0], flat[:, 1])
-    start = np.divide(0.9 * fold, radius, out=np.ones_like(radius), where=radius > 0.9 * fold)
-    guess: _Points = flat * start[:, None]
-    step = 1e-6
-    step_x, step_y = np.array([step, 0.0]), np.array([0.0, step])
-    for _ in range(_MAX_STEPS):
-        error = distort(guess, coefficients, model) - flat
-        if np.nanmax(np.abs(error), initial=0.0) < _TOLERANCE:
-            break
-        dx = (distort(guess + step_x, coefficients, model) - error - flat) / step
-        dy = (distort(guess + step_y, coefficients, model) - error - flat) / step
-        determinant = dx[:, 0] * dy[:, 1] - dx[:, 1] * dy[:, 0]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            move_x = (error[:, 0] * dy[:, 1] - error[:, 1] * dy[:, 0]) / determinant
-            move_y = (dx[:, 0] * error[:, 1] - dx[:, 1] * error[:, 0]) / determinant
-        # A fold turns the Jacobian over: those points have left the branch through the centre.
-        guess -= np.where((determinant > 0)[:, None], np.stack([move_x, move_y], axis=-1), np.nan)
-    left = np.abs(distort(guess, coefficients, model) - flat).max(axis=-1)
-    # Beyond the fold lie solutions too, some of them on the other side of the picture: none is real.
-    guess[~((left < 1e-8) & (np.hypot(guess[:, 0], guess[:, 1]) <= fold))] = np.nan
-    return guess.reshape(xy.shape)
+    ideal = np.empty_like(flat)
+    for start in range(0, len(flat), _POINTS_A_BLOCK):
+        block = slice(start, start + _POINTS_A_BLOCK)
+        ideal[block] = _undistort_opencv(flat[block], coefficients, fold)
+    return ideal.reshape(xy.shape)
 
 
 def fold_radius(coefficients: tuple[float, ...], model: DistortionModel) -> float:
@@ -121,6 +107,36 @@ def fold_radius(coefficients: tuple[float, ...], model: DistortionModel) -> floa
         bent = distort(np.stack([r, np.zeros_like(r)], axis=-1), coefficients, model)[:, 0]
     falling = np.flatnonzero(np.diff(bent) <= 0)
     return float(r[falling[0] + 1]) if falling.size else np.inf
+
+
+def _undistort_opencv(xy: _Points, coefficients: tuple[float, ...], fold: float) -> _Points:
+    radius = np.hypot(xy[:, 0], xy[:, 1])
+    start = np.divide(0.9 * fold, radius, out=np.ones_like(radius), where=radius > 0.9 * fold)
+    ideal: _Points = xy * start[:, None]
+    step = 1e-6
+    step_x, step_y = np.array([step, 0.0]), np.array([0.0, step])
+    moving = np.arange(len(xy))  # those that have arrived, or have left the branch, cost no more steps
+    for _ in range(_MAX_STEPS):
+        guess, wanted = ideal[moving], xy[moving]
+        bent = distort(guess, coefficients, "opencv")
+        error = bent - wanted
+        far = np.abs(error).max(axis=-1) >= _TOLERANCE  # False for NaN
+        if not far.any():
+            break
+        moving, guess, bent, error = moving[far], guess[far], bent[far], error[far]
+        dx = (distort(guess + step_x, coefficients, "opencv") - bent) / step
+        dy = (distort(guess + step_y, coefficients, "opencv") - bent) / step
+        determinant = dx[:, 0] * dy[:, 1] - dx[:, 1] * dy[:, 0]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            move_x = (error[:, 0] * dy[:, 1] - error[:, 1] * dy[:, 0]) / determinant
+            move_y = (dx[:, 0] * error[:, 1] - dx[:, 1] * error[:, 0]) / determinant
+        # A fold turns the Jacobian over: those points have left the branch through the centre.
+        move = np.where((determinant > 0)[:, None], np.stack([move_x, move_y], axis=-1), np.nan)
+        ideal[moving] = guess - move
+    left = np.abs(distort(ideal, coefficients, "opencv") - xy).max(axis=-1)
+    # Beyond the fold lie solutions too, some of them on the other side of the picture: none is real.
+    ideal[~((left < 1e-8) & (np.hypot(ideal[:, 0], ideal[:, 1]) <= fold))] = np.nan
+    return ideal
 
 
 def _undistort_fisheye(xy: _Points, coefficients: tuple[float, ...]) -> _Points:

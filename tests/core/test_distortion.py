@@ -65,6 +65,16 @@ def test_undistort_undoes_distort_to_a_billionth_of_a_focal_length(model, k):
     np.testing.assert_array_equal(undistort(np.zeros((1, 2)), k, model), 0)
 
 
+@pytest.mark.parametrize("k", [OPENCV[2], (-0.5,)])
+def test_the_answer_for_a_point_does_not_depend_on_its_company(k):
+    """Neither on the block that it falls into nor on neighbours that have no answer."""
+    xy = points(0.8, 40_000)
+    together = undistort(xy, k, "opencv")
+    few = np.arange(0, len(xy), 97)
+    np.testing.assert_array_equal(together[few], np.stack([undistort(xy[i], k, "opencv") for i in few]))
+    assert np.isfinite(together).all(axis=1).sum() > 5000
+
+
 def test_a_perfect_fisheye_is_the_angle_itself():
     """With no coefficients set but one tiny: r_d = atan(r), the equidistant projection."""
     r = np.array([[0.5, 0], [1.0, 0], [10.0, 0]])
