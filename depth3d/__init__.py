@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from depth3d.calibrate.calibration import Calibration as Calibration
     from depth3d.calibrate.calibration import assume_range as assume_range
     from depth3d.calibrate.camera_fit import calibrate_camera as calibrate_camera
+    from depth3d.calibrate.undistortion import undistort_image as undistort_image
     from depth3d.core.camera import Camera as Camera
     from depth3d.core.cloud import PointCloud as PointCloud
     from depth3d.core.depth import DepthKind as DepthKind
@@ -85,6 +86,7 @@ _HOME_OF = {
     "resize_depth": "core.resample",
     "sample_surface": "lift.mesh_views",
     "save": "verbs",
+    "undistort_image": "calibrate.undistortion",
     "unproject": "lift.unproject",
 }
 

@@ -9,15 +9,16 @@ import click
 
 from ..console import print_json, print_rows
 from ..options import camera_options, json_option, output_option, overwrite_option, verbosity_options
-from . import camera_calibrate
+from . import camera_calibrate, camera_undistort
 
 
 @click.group(name="camera", short_help="Show, convert and calibrate camera intrinsics.")
 def command() -> None:
-    """Show where a photo's intrinsics come from, convert camera files, and calibrate cameras."""
+    """Show where a photo's intrinsics come from, convert and calibrate cameras, straighten photos."""
 
 
 command.add_command(camera_calibrate.command)
+command.add_command(camera_undistort.command)
 
 
 @command.command(name="show", short_help="Show the intrinsics of a photo.")

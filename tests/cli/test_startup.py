@@ -17,6 +17,7 @@ HELPS = [
     ["camera", "show"],
     ["camera", "convert"],
     ["camera", "calibrate"],
+    ["camera", "undistort"],
     ["models", "download"],
     ["train", "finetune"],
 ]
