@@ -2,8 +2,9 @@
 
 The test works in inverse depth q = 1/z, in which a plane is affine in the pixel coordinates. So the step
 from a pixel to the next equals the steps before and after it on every plane, however slanted, and lies
-between the two where planes meet in a crease. Only where a surface ends is the step unlike both. (Cuts by
-`|grad z|` or `(max - min) / z` take a distant floor for one edge after the other.)
+between the two where planes meet in a crease. Only where a surface ends is the step unlike both. A side
+counts only as far as it goes on, for two edges a pixel apart do not explain each other. (Cuts by `|grad z|`
+or `(max - min) / z` take a distant floor for one edge after the other.)
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ __all__ = ["GridFaces", "large_islands", "triangulate"]
 GridFaces = npt.NDArray[np.int32]
 """(F, 3) int32: each triangle as the indices of its pixels in reading order, `row * width + column`. The
 middle one is at the right angle. Seen by the camera they run counter-clockwise."""
+
+_MOST_STEEPENING = 2
+"""How many times the step before it a step may be to explain the next one."""
 
 _TIMES_THE_NOISE = 5
 """How many times the noise a jump must exceed."""
@@ -49,10 +53,10 @@ def triangulate(q: FloatMap, keep: BoolMap, *, tolerance: float, noise_per_m: fl
     rows_per_block = max(1, _QUADS_PER_BLOCK // max(width, 1))
     for top in range(0, height - 1, rows_per_block):
         bottom = min(top + rows_per_block, height - 1)
-        # Two rows more on either side: what the steps in the block are compared with.
-        padded = np.full((bottom - top + 5, width + 4), np.nan, dtype=np.float32)
-        first, last = max(top - 2, 0), min(bottom + 3, height)
-        padded[first - top + 2 : last - top + 2, 2:-2] = q[first:last]
+        # Three rows more on either side: what the steps in the block are compared with.
+        padded = np.full((bottom - top + 7, width + 6), np.nan, dtype=np.float32)
+        first, last = max(top - 3, 0), min(bottom + 4, height)
+        padded[first - top + 3 : last - top + 3, 3:-3] = q[first:last]
         blocks.append(_faces_of_rows(padded, keep[top : bottom + 1], top, tolerance, noise_per_m))
     return np.concatenate(blocks) if blocks else np.empty((0, 3), dtype=np.int32)
 
@@ -66,11 +70,13 @@ def _faces_of_rows(
         """Tell for each pixel and the one below or beside it whether one surface holds both."""
         n_rows, n_cols = rows - down, width - right
 
-        def at(step: int, array: npt.NDArray[Any] = padded, margin: int = 2) -> npt.NDArray[Any]:
+        def at(step: int, array: npt.NDArray[Any] = padded, margin: int = 3) -> npt.NDArray[Any]:
             r, c = margin + step * down, margin + step * right
             return array[r : r + n_rows, c : c + n_cols]
 
-        jump, before, after = at(1) - at(0), at(0) - at(-1), at(2) - at(1)
+        jump = at(1) - at(0)
+        before = _going_on(at(0) - at(-1), at(-1) - at(-2))
+        after = _going_on(at(2) - at(1), at(3) - at(2))
         # fmin and fmax pass over an unknown side, and in the end over two.
         low, high = np.fmin(before, after), np.fmax(before, after)
         unexplained = np.fmin(np.maximum(low - jump, jump - high), np.abs(jump))
@@ -82,7 +88,7 @@ def _faces_of_rows(
     across, along = joined(0, 1), joined(1, 0)
     above, below, left, right = across[:-1], across[1:], along[:, :-1], along[:, 1:]
     # Of the square a b / c d: what explains a-c and c-d explains a-d.
-    values = padded[2:-2, 2:-2]
+    values = padded[3:-3, 3:-3]
     fall = np.abs(values[1:, 1:] - values[:-1, :-1])
     rise = np.abs(values[1:, :-1] - values[:-1, 1:])
     by_falling = (left & below, right & above)
@@ -103,6 +109,15 @@ def _faces_of_rows(
     faces[:, 0, 0], faces[:, 0, 1], faces[:, 0, 2] = np.where(falls, (a, c, d), (b, a, c))
     faces[:, 1, 0], faces[:, 1, 1], faces[:, 1, 2] = np.where(falls, (d, b, a), (c, d, b))
     return np.asarray(faces[exists])
+
+
+def _going_on(step: FloatMap, farther: FloatMap) -> FloatMap:
+    """Limit a step to a multiple of the one beyond it, where that is known, and to 0 if it turns back."""
+    most = np.float32(_MOST_STEEPENING) * farther
+    low, high = np.minimum(most, 0), np.maximum(most, 0)
+    # fmin and fmax pass over what is unknown: a limit may be, but an unknown step stays so.
+    limited: FloatMap = np.where(np.isnan(step), step, np.fmin(np.fmax(step, low), high))
+    return limited
 
 
 def large_islands(faces: GridFaces, shape_hw: tuple[int, ...], least_vertices: int) -> BoolMap:

@@ -35,7 +35,13 @@ def plain_triangulate(q, keep, tolerance, noise):
             return False
         dr, dc = r1 - r0, c1 - c0
         jump = q[r1, c1] - q[r0, c0]
-        sides = [q[r0, c0] - value(r0 - dr, c0 - dc), value(r1 + dr, c1 + dc) - q[r1, c1]]
+        line = [value(r0 + i * dr, c0 + i * dc) for i in range(-2, 4)]
+        steps = np.diff(line)
+        sides = []
+        for step, farther in ((steps[1], steps[0]), (steps[3], steps[4])):
+            if not np.isnan(farther):
+                step = np.sign(step) * min(abs(step), max(2 * farther * np.sign(step), 0))
+            sides.append(step)
         known = [s for s in sides if not np.isnan(s)] or [0.0]
         excess = min(max(min(known) - jump, jump - max(known)), abs(jump))
         return excess <= max(tolerance * max(q[r0, c0], q[r1, c1]), 5 * noise)
@@ -90,6 +96,14 @@ def test_a_crease_is_no_edge():
     u = np.abs(np.arange(30.0) - 14.5)
     q = np.tile(1 + 0.2 * u, (10, 1)).astype(np.float32)
     assert len(triangulate(q, np.ones(q.shape, bool), tolerance=0.03)) == 2 * 9 * 29
+
+
+@pytest.mark.parametrize("turn", range(4))
+def test_two_edges_a_pixel_apart_do_not_explain_each_other(turn):
+    q = np.rot90(np.tile(np.repeat([1.0, 1.2, 1.45], (9, 1, 10)), (8, 1)), turn).astype(np.float32)
+    faces = triangulate(q, np.ones(q.shape, bool), tolerance=0.03)
+    assert len(faces) == 2 * 7 * (8 + 9)
+    assert (np.ptp(q.reshape(-1)[faces], axis=1) == 0).all()
 
 
 @pytest.mark.parametrize("turn", range(4))
