@@ -28,6 +28,9 @@ _SHARE_AT_FIRST = 0.5
 
 _MOST_TRIALS = 12
 
+_TRIANGLES_PER_BLOCK = 1 << 18
+"""Triangles are turned into pixels in blocks of so many, which bounds the memory."""
+
 
 class Simplifier:
     """Chooses triangles of the hierarchy over the grid triangles of one picture.
@@ -46,8 +49,14 @@ class Simplifier:
     ) -> None:
         height, width = q.shape
         self._width = width
-        squares = (faces // np.int32(width)).min(axis=1) * np.int32(width)
-        squares += (faces % np.int32(width)).min(axis=1)
+        # Each triangle's square by its first row and column; corner by corner, for there may be millions.
+        squares = np.minimum(np.minimum(faces[:, 0], faces[:, 1]), faces[:, 2]) // np.int32(width)
+        first_col = faces[:, 0] % np.int32(width)
+        for corner in (1, 2):
+            np.minimum(first_col, faces[:, corner] % np.int32(width), out=first_col)
+        squares *= np.int32(width)
+        squares += first_col
+        del first_col
         count = np.bincount(squares, minlength=height * width).reshape(height, width)[:-1, :-1]
         self._whole: BoolMap = count == 2
         self._border_faces: GridFaces = faces[count[squares // width, squares % width] == 1]
@@ -87,7 +96,16 @@ class Simplifier:
             (a, b, c), middle = triangles[split].T, middle[split]
             triangles = np.concatenate([np.stack([c, a, middle], 1), np.stack([b, c, middle], 1)])
         done.append(triangles)
-        rows, cols = np.divmod(np.concatenate(done), side)
+        blocks = [
+            self._faces_of(triangles[start : start + _TRIANGLES_PER_BLOCK])
+            for triangles in done
+            for start in range(0, len(triangles), _TRIANGLES_PER_BLOCK)
+        ]
+        return np.concatenate([*blocks, self._border_faces])
+
+    def _faces_of(self, triangles: npt.NDArray[np.int32]) -> GridFaces:
+        """Turn triangles of the lattice into those of pixels, without those in holes and of no area."""
+        rows, cols = np.divmod(triangles, np.int32(len(self._cols)))
         rows, cols = self._rows[rows], self._cols[cols]
         faces = (rows * self._width + cols).astype(np.int32)
         keep = self._whole[
@@ -96,7 +114,7 @@ class Simplifier:
         ]
         for i in range(3):  # steps of no pixel
             keep &= faces[:, i] != faces[:, i - 1]
-        return np.concatenate([faces[keep], self._border_faces])
+        return np.asarray(faces[keep])
 
     def at_most(self, max_faces: int, least_error_px: float = 0.0) -> GridFaces | None:
         """Leave out the vertices that change the surface least, until there are few enough triangles.

@@ -119,6 +119,16 @@ def test_a_budget_is_kept_and_used(max_faces):
     assert len(simplifier.at_most(10**6)) == len(simplifier.within(0.0))
 
 
+def test_blocks_of_triangles_make_no_difference(monkeypatch):
+    q = bumps((50, 61))
+    simplifier = Simplifier(q, grid_of(q), focal_px=100.0)
+    expected = [simplifier.within(error) for error in (0.0, 1.0, np.inf)]
+    for size in (1, 7, 500):
+        monkeypatch.setattr("depth3d.lift.simplification._TRIANGLES_PER_BLOCK", size)
+        for error, faces in zip((0.0, 1.0, np.inf), expected, strict=True):
+            np.testing.assert_array_equal(simplifier.within(error), faces)
+
+
 def test_a_border_that_needs_more_is_no_budget():
     q = bumps((50, 60))
     simplifier = Simplifier(q, grid_of(q), focal_px=100.0)
