@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .console import note
-from .options import network_of
+from .options import camera_options, compose, depth_options, metres_options, network_of, network_options
 
 if TYPE_CHECKING:
     from depth3d.opened_photo import OpenedPhoto
 
-__all__ = ["check_outputs", "open_scene"]
+__all__ = ["check_outputs", "open_scene", "scene_options"]
+
+scene_options = compose(depth_options, metres_options, network_options, camera_options)
+"""What `open_scene` takes."""
 
 
 def check_outputs(photo: Path, outputs: Sequence[Path], preview: Path | None, *, overwrite: bool) -> None:
@@ -41,7 +44,7 @@ def open_scene(photo: Path, calibration: Path | None, options: dict[str, Any]) -
     Args:
         photo: The photo.
         calibration: The file of `--calibration`, if given.
-        options: The values of `network_options`, `depth_options`, `metres_options` and `camera_options`.
+        options: The values of `scene_options`, without the calibration.
     """
     from depth3d import verbs
     from depth3d.opened_photo import open_photo

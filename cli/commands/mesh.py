@@ -8,17 +8,8 @@ from typing import Any, Literal
 import click
 
 from ..console import print_json
-from ..options import (
-    camera_options,
-    depth_options,
-    json_option,
-    metres_options,
-    network_options,
-    output_option,
-    overwrite_option,
-    verbosity_options,
-)
-from ..scenes import check_outputs, open_scene
+from ..options import json_option, output_option, overwrite_option, verbosity_options
+from ..scenes import check_outputs, open_scene, scene_options
 from ..types import NumberPair
 
 
@@ -26,10 +17,7 @@ from ..types import NumberPair
 @click.argument("photo", type=click.Path(path_type=Path))
 @output_option("The mesh: .glb, .obj (with .mtl and texture beside it), .ply, .stl or .3mf.")
 @overwrite_option
-@depth_options
-@metres_options
-@network_options
-@camera_options
+@scene_options
 @click.option("--stride", type=click.IntRange(1), default=1, help="Take every n-th row and column.")
 @click.option("--depth-range-m", type=NumberPair("NEAR", "FAR"), help="Keep only this range of z.")
 @click.option(
