@@ -20,11 +20,11 @@ import cv2
 import numpy as np
 import torch
 from caffe2_net import Caffe2Net
+from photos import SUFFIXES
 from rich.progress import track
 
 LONG_SIDES = (384, 512)
 MULTIPLE = 32
-PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 FURTHEST_SPREAD = 0.25  # of the map's range: beyond it the teacher's own maps disagree about a pixel
 LEAST_AGREEMENT = 0.7  # mean correlation of the maps of one photo, each with itself included
 LEAST_KNOWN = 0.7  # share of the pixels that they agree about
@@ -101,7 +101,7 @@ def main() -> None:
     teacher = Caffe2Net.load(
         arguments.teacher / "tiefenrausch.pb", arguments.teacher / "tiefenrausch_init.pb"
     )
-    photos = sorted(p for p in arguments.photos.iterdir() if p.suffix.lower() in PHOTO_SUFFIXES)
+    photos = sorted(p for p in arguments.photos.iterdir() if p.suffix.lower() in SUFFIXES)
     if not photos:
         sys.exit(f"there is no photo in {arguments.photos}")
     arguments.out.mkdir(parents=True, exist_ok=True)
