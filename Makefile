@@ -10,7 +10,7 @@ OUT    ?= out
 .PHONY: demo test lint bench format clean
 
 # The sample picture, its true depth and its camera are our own, and the network `mini` comes with the package,
-# so nothing is fetched. The cloud is made twice: from the network's depth and from the true one.
+# so nothing is fetched. The cloud and the mesh are made twice: from the network's depth and from the true one.
 demo: $(READY)
 	mkdir -p $(OUT)
 	$(BIN)/depth3d estimate $(DATA)/still_life.png --model mini -o $(OUT)/depth.npz --preview --legend --overwrite
@@ -19,8 +19,10 @@ demo: $(READY)
 		--assume-range-m 0.9,2.2 -o $(OUT)/cloud.ply --normals --preview $(OUT)/cloud_views.png --overwrite
 	$(BIN)/depth3d cloud $(DATA)/still_life.png --depth $(DATA)/still_life_depth.png -o $(OUT)/true_cloud.ply \
 		--normals --preview $(OUT)/true_cloud_views.png --overwrite
-	$(BIN)/depth3d mesh $(DATA)/still_life.png --depth $(DATA)/still_life_depth.png -o $(OUT)/mesh.glb \
-		--preview $(OUT)/mesh_views.png --overwrite
+	$(BIN)/depth3d mesh $(DATA)/still_life.png --depth $(OUT)/depth.npz --camera $(DATA)/still_life_camera.json \
+		--assume-range-m 0.9,2.2 -o $(OUT)/mesh.glb --preview $(OUT)/mesh_views.png --overwrite
+	$(BIN)/depth3d mesh $(DATA)/still_life.png --depth $(DATA)/still_life_depth.png -o $(OUT)/true_mesh.glb \
+		--preview $(OUT)/true_mesh_views.png --overwrite
 	@ls -l $(OUT)
 
 test: $(READY)
