@@ -15,7 +15,7 @@ from ..types import NumberPair
 
 @click.command(name="mesh", short_help="Make a mesh from a photo.")
 @click.argument("photo", type=click.Path(path_type=Path))
-@output_option("The mesh: .glb, .obj (with .mtl and texture beside it), .ply, .stl or .3mf.")
+@output_option("The mesh: .glb, .obj (with .mtl and texture beside it), .ply, .stl, .3mf or .usdz.")
 @overwrite_option
 @scene_options
 @click.option("--stride", type=click.IntRange(1), default=1, help="Take every n-th row and column.")

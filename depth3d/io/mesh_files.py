@@ -1,4 +1,4 @@
-"""Meshes in files: GLB, OBJ, PLY, STL and 3MF, each with the axes and the unit that its readers expect."""
+"""Meshes in files: GLB, OBJ, PLY, STL, 3MF, USDZ, each with the axes and the unit that its readers expect."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from depth3d.io.ply import comment_lines, write_ply
 from depth3d.io.stl import write_stl
 from depth3d.io.texture_files import TextureFormat, check_texture_format, encode_texture
 from depth3d.io.threemf import read_threemf, write_threemf
+from depth3d.io.usdz import check_usd_library, write_usdz
 
 __all__ = [
     "MESH_SUFFIXES",
@@ -42,11 +43,14 @@ _EXPECTED = {
     ".ply": ("opencv", "m"),
     ".stl": ("opengl", "mm"),
     ".3mf": ("opengl", "mm"),
+    ".usdz": ("opengl", "m"),
 }
 """Frame and unit that readers take for granted; `opengl` also lays a relief flat onto a printer's bed."""
 
-MESH_SUFFIXES = tuple(_EXPECTED)
-"""What `save_mesh` writes and `read_mesh` reads."""
+MESH_SUFFIXES = tuple(suffix for suffix in _EXPECTED if suffix != ".usdz")
+"""What `save_mesh` writes and `read_mesh` reads; `.usdz` is only written."""
+
+_OF_ONE_FRAME_AND_UNIT = (".glb", ".usdz")
 
 _LONGEST_HEAD = 1 << 18
 
@@ -86,17 +90,17 @@ def save_mesh(
 
     `.glb`: one file with the texture, or vertex colours in linear light, and a material that shows the
     photo as it is, from both sides. `.obj`: with `_texture.jpg` and `.mtl` beside it, or vertex colours.
-    `.ply`: binary, each vertex in its colour, which a texture is asked for. `.stl` and `.3mf`: triangles
-    alone, for printing.
+    `.usdz`: as `.glb`, for phones and headsets; it takes the library `usd-core`. `.ply`: binary, each vertex
+    in its colour, which a texture is asked for. `.stl` and `.3mf`: triangles alone, for printing.
 
     Args:
         mesh: Triangles in our camera frame, metres; at least one.
         path: Where to.
         frame: `opencv` (x right, y down, z forward), `opengl` (x right, y up, z backward) or `blender`
             (x right, y forward, z up). None is what the format's readers expect: `opencv` for `.ply`, as
-            for clouds, `opengl` for the others. A `.glb` can have no other.
+            for clouds, `opengl` for the others. A `.glb` and a `.usdz` can have no other.
         unit: `m`, `cm` or `mm`. None is `mm` for `.stl` and `.3mf`, otherwise `m`; again the only one of
-            `.glb`.
+            `.glb` and `.usdz`.
         texture_format: `jpeg`, or `png`, which keeps each pixel as it is and takes several times the
             space. A texture of more than 8192 pixels a side is scaled down.
         comments: Lines for the file's header, such as the camera and the model; `.stl` has no room.
@@ -105,7 +109,7 @@ def save_mesh(
     Raises:
         InputError: A mesh without triangles, an unknown frame, unit or texture format, or one that the
             format can't have.
-        UnsupportedFormatError: An unknown suffix.
+        UnsupportedFormatError: An unknown suffix, or a `.usdz` without `usd-core`.
         OutputExistsError: A file exists and `overwrite` is False.
         FileError: A file can't be written.
     """
@@ -128,6 +132,8 @@ def save_mesh(
     with writing(path, overwrite=overwrite) as partial:
         if suffix == ".glb":
             write_glb(placed, partial, texture_format=texture_format, comments=lines)
+        elif suffix == ".usdz":
+            write_usdz(placed, partial, texture_format=texture_format, comments=lines)
         elif suffix == ".ply":
             vertices = PointCloud(placed.vertices, _vertex_colors(placed), placed.normals)
             write_ply(vertices, partial, ascii=False, comments=lines, faces=placed.faces)
@@ -149,12 +155,14 @@ def read_mesh(path: str | Path) -> MeshFile:
         The mesh, in our frame and metres if its file states its frame and its unit, as all of ours do.
 
     Raises:
-        UnsupportedFormatError: An unknown suffix.
+        UnsupportedFormatError: An unknown suffix, or `.usdz`.
         UnreadableFileError: The file is damaged, or holds no triangles.
         FileError: It is not there or can't be opened.
     """
     path = Path(path)
     suffix = check_mesh_suffix(path)
+    if suffix == ".usdz":
+        raise UnsupportedFormatError(f".usdz is written but not read here, got {path}; read the mesh as .glb")
     try:
         if path.is_dir():
             raise FileError(f"{path} is a directory; give the name of a file in it")
@@ -230,13 +238,13 @@ def check_mesh_suffix(path: Path) -> str:
         UnsupportedFormatError: An unknown suffix.
     """
     suffix = path.suffix.lower()
-    if suffix in (".usdz", ".usd", ".usdc", ".usda", ".gltf", ".fbx"):
+    if suffix in (".usd", ".usdc", ".usda", ".gltf", ".fbx"):
         raise UnsupportedFormatError(
-            f"{suffix} is not written here, got {path}; write .glb and convert that, as with Blender"
+            f"{suffix} is not written here, got {path}; write .glb or .usdz, or convert one with Blender"
         )
-    if suffix not in MESH_SUFFIXES:
+    if suffix not in _EXPECTED:
         raise UnsupportedFormatError(
-            f"{path} has a suffix that is no mesh's; use one of {', '.join(MESH_SUFFIXES)}"
+            f"{path} has a suffix that is no mesh's; use one of {', '.join(_EXPECTED)}"
         )
     return suffix
 
@@ -248,15 +256,18 @@ def check_mesh_format(path: Path, *, frame: str | None, unit: str | None) -> tup
         (frame, unit).
 
     Raises:
-        UnsupportedFormatError: An unknown suffix.
+        UnsupportedFormatError: An unknown suffix, or one whose library is not installed.
         InputError: An unknown frame or unit, or one that the format can't have.
     """
-    expected = _EXPECTED[check_mesh_suffix(path)]
+    suffix = check_mesh_suffix(path)
+    if suffix == ".usdz":
+        check_usd_library()
+    expected = _EXPECTED[suffix]
     wanted = (check_frame(frame or expected[0]), check_unit(unit or expected[1]))
-    if path.suffix.lower() == ".glb" and wanted != expected:
+    if suffix in _OF_ONE_FRAME_AND_UNIT and wanted != expected:
         raise InputError(
-            f"a .glb is in metres with y up by definition, got {wanted[0]} and {wanted[1]}; leave the frame "
-            "and the unit out, or write another format"
+            f"a {suffix} is in metres with y up by definition, got {wanted[0]} and {wanted[1]}; leave the "
+            "frame and the unit out, or write another format"
         )
     return wanted
 

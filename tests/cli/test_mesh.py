@@ -145,7 +145,7 @@ def test_preview_and_json(run, photo, slope, tmp_path):
     ("words", "sentence"),
     [
         (["-o", "m.xyz"], r"no mesh's.*\.glb"),
-        (["-o", "m.usdz"], "write .glb"),
+        (["-o", "m.fbx"], "write .glb"),
         (["-o", "no/such/m.glb"], "does not exist; create it first"),
         (["-o", "m.glb", "--unit", "mm"], "leave the frame and the unit out"),
         (["-o", "m.glb", "--preview", "views.ply"], "no picture's name"),

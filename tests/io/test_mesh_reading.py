@@ -143,7 +143,7 @@ def test_nothing_there_and_a_directory(tmp_path):
     [
         ("sheet.xyz", {}, UnsupportedFormatError, ".glb, .obj, .ply, .stl, .3mf"),
         ("sheet", {}, UnsupportedFormatError, "suffix"),
-        ("sheet.usdz", {}, UnsupportedFormatError, "write .glb and convert"),
+        ("sheet.gltf", {}, UnsupportedFormatError, "write .glb or .usdz"),
         ("sheet.ply", {"frame": "unreal"}, InputError, "opencv, opengl, blender, got 'unreal'"),
         ("sheet.ply", {"unit": "inch"}, InputError, "m, cm, mm, got 'inch'"),
         ("sheet.glb", {"unit": "mm"}, InputError, "in metres with y up by definition, got opengl and mm"),
