@@ -16,7 +16,7 @@ from depth3d._version import __version__
 if TYPE_CHECKING:
     from depth3d.calibrate.boards import Board as Board
     from depth3d.calibrate.calibration import Calibration as Calibration
-    from depth3d.calibrate.calibration import assume_range as assume_range
+    from depth3d.calibrate.assumed_range import assume_range as assume_range
     from depth3d.calibrate.camera_fit import calibrate_camera as calibrate_camera
     from depth3d.calibrate.undistortion import undistort_image as undistort_image
     from depth3d.core.camera import Camera as Camera
@@ -38,8 +38,11 @@ if TYPE_CHECKING:
     from depth3d.io.images import load_image as load_image
     from depth3d.io.mesh_files import load_mesh as load_mesh
     from depth3d.io.photo_camera import camera_for as camera_for
+    from depth3d.io.trajectories import Trajectory as Trajectory
+    from depth3d.io.trajectories import load_trajectory as load_trajectory
     from depth3d.io.previews import colorize_depth as colorize_depth
     from depth3d.lift.clouds import point_cloud as point_cloud
+    from depth3d.lift.fusion import fuse as fuse
     from depth3d.lift.mesh_views import mesh_sheet as mesh_sheet
     from depth3d.lift.mesh_views import sample_surface as sample_surface
     from depth3d.lift.meshes import mesh as mesh
@@ -64,7 +67,8 @@ _HOME_OF = {
     "PointCloud": "core.cloud",
     "RGBD": "core.scene",
     "ThinLens": "core.lens",
-    "assume_range": "calibrate.calibration",
+    "Trajectory": "io.trajectories",
+    "assume_range": "calibrate.assumed_range",
     "calibrate_camera": "calibrate.camera_fit",
     "camera_for": "io.photo_camera",
     "circle_of_confusion_px": "core.lens",
@@ -72,12 +76,14 @@ _HOME_OF = {
     "contact_sheet": "lift.point_views",
     "doctor": "diagnosis",
     "estimate": "verbs",
+    "fuse": "lift.fusion",
     "inspect": "inspection",
     "load_camera": "io.camera_files",
     "load_cloud": "io.geometry_files",
     "load_depth": "io.depth_files",
     "load_image": "io.images",
     "load_mesh": "io.mesh_files",
+    "load_trajectory": "io.trajectories",
     "mesh": "lift.meshes",
     "mesh_sheet": "lift.mesh_views",
     "open_photo": "opened_photo",
