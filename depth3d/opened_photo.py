@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from depth3d.calibrate.calibration import Calibration, assume_range
+from depth3d.calibrate.assumed_range import assume_range
+from depth3d.calibrate.calibration import Calibration
 from depth3d.core.camera import Camera
 from depth3d.core.depth import DepthMap
 from depth3d.core.resample import resize_depth

@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from depth3d.calibrate.calibration import Calibration, assume_range
+from depth3d.calibrate.assumed_range import assume_range
+from depth3d.calibrate.calibration import Calibration
 from depth3d.core.depth import DepthMap
 from depth3d.errors import InputError
 
