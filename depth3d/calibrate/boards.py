@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 import numpy.typing as npt
 
+from depth3d.calibrate.marker_dictionaries import named_dictionary
 from depth3d.core.arrays import ImageArray, as_image, frozen
 from depth3d.errors import InputError
 
@@ -178,10 +179,7 @@ def _charuco(gray: Any, board: Board) -> tuple[_Points, _Points | None]:
     import cv2
 
     assert board.marker_m is not None
-    identity = getattr(cv2.aruco, board.dictionary, None)
-    if not (board.dictionary.startswith("DICT_") and isinstance(identity, int)):
-        raise InputError(f"OpenCV knows no dictionary {board.dictionary!r}; give one such as DICT_6X6_250")
-    dictionary = cv2.aruco.getPredefinedDictionary(identity)
+    dictionary = named_dictionary(board.dictionary)
     size, best_uv, best_ids = (board.columns, board.rows), np.empty((0, 2)), np.empty(0, dtype=int)
     # Boards with an even number of rows have begun with a black corner only since OpenCV 4.6.
     for legacy in (False, True) if board.rows % 2 == 0 else (False,):
