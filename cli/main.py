@@ -20,6 +20,7 @@ COMMANDS = {
     "estimate": "Estimate depth maps of photos.",
     "cloud": "Make a point cloud from a photo.",
     "mesh": "Make a mesh from a photo.",
+    "fuse": "Fuse photos with depth and poses into one mesh or cloud.",
     "camera": "Show, convert and calibrate camera intrinsics.",
     "inspect": "Describe a photo, depth map, cloud, mesh, camera or calibration.",
     "models": "List the networks and download them.",
