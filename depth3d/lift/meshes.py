@@ -22,7 +22,7 @@ from depth3d.lift.simplification import Simplifier
 from depth3d.lift.triangulation import GridFaces, large_islands, triangulate
 from depth3d.lift.unproject import checked_stride, unproject
 
-__all__ = ["Paint", "SilhouettePixels", "mesh"]
+__all__ = ["Paint", "SilhouettePixels", "check_limits", "mesh"]
 
 SilhouettePixels: TypeAlias = Literal["snap", "remove", "keep"]
 """What becomes of pixels that hang between a near and a far surface."""
@@ -113,12 +113,7 @@ def mesh(
         min_island_px = round(_ISLAND_SHARE * scene.depth.values.size)
     if not (isinstance(min_island_px, int | np.integer) and min_island_px >= 0):
         raise InputError(f"min_island_px must be a whole number of pixels or 0, got {min_island_px!r}")
-    if max_error_px is not None and not (_is_number(max_error_px) and 0 <= max_error_px < math.inf):
-        raise InputError(f"max_error_px must be 0 pixels or more, got {max_error_px!r}; try 0.5")
-    if max_faces is not None and not (
-        isinstance(max_faces, int | np.integer) and not isinstance(max_faces, bool) and max_faces >= 2
-    ):
-        raise InputError(f"max_faces must be a whole number of at least 2, got {max_faces!r}")
+    check_limits(max_error_px, max_faces)
 
     depth, keep = scene.depth, scene.depth.valid
     if flying != "keep":
@@ -149,6 +144,22 @@ def mesh(
         if few is not None:
             return _without_idle_vertices(scene, step, points, few, directions, paint)
         step *= 2
+
+
+def check_limits(max_error_px: float | None, max_faces: int | None, *, least_faces: int = 2) -> None:
+    """Check what limits a mesh's triangles; None is no limit.
+
+    Raises:
+        InputError: A negative error, or fewer than `least_faces` triangles.
+    """
+    if max_error_px is not None and not (_is_number(max_error_px) and 0 <= max_error_px < math.inf):
+        raise InputError(f"max_error_px must be 0 pixels or more, got {max_error_px!r}; try 0.5")
+    if max_faces is not None and not (
+        isinstance(max_faces, int | np.integer)
+        and not isinstance(max_faces, bool)
+        and max_faces >= least_faces
+    ):
+        raise InputError(f"max_faces must be a whole number of at least {least_faces}, got {max_faces!r}")
 
 
 def _simplified(

@@ -42,10 +42,18 @@ class Simplifier:
         focal_px: Focal length of the grid in pixels, the geometric mean of across and down.
         rays_xy: (H, W, 2) rays of a lens with distortion, which bends what runs straight in the picture;
             None for a pinhole.
+        relative: Whether errors are shares of the inverse depth. Heights seen from straight above, given
+            as `q`, have none: False leaves their errors as they are, times `focal_px`.
     """
 
     def __init__(
-        self, q: FloatMap, faces: GridFaces, *, focal_px: float, rays_xy: FloatMap | None = None
+        self,
+        q: FloatMap,
+        faces: GridFaces,
+        *,
+        focal_px: float,
+        rays_xy: FloatMap | None = None,
+        relative: bool = True,
     ) -> None:
         height, width = q.shape
         self._width = width
@@ -65,7 +73,7 @@ class Simplifier:
         self._cols = np.arange(steps + 1) * (width - 1) // steps
         self._rows = np.arange(steps + 1) * (height - 1) // steps
         self._error_px = self._at_border(count)
-        self._add_errors(q, focal_px, relative=True)
+        self._add_errors(q, focal_px, relative=relative)
         if rays_xy is not None:
             for axis in (0, 1):
                 self._add_errors(rays_xy[..., axis], focal_px, relative=False)
