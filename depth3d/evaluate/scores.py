@@ -5,27 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from depth3d.core.depth import DepthMap
-from depth3d.core.resample import resize_depth
 from depth3d.errors import InputError
 from depth3d.evaluate.alignment import aligned_to
 from depth3d.evaluate.boundaries import boundary_f1
+from depth3d.evaluate.comparison import disparities
 from depth3d.evaluate.metrics import abs_rel, delta1, spearman
+from depth3d.evaluate.protocols import DEFAULT_MAX_DEPTH_M
 
 __all__ = ["DEFAULT_MAX_DEPTH_M", "DEFAULT_TOLERANCE_PX", "Scores", "score"]
-
-DEFAULT_MAX_DEPTH_M = 80.0
-"""How far outdoor protocols look since Eigen et al. (NeurIPS 2014) on KITTI. Without a bound, a ground that
-runs to the horizon has its mean relative error decided by the few pixels whose 1/z comes out at about 0."""
 
 DEFAULT_TOLERANCE_PX = 2
 """The edges of depth sensors are one or two pixels off the picture's; at 0 a map that is perfect but for
 that scores next to nothing."""
-
-_LARGEST_TURN = 1.5
-"""Ratio of the two aspect ratios beyond which the maps can't be of one picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +46,9 @@ def score(
     max_depth_m: float = DEFAULT_MAX_DEPTH_M,
     tolerance_px: int = DEFAULT_TOLERANCE_PX,
 ) -> Scores:
-    """Compare a depth map with the truth, on the pixels that both know.
+    """Compare a depth map with the truth, on the pixels that both know: four numbers that watch a training.
+
+    `evaluate` gives all the numbers that papers report, under their protocols.
 
     A prediction of another size is brought to the truth's, bilinearly in inverse depth. An alignment is
     the least squares `1/z = s*d + t` with s >= 0; no aligned depth is beyond the farthest true one, nor
@@ -83,14 +78,7 @@ def score(
         )
     if not max_depth_m > 0:
         raise InputError(f"max_depth_m must be above 0 metres, got {max_depth_m!r}")
-    turn = (prediction.width / prediction.height) / (truth.width / truth.height)
-    if not 1 / _LARGEST_TURN < turn < _LARGEST_TURN:
-        raise InputError(
-            f"a map of {prediction.width}x{prediction.height} and a truth of {truth.width}x{truth.height} "
-            "can't be of one picture; is one of them turned on its side?"
-        )
-    ours = _disparity(resize_depth(prediction, *truth.size_wh))
-    theirs = _disparity(truth)
+    ours, theirs = disparities(prediction, truth)
     known = np.isfinite(ours) & np.isfinite(theirs)
     if not known.any():
         return Scores(*[float("nan")] * 4)
@@ -104,9 +92,3 @@ def score(
     edges = boundary_f1(np.maximum(ours, least), np.maximum(theirs, least), tolerance_px=tolerance_px)
     z, true_z = 1 / ours, np.where(theirs < least, np.nan, 1 / theirs)
     return Scores(abs_rel(z, true_z), delta1(z, true_z), order, edges)
-
-
-def _disparity(depth: DepthMap) -> npt.NDArray[np.float64]:
-    """Give (H, W) inverse depth, or the disparity itself."""
-    values = depth.values.astype(np.float64)
-    return 1 / values if depth.is_metric else values
