@@ -1,7 +1,7 @@
 """ArUco and AprilTag markers of known side: where they are in a photo, and so how far away.
 
 One marker is one reference for a calibration: its four corners span almost no depth, and their errors are one
-error. What to take of it is its centre: `u_px`, `v_px`, `depth_m` and `sigma_m`.
+error. What to take of it is its centre: `marker.anchor`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from depth3d.calibrate.marker_dictionaries import (
     smallest_of_family,
 )
 from depth3d.calibrate.planar_pose import PlanarPose, poses_of_plane
+from depth3d.calibrate.references import Anchor
 from depth3d.core.arrays import ImageArray, as_image, frozen
 from depth3d.core.camera import Camera
 from depth3d.errors import CameraError, InputError
@@ -36,6 +37,7 @@ _LEAST_SIGMA_PX = 0.1
 _SPREAD_PX = 0.1
 """How far ink and the tone curve of a camera may shift an edge, in pixels: all four outwards, or inwards."""
 _SMALLEST_PICTURE_PX = 32
+_FORESHORTENED = 0.8  # an outline is drawn inside the marker's edges, and up to a pixel off
 
 _log = logging.getLogger("depth3d")
 
@@ -60,8 +62,9 @@ class Marker:
         sigma_m: One standard deviation of `depth_m`: of the corners, the shift that all edges may share, and
             the stated errors of the camera's focal length and of the side.
         reprojection_px: Root mean square distance of the corners from where the pose has them.
-        ambiguous: Whether another tilt explains the corners about as well. The centre's z stays good, the
-            rotation and the differences of the corners' z are doubtful.
+        ambiguous: Whether a second, different tilt explains the corners about as well, as through long
+            lenses and for small markers. The centre's z stays good, the rotation and the differences of the
+            corners' z are doubtful.
     """
 
     id: int
@@ -81,6 +84,11 @@ class Marker:
         for name, shape in (("corners_px", (4, 2)), ("corner_depths_m", (4,)), ("T_camera_marker", (4, 4))):
             value = frozen(getattr(self, name), name=name, dtype=np.float64, shape=shape)
             object.__setattr__(self, name, value)
+
+    @property
+    def anchor(self) -> Anchor:
+        """The one reference that it is for a calibration: the z of its centre."""
+        return Anchor(self.u_px, self.v_px, self.depth_m, self.sigma_m)
 
     def __repr__(self) -> str:
         return (
@@ -107,7 +115,8 @@ def find_markers(
         side_sigma_m: One standard deviation of that measurement.
         dictionary: OpenCV's name such as `DICT_6X6_250`, the `Path` of a file with a custom dictionary, or
             `auto`: the dictionary most markers are of, the richer one in a tie. Of those with 16 bits it
-            knows DICT_4X4_50 and DICT_APRILTAG_16h5, and wants two different markers: one alone is often chance.
+            knows DICT_4X4_50 and DICT_APRILTAG_16h5, and wants two different markers of them: one alone
+            is often chance.
         min_side_px: Markers with a shorter side are left out.
 
     Returns:
@@ -133,7 +142,7 @@ def find_markers(
         if not (math.isfinite(length) and length >= least):
             raise InputError(f"{name} must be a positive number of metres, got {length!r}")
     gray = cv2.cvtColor(np.asarray(image), cv2.COLOR_RGB2GRAY)
-    found, ids, modules, name = _detected(gray, dictionary)
+    found, ids, modules, name = _detected(gray, dictionary, min_side_px)
     seen = []
     for identity, corners in zip(ids, found, strict=True):
         if np.linalg.norm(np.roll(corners, -1, axis=0) - corners, axis=1).min() < min_side_px:
@@ -193,28 +202,30 @@ def _marker(
     )
 
 
-def _detected(gray: Any, dictionary: str | Path) -> tuple[list[_Array], list[int], int, str]:
+def _detected(
+    gray: Any, dictionary: str | Path, min_side_px: float
+) -> tuple[list[_Array], list[int], int, str]:
     """Look for markers; their corners to a pixel or so, ids, modules along a side, name of the dictionary."""
     if min(gray.shape) < _SMALLEST_PICTURE_PX:
         return [], [], 0, ""
     if isinstance(dictionary, Path):
         custom = read_dictionary(dictionary)
-        return (*_seen(gray, custom), custom.markerSize + 2, dictionary.name)
-    name = _chosen(gray) if dictionary == "auto" else dictionary
+        return (*_seen(gray, custom, min_side_px), custom.markerSize + 2, dictionary.name)
+    name = _chosen(gray, min_side_px) if dictionary == "auto" else dictionary
     if name is None:
         return [], [], 0, ""
     known = named_dictionary(name)
-    corners, ids = _seen(gray, known)
+    corners, ids = _seen(gray, known, min_side_px)
     if dictionary == "auto" and ids:
         name = smallest_of_family(name, max(ids))
     return corners, ids, known.markerSize + 2, name
 
 
-def _chosen(gray: Any) -> str | None:
+def _chosen(gray: Any, min_side_px: float) -> str | None:
     """Find the dictionary that most markers are of, bit by bit."""
     best, most = None, 0
     for name, needed in FAMILIES:
-        _, ids = _seen(gray, named_dictionary(name), exact=True)
+        _, ids = _seen(gray, named_dictionary(name), min_side_px, exact=True)
         if 0 < len(set(ids)) < needed:
             _log.info(
                 "what looks like one marker of %s may be chance: name the dictionary if it is one", name
@@ -224,13 +235,18 @@ def _chosen(gray: Any) -> str | None:
     return best
 
 
-def _seen(gray: Any, dictionary: Any, *, exact: bool = False) -> tuple[list[_Array], list[int]]:
+def _seen(
+    gray: Any, dictionary: Any, min_side_px: float, *, exact: bool = False
+) -> tuple[list[_Array], list[int]]:
     import cv2
 
     parameters = cv2.aruco.DetectorParameters()
     parameters.cornerRefinementMethod = (
         cv2.aruco.CORNER_REFINE_NONE if exact else cv2.aruco.CORNER_REFINE_SUBPIX
     )
+    # Foliage has thousands of outlines that are too small: spare the time to read their bits.
+    around = 4 * _FORESHORTENED * min_side_px / max(gray.shape)
+    parameters.minMarkerPerimeterRate = min(max(parameters.minMarkerPerimeterRate, around), 1.0)
     if exact:
         parameters.errorCorrectionRate = 0.0
     corners, ids, _ = cv2.aruco.ArucoDetector(dictionary, parameters).detectMarkers(gray)
