@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from depth3d.lift.meshes import mesh as mesh
     from depth3d.lift.point_views import contact_sheet as contact_sheet
     from depth3d.lift.point_views import render_points as render_points
+    from depth3d.lift.reconstruction import reconstruct as reconstruct
     from depth3d.lift.unproject import unproject as unproject
     from depth3d.opened_photo import OpenedPhoto as OpenedPhoto
     from depth3d.opened_photo import open_photo as open_photo
@@ -88,6 +89,7 @@ _HOME_OF = {
     "mesh_sheet": "lift.mesh_views",
     "open_photo": "opened_photo",
     "point_cloud": "lift.clouds",
+    "reconstruct": "lift.reconstruction",
     "render_points": "lift.point_views",
     "resize_depth": "core.resample",
     "sample_surface": "lift.mesh_views",
