@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from depth3d._version import __version__
 
 if TYPE_CHECKING:
+    from depth3d.calibrate.assumed_range import assume_range as assume_range
     from depth3d.calibrate.boards import Board as Board
     from depth3d.calibrate.calibration import Calibration as Calibration
-    from depth3d.calibrate.assumed_range import assume_range as assume_range
     from depth3d.calibrate.camera_fit import calibrate_camera as calibrate_camera
     from depth3d.calibrate.undistortion import undistort_image as undistort_image
     from depth3d.core.camera import Camera as Camera
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     from depth3d.io.images import load_image as load_image
     from depth3d.io.mesh_files import load_mesh as load_mesh
     from depth3d.io.photo_camera import camera_for as camera_for
+    from depth3d.io.previews import colorize_depth as colorize_depth
     from depth3d.io.trajectories import Trajectory as Trajectory
     from depth3d.io.trajectories import load_trajectory as load_trajectory
-    from depth3d.io.previews import colorize_depth as colorize_depth
     from depth3d.lift.clouds import point_cloud as point_cloud
     from depth3d.lift.fusion import fuse as fuse
     from depth3d.lift.mesh_views import mesh_sheet as mesh_sheet
