@@ -9,14 +9,28 @@ import click
 
 from ..console import print_json
 from ..options import json_option, output_option, overwrite_option, verbosity_options
+from ..reconstructions import is_cloud, mesh_of_points
 from ..scenes import check_outputs, open_scene, scene_options
 from ..types import NumberPair
 
 
 @click.command(name="mesh", short_help="Make a mesh from a photo.")
-@click.argument("photo", type=click.Path(path_type=Path))
+@click.argument("photo", metavar="PHOTO|CLOUD", type=click.Path(path_type=Path))
 @output_option("The mesh: .glb, .obj (with .mtl and texture beside it), .ply, .stl, .3mf or .usdz.")
 @overwrite_option
+@click.option(
+    "--method",
+    type=click.Choice(["grid", "poisson", "ball-pivoting"]),
+    default="grid",
+    help="Join the photo's pixels, or find a surface through points, of clouds too: a smooth one "
+    "near them, or triangles between them.",
+)
+@click.option(
+    "--octree-depth",
+    type=click.IntRange(4, 12),
+    metavar="N",
+    help="Of poisson: its finest cells are the cloud's extent / 2^N.  [default: as the points are spaced]",
+)
 @scene_options
 @click.option("--stride", type=click.IntRange(1), default=1, help="Take every n-th row and column.")
 @click.option("--depth-range-m", type=NumberPair("NEAR", "FAR"), help="Keep only this range of z.")
@@ -92,6 +106,8 @@ def command(
     photo: Path,
     output: Path,
     overwrite: bool,
+    method: Literal["grid", "poisson", "ball-pivoting"],
+    octree_depth: int | None,
     calibration: Path | None,
     stride: int,
     depth_range_m: tuple[float, float] | None,
@@ -122,6 +138,7 @@ def command(
     depth3d mesh photo.jpg -o mesh.glb --max-faces 200000
     depth3d mesh photo.heic --depth photo.heic -o mesh.obj --preview views.png
     depth3d mesh rgb.png --depth depth.png --camera camera.json -o part.stl
+    depth3d mesh cloud.ply --method poisson -o surface.glb
     """
     from depth3d import verbs
     from depth3d.errors import InputError
@@ -129,6 +146,11 @@ def command(
     from depth3d.io.mesh_files import check_mesh_format, mesh_outputs
     from depth3d.lift.meshes import mesh as make_mesh
 
+    if method != "grid" or is_cloud(photo):
+        mesh_of_points(click.get_current_context().params)
+        return
+    if octree_depth is not None:
+        raise InputError("--octree-depth belongs to --method poisson; leave it out, or use that method")
     check_mesh_format(output, frame=frame, unit=unit)
     files = mesh_outputs(output, textured=paint == "texture", texture_format=texture_format)
     check_outputs(photo, files, preview, overwrite=overwrite)
