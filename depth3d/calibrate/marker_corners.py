@@ -52,7 +52,7 @@ def sharp_corners(image: ImageArray, corners_px: _Array, camera: Camera, modules
             if found is None:
                 return None
             corners = found
-    module = _shortest_side(corners_px) / modules
+    module = _sides(corners_px).min() / modules
     moved = np.linalg.norm(corners - corners_px, axis=1).max()
     return corners if moved < 1.5 + 0.5 * module else None
 
@@ -60,31 +60,29 @@ def sharp_corners(image: ImageArray, corners_px: _Array, camera: Camera, modules
 def _crossed(image: ImageArray, corners: _Array, camera: Camera, modules: int) -> _Array | None:
     """Fit a line to each edge and cross neighbours."""
     rays = camera.rays(corners)
-    reach = min(_REACH * _shortest_side(corners) / modules, _LONGEST_REACH_PX)
+    reach = min(_REACH * _sides(corners).min() / modules, _LONGEST_REACH_PX)
     patch, left_top = _light_around(image, corners, reach + 2)
-    centre = corners.mean(axis=0)
+    count = int(np.clip(_sides(corners).max(), *_PROFILES))
+    # (4, count, ...): the profiles of the four edges.
+    along = np.linspace(_END, 1 - _END, count)[:, None] + np.array([0, 1e-4])[:, None, None, None]
+    base, ahead = camera.project(rays[:, None] + along * (np.roll(rays, -1, axis=0) - rays)[:, None])
+    outwards = np.stack([ahead[..., 1] - base[..., 1], base[..., 0] - ahead[..., 0]], axis=-1)
+    outwards /= np.linalg.norm(outwards, axis=-1, keepdims=True)
+    if not np.isfinite(outwards).all():
+        return None
+    inwards = ((base - corners.mean(axis=0)) * outwards).sum(axis=(1, 2)) < 0
+    outwards[inwards] *= -1
+    shift = _crossings(patch, base - left_top, outwards, reach)
+    found = camera.rays(base + shift[..., None] * outwards)[..., :2]
     lines = []
-    for a, b, start, end in zip(corners, np.roll(corners, -1, 0), rays, np.roll(rays, -1, 0), strict=True):
-        count = int(np.clip(np.linalg.norm(b - a), *_PROFILES))
-        along = np.linspace(_END, 1 - _END, count)[:, None]
-        base = camera.project(start + along * (end - start))
-        ahead = camera.project(start + (along + 1e-4) * (end - start)) - base
-        outwards = np.stack([ahead[:, 1], -ahead[:, 0]], axis=-1)
-        outwards /= np.linalg.norm(outwards, axis=1, keepdims=True)
-        if ((a + b) / 2 - centre) @ outwards[count // 2] < 0:
-            outwards = -outwards
-        if not np.isfinite(outwards).all():
-            return None
-        shift = _crossings(patch, base - left_top, outwards, reach)
-        seen = np.isfinite(shift)
+    for points in found:
+        seen = np.isfinite(points).all(axis=1)
         if seen.sum() < max(_FEWEST_PROFILES, count // 3):
             return None
-        lines.append(_line((camera.rays(base[seen] + shift[seen, None] * outwards[seen]))[:, :2]))
-    if not np.isfinite(lines).all():
-        return None
-    meeting = np.cross(np.roll(lines, 1, 0), lines)
-    found = camera.project(meeting / meeting[:, 2:])
-    return found if np.isfinite(found).all() else None
+        lines.append(_line(points[seen]))
+    meeting = np.cross(np.roll(lines, 1, axis=0), lines)
+    uv = camera.project(meeting / meeting[:, 2:])
+    return uv if np.isfinite(uv).all() else None
 
 
 def _crossings(patch: _Array, base: _Array, outwards: _Array, reach: float) -> _Array:
@@ -92,30 +90,33 @@ def _crossings(patch: _Array, base: _Array, outwards: _Array, reach: float) -> _
 
     Args:
         patch: (h, w) linear light.
-        base: (n, 2) where the profiles cross the edge as it is known, pixel centres at +0.5.
-        outwards: (n, 2) unit vectors from dark to light.
+        base: (4, n, 2) where the profiles cross the edge as it is known, pixel centres at +0.5.
+        outwards: (4, n, 2) unit vectors from dark to light.
         reach: How far the profiles go to each side, in pixels.
 
     Returns:
-        (n,) pixels outwards from `base`; NaN where there is no edge.
+        (4, n) pixels outwards from `base`; NaN where there is no edge.
     """
     import cv2
 
     offsets = np.linspace(-reach, reach, 2 * int(np.ceil(reach / _STEP_PX)) + 1)
-    places = (base[:, None] + offsets[:, None] * outwards[:, None] - 0.5).astype(np.float32)
+    places = base[..., None, :] + offsets[:, None] * outwards[..., None, :] - 0.5
+    flat = places.reshape(-1, len(offsets), 2).astype(np.float32)
     nowhere = float("nan")
     values = cv2.remap(
-        patch, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=nowhere
-    )
+        patch, flat, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=nowhere
+    ).reshape(places.shape[:-1])
     end = max(1, len(offsets) // 5)
-    dark, light = values[:, :end].mean(axis=1), values[:, -end:].mean(axis=1)
+    dark, light = values[..., :end].mean(axis=-1), values[..., -end:].mean(axis=-1)
     contrast = light - dark
-    above = values - (0.5 * (dark + light))[:, None]
-    rises = (above[:, :-1] < 0) & (above[:, 1:] >= 0)
-    share = above[:, :-1] / (above[:, :-1] - above[:, 1:])
+    above = values - 0.5 * (dark + light)[..., None]
+    rises = (above[..., :-1] < 0) & (above[..., 1:] >= 0)
+    share = above[..., :-1] / (above[..., :-1] - above[..., 1:])
     crossing = np.where(rises, offsets[:-1] + share * (offsets[1] - offsets[0]), np.inf)
-    nearest = crossing[np.arange(len(base)), np.abs(crossing).argmin(axis=1)]
-    clear = (contrast > _LEAST_CONTRAST) & (contrast > 0.25 * np.nanmedian(contrast)) & np.isfinite(nearest)
+    first = np.abs(crossing).argmin(axis=-1)[..., None]
+    nearest = np.take_along_axis(crossing, first, axis=-1)[..., 0]
+    usual = np.median(np.nan_to_num(contrast), axis=-1, keepdims=True)
+    clear = (contrast > _LEAST_CONTRAST) & (contrast > 0.25 * usual) & np.isfinite(nearest)
     return np.where(clear, nearest, np.nan)
 
 
@@ -147,5 +148,5 @@ def _light_around(image: ImageArray, corners: _Array, margin: float) -> tuple[_A
     return light, low.astype(np.float64)
 
 
-def _shortest_side(corners: _Array) -> float:
-    return float(np.linalg.norm(np.roll(corners, -1, axis=0) - corners, axis=1).min())
+def _sides(corners: _Array) -> _Array:
+    return np.asarray(np.linalg.norm(np.roll(corners, -1, axis=0) - corners, axis=1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -84,6 +85,7 @@ def undistort(xy: _Points, coefficients: tuple[float, ...], model: DistortionMod
     return ideal.reshape(xy.shape)
 
 
+@lru_cache(maxsize=64)  # every projection asks, and a program has few lenses
 def fold_radius(coefficients: tuple[float, ...], model: DistortionModel) -> float:
     """Find how far from the axis the radial part still grows; infinite if it grows up to 84 degrees.
 
