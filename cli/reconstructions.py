@@ -123,17 +123,15 @@ def _points_of(
     from depth3d.lift.clouds import point_cloud
 
     opened = open_scene(source, given["calibration"], {name: given[name] for name in _SCENE})
-    snapped = given["flying_pixels"] == "keep"
     cloud = point_cloud(
         opened.scene,
         stride=given["stride"],
         depth_range_m=given["depth_range_m"],
-        flying="keep" if snapped else "remove",
+        flying="keep" if given["flying_pixels"] == "keep" else "remove",
         flying_tolerance=given["flying_tolerance"],
         flying_width_px=given["flying_width_px"],
         noise_per_m=opened.noise_per_m,
-        normals=True,
-    )
+    )  # without normals: those of planes through many points are calmer than those of single pixels
     return cloud, opened.scene.camera, opened.comments, {"depth": opened.depth_source, "notes": opened.notes}
 
 

@@ -54,7 +54,7 @@ def reconstruct(
 
     Args:
         cloud: Ten points or more. Where it has no normals, they are those of the plane through the 16 nearest
-            points, turned to `viewpoint`.
+            points, turned to `viewpoint`: of a sensor's noisy depth these serve better than each pixel's own.
         method: `poisson` or `ball-pivoting`.
         octree_depth: For poisson, 4 to 12: its finest cells are the cloud's extent / 2^depth. None makes
             them as large as the median distance between neighbours.
