@@ -15,9 +15,11 @@ from depth3d._version import __version__
 
 if TYPE_CHECKING:
     from depth3d.calibrate.assumed_range import assume_range as assume_range
+    from depth3d.calibrate.board_poses import locate_board as locate_board
     from depth3d.calibrate.boards import Board as Board
     from depth3d.calibrate.calibration import Calibration as Calibration
     from depth3d.calibrate.camera_fit import calibrate_camera as calibrate_camera
+    from depth3d.calibrate.markers import find_markers as find_markers
     from depth3d.calibrate.undistortion import undistort_image as undistort_image
     from depth3d.core.camera import Camera as Camera
     from depth3d.core.cloud import PointCloud as PointCloud
@@ -77,6 +79,7 @@ _HOME_OF = {
     "contact_sheet": "lift.point_views",
     "doctor": "diagnosis",
     "estimate": "verbs",
+    "find_markers": "calibrate.markers",
     "fuse": "lift.fusion",
     "inspect": "inspection",
     "load_camera": "io.camera_files",
@@ -84,6 +87,7 @@ _HOME_OF = {
     "load_depth": "io.depth_files",
     "load_image": "io.images",
     "load_mesh": "io.mesh_files",
+    "locate_board": "calibrate.board_poses",
     "load_trajectory": "io.trajectories",
     "mesh": "lift.meshes",
     "mesh_sheet": "lift.mesh_views",
