@@ -24,6 +24,7 @@ COMMANDS = {
     "camera": "Show, convert and calibrate camera intrinsics.",
     "inspect": "Describe a photo, depth map, cloud, mesh, camera or calibration.",
     "models": "List the networks and download them.",
+    "evaluate": "Score depth maps against true ones.",
     "train": "Fine-tune a network on your own photos.",
     "doctor": "Check versions, devices and optional features.",
 }

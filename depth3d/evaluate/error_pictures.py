@@ -82,7 +82,9 @@ def draw_error(comparison: Comparison, *, image: ImageArray | None = None, title
     if title:
         figure.suptitle(title, fontsize=13)
     if image is not None:
-        axes.pop(0).imshow(image, extent=(0, width, height, 0))
+        photo = axes.pop(0)
+        photo.imshow(image, extent=(0, width, height, 0))
+        photo.set_title("photo")
     shared = _near_colors(comparison)
     maps = (comparison.true_disparity, comparison.disparity)
     for name, values in zip(("truth", f"prediction ({comparison.align})"), maps, strict=True):
@@ -97,7 +99,8 @@ def draw_error(comparison: Comparison, *, image: ImageArray | None = None, title
     axes[0].imshow(_shown(error), cmap=colors, norm=bounds, **_exactly(width, height))
     unit = "(z - z*) / z*, %" if comparison.in_metres else "error of disparity, % of its span"
     axes[0].set_title(unit)
-    bar = figure.colorbar(ScalarMappable(bounds, colors), ax=axes[0], extend="both", fraction=0.05, pad=0.02)
+    beside = axes[0].inset_axes((1.03, 0, 0.045, 1))
+    bar = figure.colorbar(ScalarMappable(bounds, colors), cax=beside, extend="both", extendfrac=0.04)
     bar.set_label("too near                  too far")
     for shown in figure.axes[:panels]:
         shown.set_axis_off()

@@ -1,0 +1,283 @@
+"""`depth3d evaluate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+from ..console import note, print_json, progress, warn
+from ..options import (
+    json_option,
+    network_of,
+    network_options,
+    output_option,
+    overwrite_option,
+    verbosity_options,
+)
+from ..tables import print_table
+from ..types import NumberPair
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from depth3d.evaluate_files import Reader
+
+PROTOCOLS = ("default", "nyu", "kitti", "kitti-eigen")
+CROPS = ("none", "nyu-eigen", "kitti-garg", "kitti-eigen")
+ALIGNMENTS = ("auto", "none", "scale", "affine")
+LABELS = {
+    "abs_rel": ("AbsRel", "0"),
+    "sq_rel_m": ("SqRel (m)", "0"),
+    "rmse_m": ("RMSE (m)", "0"),
+    "rmse_log": ("RMSE log", "0"),
+    "log10": ("log10", "0"),
+    "silog_half": ("SiLog, lambda 0.5", "0"),
+    "silog_kitti": ("SiLog, lambda 1, x100", "0"),
+    "delta1": ("delta < 1.25", "1"),
+    "delta2": ("delta < 1.25^2", "1"),
+    "delta3": ("delta < 1.25^3", "1"),
+    "spearman": ("Spearman", "1"),
+    "boundary_f1": ("Boundary F1", "1"),
+    "coverage": ("Coverage", "1"),
+}
+"""Measure -> what papers call it, and its best value."""
+
+_OF_A_PICTURE = ("abs_rel", "delta1", "rmse_m", "log10", "spearman", "boundary_f1", "coverage")
+_MOST_ROWS, _WORST_ROWS = 20, 5
+
+_kind = click.Choice(["relative", "metric"])
+_scale = click.FloatRange(min=0, min_open=True)
+
+
+@click.command(name="evaluate", short_help="Score depth maps against true ones.")
+@click.argument("prediction", type=click.Path(path_type=Path))
+@click.argument("truth", type=click.Path(path_type=Path), required=False)
+@output_option("A table: .csv (a row a picture) or .json (all).", required=False)
+@overwrite_option
+@click.option(
+    "--protocol",
+    type=click.Choice(PROTOCOLS),
+    default="default",
+    help="Which pixels count. nyu: Eigen's crop, up to 10 m; kitti: Garg's crop, up to 80 m; kitti-eigen: "
+    "Eigen's crop, up to 80 m; default: the whole picture, up to 80 m.",
+)
+@click.option("--crop", type=click.Choice(CROPS), help="Another crop than the protocol's.")
+@click.option(
+    "--depth-range-m", type=NumberPair("NEAR", "FAR"), help="Another range of true z than the protocol's."
+)
+@click.option(
+    "--align",
+    type=click.Choice(ALIGNMENTS),
+    default="auto",
+    help="none: metres as they are; scale: median scaling; affine: scale and shift by least squares in 1/z; "
+    "auto: none for two metric maps, else affine.",
+)
+@click.option(
+    "--edge-tolerance-px",
+    type=click.IntRange(0),
+    default=2,
+    metavar="PX",
+    help="How far edges may be off for Boundary F1; 0 for an exact truth.",
+)
+@click.option("--truth-kind", type=_kind, help="What the numbers of the truth mean.")
+@click.option(
+    "--png-scale",
+    type=_scale,
+    metavar="UNITS",
+    help="Units a metre of the truth's 16-bit PNGs: 1000, 256 (KITTI) or 5000 (TUM).  [default: 1000]",
+)
+@click.option("--prediction-kind", type=_kind, help="What the numbers of the prediction mean.")
+@click.option(
+    "--prediction-png-scale",
+    type=_scale,
+    metavar="UNITS",
+    help="Units a metre of the prediction's 16-bit PNGs.  [default: 1000]",
+)
+@click.option(
+    "--da2k",
+    type=click.Path(path_type=Path),
+    metavar="JSON",
+    help="Instead of a truth: annotated pairs of points, one of which is nearer, as in DA-2K.",
+)
+@click.option(
+    "--error-pictures",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Draw truth, prediction and the error of each pixel.",
+)
+@click.option(
+    "--photos", type=click.Path(path_type=Path), metavar="PATH", help="Photos to show in the error pictures."
+)
+@network_options
+@json_option
+@verbosity_options
+def command(
+    prediction: Path,
+    truth: Path | None,
+    output: Path | None,
+    overwrite: bool,
+    da2k: Path | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Score PREDICTION against TRUTH: two depth files, or two folders of them, matched by name.
+
+    With --model, PREDICTION is a photo or a folder of photos, and the network runs on them.
+
+    \b
+    depth3d evaluate depths/ truth/ --error-pictures errors/ -o scores.csv
+    depth3d evaluate rgb/ depth/ --model small --protocol nyu
+    depth3d evaluate rgb/ lidar/ --model metric-outdoor-small --protocol kitti --png-scale 256
+    depth3d evaluate DA-2K/images --model small --da2k DA-2K/annotations.json
+    """  # fmt: skip
+    from depth3d import verbs
+    from depth3d.errors import InputError
+    from depth3d.evaluate_files import check_report_suffix, depth_reader, write_report
+
+    if output:
+        check_report_suffix(output)
+        verbs.check_output(output, prediction, overwrite=overwrite)
+    network, context = network_of(options), click.get_current_context()
+    given = {name for name in network if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    if given and "model" not in given:
+        raise InputError(
+            f"--{min(given).replace('_', '-')} belongs to a network, and none runs; name one with --model, "
+            "or leave it out"
+        )
+
+    def read_prediction() -> Reader:
+        return depth_reader(
+            kind=options["prediction_kind"],
+            png_scale=options["prediction_png_scale"],
+            estimator=verbs.loaded_estimator(**network) if given else None,
+        )
+
+    if truth is not None and da2k is None:
+        report = _compared(prediction, truth, read_prediction, bool(given), overwrite, options)
+    elif da2k is not None and truth is None:
+        if options["error_pictures"]:
+            raise InputError("--error-pictures need a TRUTH; leave them out with --da2k")
+        report = _judged(prediction, da2k, read_prediction, bool(given))
+    else:
+        raise InputError("give either TRUTH or --da2k annotations.json to compare with")
+    if output:
+        write_report(report, output, overwrite=overwrite)
+    if as_json:
+        print_json(report)
+    elif da2k:
+        _print_scenes(report)
+    else:
+        _print_errors(report)
+    if report["failed"]:
+        total = report["failed"] + report["evaluated"]
+        raise click.ClickException(f"{report['failed']} of {total} pictures failed and count in no number")
+
+
+def _compared(
+    prediction: Path,
+    truth: Path,
+    read_prediction: Callable[[], Reader],
+    are_photos: bool,
+    overwrite: bool,
+    options: dict[str, Any],
+) -> dict[str, Any]:
+    from dataclasses import replace
+
+    from depth3d.evaluate.protocols import protocol_named
+    from depth3d.evaluate_files import depth_reader, evaluate_files, plan_evaluation, report_of
+
+    protocol = protocol_named(options["protocol"])
+    changes: dict[str, Any] = {"crop": options["crop"]} if options["crop"] else {}
+    if options["depth_range_m"]:
+        changes["min_depth_m"], changes["max_depth_m"] = options["depth_range_m"]
+    if changes:
+        protocol = replace(protocol, name="custom", **changes)
+    jobs, unused = plan_evaluation(
+        prediction, truth, predictions_are_photos=are_photos, photos=options["photos"],
+        error_pictures=options["error_pictures"], overwrite=overwrite,
+    )  # fmt: skip
+    if unused:
+        note(f"{len(unused)} files of {prediction} have no truth and are left out, such as {unused[0]}")
+    results = []
+    with progress("Evaluating", len(jobs)) as advance:
+        for result in evaluate_files(
+            jobs, read_prediction(), depth_reader(kind=options["truth_kind"], png_scale=options["png_scale"]),
+            protocol=protocol, align=options["align"], tolerance_px=options["edge_tolerance_px"],
+            overwrite=overwrite,
+        ):  # fmt: skip
+            results.append(result)
+            advance(1)
+            if result.error:
+                warn(f"{result.job.name}: {result.error}")
+    return report_of(results, protocol)
+
+
+def _judged(
+    folder: Path, annotations: Path, read_prediction: Callable[[], Reader], are_photos: bool
+) -> dict[str, Any]:
+    from depth3d.da2k_files import da2k_report, evaluate_da2k, load_da2k
+
+    pairs = load_da2k(annotations)
+    results = []
+    with progress("Judging", len(pairs)) as advance:
+        for result in evaluate_da2k(
+            pairs, folder, read_prediction(), predictions_are_photos=are_photos, photos=annotations.parent
+        ):
+            results.append(result)
+            advance(1)
+            if result.error:
+                warn(f"{result.photo}: {result.error}")
+    return da2k_report(results)
+
+
+def _print_errors(report: dict[str, Any]) -> None:
+    protocol = report["protocol"]
+    if not report["evaluated"]:
+        return
+    way = (
+        f"protocol {protocol['name']} (crop {protocol['crop']}, {protocol['min_depth_m']:g} to "
+        f"{protocol['max_depth_m']:g} m), align {report['align']}"
+    )
+    done = sorted(
+        (row for row in report["pictures"] if "error" not in row), key=lambda row: _worth(row["abs_rel"])
+    )
+    if len(done) > 1:
+        worst = len(done) > _MOST_ROWS
+        rows = done[-_WORST_ROWS:][::-1] if worst else sorted(done, key=lambda row: str(row["name"]))
+        print_table(
+            ["", *(LABELS[name][0] for name in _OF_A_PICTURE)],
+            [[row["name"], *(_cell(row[name]) for name in _OF_A_PICTURE)] for row in rows],
+            title=f"The {_WORST_ROWS} worst of {len(done)} pictures" if worst else f"{len(done)} pictures",
+        )
+        columns = {"mean": report["mean"], "median": report["median"]}
+    else:
+        columns = {done[0]["name"]: done[0]}
+    print_table(
+        ["", *columns, "perfect"],
+        [
+            [label, *(_cell(of[name]) for of in columns.values()), best]
+            for name, (label, best) in LABELS.items()
+        ],
+        title=way[0].upper() + way[1:],
+    )
+
+
+def _print_scenes(report: dict[str, Any]) -> None:
+    if not report["pairs"]:
+        return
+    rows = [[scene, str(of["pairs"]), _cell(of["accuracy"])] for scene, of in report["scenes"].items()]
+    rows.append(["mean of scenes", "", _cell(report["scene_mean"])])
+    rows.append(["all pairs", str(report["pairs"]), _cell(report["accuracy"])])
+    print_table(["Scene", "Pairs", "Accuracy"], rows)
+
+
+def _cell(value: float) -> str:
+    return f"{value:.4f}" if value - value == 0 else "-"
+
+
+def _worth(abs_rel: float) -> float:
+    """Sort pictures without an AbsRel first."""
+    return abs_rel if abs_rel - abs_rel == 0 else -1.0

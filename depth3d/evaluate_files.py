@@ -1,0 +1,311 @@
+"""Evaluation over folders: pair predictions with truths, compare, draw, summarise; go on after a failure."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from depth3d import verbs
+from depth3d.core.depth import DepthMap
+from depth3d.errors import Depth3DError, InputError, UnsupportedFormatError
+from depth3d.evaluate.comparison import Alignment, compare
+from depth3d.evaluate.error_pictures import draw_error
+from depth3d.evaluate.evaluation import Evaluation, averages, measure
+from depth3d.evaluate.protocols import EvaluationProtocol
+from depth3d.evaluate.scores import DEFAULT_TOLERANCE_PX
+from depth3d.io.atomic import writing
+from depth3d.io.depth_files import DEPTH_SUFFIXES, read_depth
+from depth3d.io.images import load_image
+from depth3d.io.pairing import files_in, partner_of, picture_name
+
+if TYPE_CHECKING:
+    from depth3d.estimate.estimator import DepthEstimator
+
+__all__ = [
+    "PHOTO_SUFFIXES",
+    "EvaluationJob",
+    "PictureResult",
+    "Reader",
+    "check_report_suffix",
+    "depth_reader",
+    "evaluate_files",
+    "plan_evaluation",
+    "report_of",
+    "write_report",
+]
+
+PHOTO_SUFFIXES = (
+    ".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".heic", ".heif", ".avif", ".mpo", ".gif",
+)  # fmt: skip
+_PHOTOS_ONLY = tuple(suffix for suffix in PHOTO_SUFFIXES if suffix not in DEPTH_SUFFIXES)
+REPORT_SUFFIXES = (".csv", ".json")
+
+Reader = Callable[[Path], DepthMap]
+"""Gives the depth map of a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationJob:
+    """One picture: its truth, and what was found for it.
+
+    Attributes:
+        name: The truth's path in its folder, without suffix.
+        truth: File of the truth.
+        prediction: Depth file, or photo for the network; None where there is none.
+        photo: Photo for the error picture, if there is one.
+        error_picture: Where that goes, if it is wanted.
+        problem: Why there is no prediction.
+    """
+
+    name: str
+    truth: Path
+    prediction: Path | None
+    photo: Path | None = None
+    error_picture: Path | None = None
+    problem: InputError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PictureResult:
+    """What became of one job: numbers, or the error that stopped it."""
+
+    job: EvaluationJob
+    evaluation: Evaluation | None = None
+    error: Depth3DError | None = None
+
+    def summary(self) -> dict[str, Any]:
+        """Describe the result with JSON types."""
+        facts: dict[str, Any] = {"name": self.job.name, "truth": str(self.job.truth)}
+        if self.job.prediction is not None:
+            facts["prediction"] = str(self.job.prediction)
+        if self.error is not None:
+            return facts | {"error": str(self.error)}
+        if self.job.error_picture is not None:
+            facts["error_picture"] = str(self.job.error_picture)
+        if self.evaluation is not None:
+            facts |= {field.name: getattr(self.evaluation, field.name) for field in fields(Evaluation)}
+        return facts
+
+
+def depth_reader(
+    *,
+    kind: str | None = None,
+    png_scale: float | None = None,
+    estimator: DepthEstimator | None = None,
+) -> Reader:
+    """Choose how a file becomes a depth map.
+
+    Args:
+        kind: `relative` or `metric`, where depth files do not say.
+        png_scale: Units a metre of 16-bit PNGs.
+        estimator: Given, the files are photos, and the network makes the maps.
+    """
+    if estimator is not None:
+        return lambda path: estimator.predict(load_image(path)).depth
+    return lambda path: read_depth(path, kind=kind, png_scale=png_scale).depth
+
+
+def plan_evaluation(
+    prediction: Path,
+    truth: Path,
+    *,
+    predictions_are_photos: bool = False,
+    photos: Path | None = None,
+    error_pictures: Path | None = None,
+    overwrite: bool = False,
+) -> tuple[list[EvaluationJob], list[Path]]:
+    """Find what belongs together, and refuse before any work what can't be written.
+
+    Args:
+        prediction: A file; or a folder, whose files are matched by name (`a_depth.npz` belongs to `a.png`).
+        truth: The same: a file for a file, a folder for a folder.
+        predictions_are_photos: Whether a network makes the predictions from these photos.
+        photos: Photo or folder of photos to show in the error pictures; by default those that are predicted
+            from.
+        error_pictures: Folder for error pictures; it is created.
+        overwrite: Whether existing files may be replaced.
+
+    Returns:
+        One job a truth, and the predictions that have no truth.
+
+    Raises:
+        InputError: A file where a folder is needed, or the reverse; a folder without depth files.
+        FileError: Something is not there, or can't be written.
+    """
+    for path in filter(None, (prediction, truth, photos)):
+        if not path.exists():
+            raise InputError(f"{path} does not exist; check the path")
+    if prediction.is_dir() != truth.is_dir():
+        raise InputError(
+            f"{prediction} and {truth} must be two files or two folders; give the one that belongs to the "
+            "other"
+        )
+    if not predictions_are_photos and prediction.suffix.lower() in _PHOTOS_ONLY:
+        raise InputError(f"{prediction} is a photo; name the network that shall run on it (--model auto)")
+    if not truth.is_dir():
+        jobs, unused = [EvaluationJob(picture_name(truth), truth, prediction)], list[Path]()
+    else:
+        jobs, unused = _matched(
+            prediction, truth, PHOTO_SUFFIXES if predictions_are_photos else DEPTH_SUFFIXES
+        )
+    if error_pictures is not None:
+        jobs = [_with_pictures(job, error_pictures, photos, predictions_are_photos) for job in jobs]
+        verbs.make_directory(error_pictures)
+        for job in jobs:
+            if job.error_picture is not None:
+                verbs.make_directory(job.error_picture.parent)
+                verbs.check_output(job.error_picture, job.truth, overwrite=overwrite)
+    return jobs, unused
+
+
+def evaluate_files(
+    jobs: Sequence[EvaluationJob],
+    read_prediction: Reader,
+    read_truth: Reader,
+    *,
+    protocol: EvaluationProtocol | str = "default",
+    align: Alignment | str = "auto",
+    tolerance_px: int = DEFAULT_TOLERANCE_PX,
+    overwrite: bool = False,
+) -> Iterator[PictureResult]:
+    """Compare each prediction with its truth; one that fails is reported and the rest goes on.
+
+    Args:
+        jobs: From `plan_evaluation`.
+        read_prediction: From `depth_reader`.
+        read_truth: From `depth_reader`.
+        protocol: As for `evaluate`.
+        align: As for `evaluate`.
+        tolerance_px: As for `evaluate`.
+        overwrite: Whether existing error pictures may be replaced.
+
+    Yields:
+        One result a job, with its error picture on disk. A picture in which no pixel counts is an error, and
+        so is one that can't be aligned as the first one was: no mean of the two would mean anything.
+    """
+    for job in jobs:
+        try:
+            if job.prediction is None:
+                raise job.problem or InputError(
+                    f"no prediction for {job.truth}; make it, or take the truth out"
+                )
+            comparison = compare(
+                read_prediction(job.prediction), read_truth(job.truth), protocol=protocol, align=align
+            )
+            found = measure(comparison, tolerance_px=tolerance_px)
+            if not found.pixels:
+                raise InputError(
+                    f"no pixel counts: the truth {job.truth} has {comparison.pixels_of_truth} where the "
+                    f"protocol {found.protocol} looks, and the prediction knows none of them; check the unit "
+                    "of the truth (--png-scale) and the range"
+                )
+            align = found.align
+            if job.error_picture is not None:
+                image = load_image(job.photo) if job.photo is not None else None
+                title = f"{job.name}: AbsRel {found.abs_rel:.3f}, delta1 {found.delta1:.3f}"
+                verbs.save(
+                    draw_error(comparison, image=image, title=title), job.error_picture, overwrite=overwrite
+                )
+        except Depth3DError as error:
+            yield PictureResult(job, error=error)
+        else:
+            yield PictureResult(job, found)
+
+
+def report_of(results: Sequence[PictureResult], protocol: EvaluationProtocol) -> dict[str, Any]:
+    """Put results together: the protocol, mean and median over the pictures, and each picture.
+
+    Raises:
+        InputError: The pictures were compared in different ways, so that no mean means anything.
+    """
+    evaluations = [result.evaluation for result in results if result.evaluation is not None]
+    return {
+        "protocol": {field.name: getattr(protocol, field.name) for field in fields(EvaluationProtocol)},
+        "align": evaluations[0].align if evaluations else None,
+        "evaluated": len(evaluations),
+        "failed": len(results) - len(evaluations),
+        **averages(evaluations),
+        "pictures": [result.summary() for result in results],
+    }
+
+
+def write_report(report: dict[str, Any], path: Path, *, overwrite: bool = False) -> None:
+    """Write a report whole or not at all: `.json` all of it, `.csv` a row a picture.
+
+    Raises:
+        UnsupportedFormatError: Another suffix.
+        FileError: The file can't be written.
+    """
+    check_report_suffix(path)
+    with writing(path, overwrite=overwrite) as partial:
+        if path.suffix.lower() == ".json":
+            partial.write_text(
+                json.dumps(_finite(report), indent=2, allow_nan=False) + "\n", encoding="utf-8"
+            )
+            return
+        rows = report["pictures"]
+        columns = list(dict.fromkeys(name for row in rows for name in row))
+        with partial.open("w", newline="", encoding="utf-8") as file:
+            table = csv.DictWriter(file, columns)
+            table.writeheader()
+            table.writerows(_finite(rows))
+
+
+def check_report_suffix(path: Path) -> None:
+    """Refuse a name that is no report's.
+
+    Raises:
+        UnsupportedFormatError: Another suffix than `.csv` or `.json`.
+    """
+    if path.suffix.lower() not in REPORT_SUFFIXES:
+        raise UnsupportedFormatError(f"{path} has a suffix that is no table's; use .csv or .json")
+
+
+def _matched(
+    predictions: Path, truths: Path, suffixes: tuple[str, ...]
+) -> tuple[list[EvaluationJob], list[Path]]:
+    available, wanted = files_in(predictions, suffixes), files_in(truths, DEPTH_SUFFIXES)
+    if not wanted:
+        raise InputError(f"{truths} has no depth files; give a folder with {', '.join(DEPTH_SUFFIXES)}")
+    if not available:
+        cure = ", or run a network on its photos (--model auto)" if suffixes == DEPTH_SUFFIXES else ""
+        raise InputError(
+            f"{predictions} has no file with one of {', '.join(suffixes)}; give another one{cure}"
+        )
+    jobs: list[EvaluationJob] = []
+    for truth in wanted:
+        relative = truth.relative_to(truths)
+        found, problem = None, None
+        try:
+            found = partner_of(relative, available, predictions)
+        except InputError as error:
+            problem = error
+        jobs.append(EvaluationJob(str(relative.with_suffix("")), truth, found, problem=problem))
+    used = {job.prediction for job in jobs}
+    return jobs, [path for path in available if path not in used]
+
+
+def _with_pictures(
+    job: EvaluationJob, folder: Path, photos: Path | None, predictions_are_photos: bool
+) -> EvaluationJob:
+    photo = photos
+    if photos is not None and photos.is_dir():
+        photo = partner_of(Path(job.name + job.truth.suffix), files_in(photos, PHOTO_SUFFIXES), photos)
+    elif photos is None and predictions_are_photos:
+        photo = job.prediction
+    target = folder / f"{job.name}_error.png"
+    return EvaluationJob(job.name, job.truth, job.prediction, photo, target, job.problem)
+
+
+def _finite(value: Any) -> Any:
+    """Replace NaN, which JSON does not know, by None; a table leaves the cell empty."""
+    if isinstance(value, dict):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
