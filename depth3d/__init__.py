@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from depth3d.diagnosis import doctor as doctor
     from depth3d.errors import Depth3DError as Depth3DError
     from depth3d.estimate.estimator import DepthEstimator as DepthEstimator
+    from depth3d.evaluate.error_pictures import error_picture as error_picture
+    from depth3d.evaluate.evaluation import Evaluation as Evaluation
+    from depth3d.evaluate.evaluation import evaluate as evaluate
+    from depth3d.evaluate.protocols import EvaluationProtocol as EvaluationProtocol
     from depth3d.inspection import inspect as inspect
     from depth3d.io.camera_files import load_camera as load_camera
     from depth3d.io.depth_files import load_depth as load_depth
@@ -65,6 +69,8 @@ _HOME_OF = {
     "DepthEstimator": "estimate.estimator",
     "DepthKind": "core.depth",
     "DepthMap": "core.depth",
+    "Evaluation": "evaluate.evaluation",
+    "EvaluationProtocol": "evaluate.protocols",
     "Mesh": "core.mesh",
     "OpenedPhoto": "opened_photo",
     "PointCloud": "core.cloud",
@@ -78,7 +84,9 @@ _HOME_OF = {
     "colorize_depth": "io.previews",
     "contact_sheet": "lift.point_views",
     "doctor": "diagnosis",
+    "error_picture": "evaluate.error_pictures",
     "estimate": "verbs",
+    "evaluate": "evaluate.evaluation",
     "find_markers": "calibrate.markers",
     "fuse": "lift.fusion",
     "inspect": "inspection",
