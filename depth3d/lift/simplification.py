@@ -10,7 +10,7 @@ Algorithmica 30, 2001.)
 
 The hierarchy wants a square lattice with 2^k steps a side. It is laid over the picture with steps of one
 pixel or none, so that its borders are the picture's. Where steps are none a triangle may have no area in the
-picture: it closes what would be a crack between unequal neighbours.
+picture: it closes what would be a crack between unequal neighbours, until it is flipped away in the end.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from depth3d.core.arrays import BoolMap, FloatMap
+from depth3d.lift.flat_triangles import without_flat_triangles
 from depth3d.lift.triangulation import GridFaces
 
 __all__ = ["Simplifier"]
@@ -89,6 +90,10 @@ class Simplifier:
         Returns:
             (F, 3) triangles of pixels, in no particular order.
         """
+        return without_flat_triangles(self._chosen(max_error_px), self._width)
+
+    def _chosen(self, max_error_px: float) -> GridFaces:
+        """Choose triangles of the hierarchy, some of which may have no area in the picture."""
         # Infinite errors, at the border, are never allowed.
         allowed = min(max_error_px, float(np.finfo(np.float32).max))
         side = len(self._cols)
@@ -137,9 +142,9 @@ class Simplifier:
         fewest = self.within(np.inf)
         if len(fewest) > max_faces:
             return None
-        most = self.within(least_error_px)
+        most = self._chosen(least_error_px)
         if len(most) <= max_faces:
-            return most
+            return without_flat_triangles(most, self._width)
         errors = self._error_px[np.isfinite(self._error_px) & (self._error_px > least_error_px)]
         errors = np.sort(errors)[::-1]
         # Between the first `low` errors, which give few enough triangles, and the first `high`.
@@ -148,7 +153,7 @@ class Simplifier:
         for _ in range(_MOST_TRIALS):
             if high - low <= 1:
                 break
-            faces = self.within(float(errors[trial]))
+            faces = self._chosen(float(errors[trial]))
             if len(faces) <= max_faces:
                 low, best = trial, faces
                 if len(best) > 0.98 * max_faces:
@@ -156,7 +161,7 @@ class Simplifier:
             else:
                 high = trial
             trial = (low + high) // 2
-        return best
+        return without_flat_triangles(best, self._width)
 
     def _at_border(self, count: npt.NDArray[np.intp]) -> FloatMap:
         """Start with infinite errors around squares that lack triangles, so that these stay as they are."""
