@@ -19,7 +19,15 @@ if TYPE_CHECKING:
     from depth3d.calibrate.boards import Board as Board
     from depth3d.calibrate.calibration import Calibration as Calibration
     from depth3d.calibrate.camera_fit import calibrate_camera as calibrate_camera
+    from depth3d.calibrate.fit import calibrate as calibrate
     from depth3d.calibrate.markers import find_markers as find_markers
+    from depth3d.calibrate.references import Anchor as Anchor
+    from depth3d.calibrate.references import CameraHeight as CameraHeight
+    from depth3d.calibrate.references import DepthSamples as DepthSamples
+    from depth3d.calibrate.references import FarPoint as FarPoint
+    from depth3d.calibrate.references import KnownLength as KnownLength
+    from depth3d.calibrate.references import KnownSize as KnownSize
+    from depth3d.calibrate.references import RangeAnchor as RangeAnchor
     from depth3d.calibrate.undistortion import undistort_image as undistort_image
     from depth3d.core.camera import Camera as Camera
     from depth3d.core.cloud import PointCloud as PointCloud
@@ -49,12 +57,15 @@ if TYPE_CHECKING:
     from depth3d.io.trajectories import load_trajectory as load_trajectory
     from depth3d.lift.clouds import point_cloud as point_cloud
     from depth3d.lift.fusion import fuse as fuse
+    from depth3d.lift.lithophanes import lithophane as lithophane
     from depth3d.lift.mesh_views import mesh_sheet as mesh_sheet
     from depth3d.lift.mesh_views import sample_surface as sample_surface
     from depth3d.lift.meshes import mesh as mesh
     from depth3d.lift.point_views import contact_sheet as contact_sheet
     from depth3d.lift.point_views import render_points as render_points
     from depth3d.lift.reconstruction import reconstruct as reconstruct
+    from depth3d.lift.reliefs import relief as relief
+    from depth3d.lift.solids import solid as solid
     from depth3d.lift.unproject import unproject as unproject
     from depth3d.opened_photo import OpenedPhoto as OpenedPhoto
     from depth3d.opened_photo import open_photo as open_photo
@@ -62,22 +73,30 @@ if TYPE_CHECKING:
     from depth3d.verbs import save as save
 
 _HOME_OF = {
+    "Anchor": "calibrate.references",
     "Board": "calibrate.boards",
     "Calibration": "calibrate.calibration",
     "Camera": "core.camera",
+    "CameraHeight": "calibrate.references",
     "Depth3DError": "errors",
     "DepthEstimator": "estimate.estimator",
     "DepthKind": "core.depth",
     "DepthMap": "core.depth",
+    "DepthSamples": "calibrate.references",
     "Evaluation": "evaluate.evaluation",
     "EvaluationProtocol": "evaluate.protocols",
+    "FarPoint": "calibrate.references",
+    "KnownLength": "calibrate.references",
+    "KnownSize": "calibrate.references",
     "Mesh": "core.mesh",
     "OpenedPhoto": "opened_photo",
     "PointCloud": "core.cloud",
     "RGBD": "core.scene",
+    "RangeAnchor": "calibrate.references",
     "ThinLens": "core.lens",
     "Trajectory": "io.trajectories",
     "assume_range": "calibrate.assumed_range",
+    "calibrate": "calibrate.fit",
     "calibrate_camera": "calibrate.camera_fit",
     "camera_for": "io.photo_camera",
     "circle_of_confusion_px": "core.lens",
@@ -90,22 +109,25 @@ _HOME_OF = {
     "find_markers": "calibrate.markers",
     "fuse": "lift.fusion",
     "inspect": "inspection",
+    "lithophane": "lift.lithophanes",
     "load_camera": "io.camera_files",
     "load_cloud": "io.geometry_files",
     "load_depth": "io.depth_files",
     "load_image": "io.images",
     "load_mesh": "io.mesh_files",
-    "locate_board": "calibrate.board_poses",
     "load_trajectory": "io.trajectories",
+    "locate_board": "calibrate.board_poses",
     "mesh": "lift.meshes",
     "mesh_sheet": "lift.mesh_views",
     "open_photo": "opened_photo",
     "point_cloud": "lift.clouds",
     "reconstruct": "lift.reconstruction",
+    "relief": "lift.reliefs",
     "render_points": "lift.point_views",
     "resize_depth": "core.resample",
     "sample_surface": "lift.mesh_views",
     "save": "verbs",
+    "solid": "lift.solids",
     "undistort_image": "calibrate.undistortion",
     "unproject": "lift.unproject",
 }

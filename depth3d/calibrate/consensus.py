@@ -1,0 +1,185 @@
+"""The start of a robust fit: the law that most references agree on, whatever the others say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from depth3d.calibrate.equations import Equations
+from depth3d.calibrate.laws import Form, Space
+from depth3d.calibrate.refit import refit
+from depth3d.calibrate.rows import Law, System
+
+__all__ = ["Consensus", "agree", "candidates", "judge"]
+
+_Array: TypeAlias = npt.NDArray[np.float64]
+
+_TOLERANCES = (0.1, 0.2, 0.35)
+"""Relative errors of z up to which a reference agrees. The first that finds a majority counts: maps of plain
+scenes are right to a few percent, and those of hard ones are not and need no outlier for it."""
+
+_MOST_PAIRS = 2000
+_MOST_ROWS = 1500
+_SIGMAS = 3.0
+_GRID = 90
+_NEAREST_M, _FARTHEST_M = 0.05, 1000.0
+_GRID_SIGMA = 0.03
+_SAME = 0.03  # relative difference of depths below which two solutions are one
+_INDISTINCT = 4.0  # of chi2: two standard deviations
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Consensus:
+    """A law through some of the references, and how many of all agree with it.
+
+    Attributes:
+        parameters: (p,).
+        tolerance: Relative error up to which a row agrees.
+        residual: (n,) relative residuals of the rows.
+        agreeing: (n,) bool.
+        cost: Sum of truncated residuals over the tolerance, each times its share, over the sum of shares.
+        majority: Whether the rows that agree are enough.
+    """
+
+    parameters: _Array
+    tolerance: float
+    residual: _Array
+    agreeing: npt.NDArray[np.bool_]
+    cost: float
+    majority: bool
+
+
+def agree(system: System, seed: int, *, rising: bool = True) -> Consensus | None:
+    """Find the law through one or two observations that has the least truncated error (MSAC).
+
+    All pairs are tried where there are at most 2000, and as many random ones otherwise (Fischler and Bolles,
+    1981; Torr and Zisserman, "MLESAC", 2000, for the truncated cost). The residuals are relative to z and not
+    squared: far references would otherwise outweigh near ones, right or wrong. A reference with a large error
+    of its own agrees within three standard deviations of it.
+
+    Args:
+        system: Rows under a law of the form `scale` or `affine`.
+        seed: Of the random pairs.
+        rising: Try laws that rise with the map's value; else those that fall, for a diagnosis.
+
+    Returns:
+        The best, or None where no pair of observations gives a law of that kind.
+    """
+    tried = _hypotheses(system, seed, rising=rising)
+    if not len(tried):
+        return None
+    # Samples by the thousand are judged by an even selection of them, references given one by one by all.
+    judges = system if len(system) <= _MOST_ROWS else system.thinned(_MOST_ROWS)
+    residual = np.abs(judges.relative(tried))
+    share, sigma = judges.share, judges.relative_sigma
+    found: Consensus | None = None
+    for tolerance in _TOLERANCES:
+        limit = np.maximum(tolerance, _SIGMAS * sigma)
+        cost = np.minimum(residual / limit, 1.0) @ share
+        found = judge(system, tried[int(np.argmin(cost))], tolerance)
+        if found.majority:
+            break
+    return found
+
+
+def judge(system: System, parameters: _Array, tolerance: float) -> Consensus:
+    """Count who agrees with a law."""
+    residual = system.relative(parameters)
+    limit = np.maximum(tolerance, _SIGMAS * system.relative_sigma)
+    cost = float(np.minimum(np.abs(residual) / limit, 1.0) @ system.share / system.share.sum())
+    agreeing = np.abs(residual) < limit
+    return Consensus(parameters, tolerance, residual, agreeing, cost, _is_majority(system, agreeing))
+
+
+def _is_majority(system: System, agreeing: npt.NDArray[np.bool_]) -> bool:
+    """Ask of up to three rows that all agree, and of more that over half do, and three at least."""
+    count = len(system)
+    if count <= 3:
+        return bool(agreeing.all())
+    return bool(agreeing.sum() >= 3 and system.share[agreeing].sum() > 0.5 * system.share.sum())
+
+
+def _hypotheses(system: System, seed: int, *, rising: bool) -> _Array:
+    """Give (m, p) laws through one observation (scale) or two (affine)."""
+    count = len(system.targets)
+    if system.law.form == "scale":
+        value = system.places[:count, 0]
+        usable = np.flatnonzero((value > 0) & (system.targets > 0))
+        if len(usable) > _MOST_PAIRS:
+            usable = usable[np.linspace(0, len(usable) - 1, _MOST_PAIRS).round().astype(np.intp)]
+        return (system.targets[usable] / value[usable])[:, None] if rising else np.zeros((0, 1))
+    if count * (count - 1) // 2 <= _MOST_PAIRS:
+        pairs = np.stack(np.triu_indices(count, 1))
+    else:
+        pairs = np.random.default_rng(seed).integers(0, count, (2, _MOST_PAIRS))
+    first, second = pairs
+    value, y = system.places[:count, 0], system.targets
+    step = value[second] - value[first]
+    apart = np.abs(step) > 1e-9 * np.maximum(np.abs(value).max(initial=0.0), 1e-300)
+    first, second, step = first[apart], second[apart], step[apart]
+    scale = (y[second] - y[first]) / step
+    tried = np.stack([scale, y[first] - scale * value[first]], axis=1)
+    return np.asarray(tried[scale > 0 if rising else scale < 0])
+
+
+def candidates(equations: Equations, law_form: Form, space: Space) -> list[_Array]:
+    """Find all laws that satisfy the references, where constraints make the equations non-linear.
+
+    A grid over the depth at the smallest and the largest value in question, 0.05 to 1000 m, whose local
+    minima are refined; those that the data can't tell from the best (chi2 within 4) stay.
+
+    Args:
+        equations: With constraints; of many observations an even selection is enough.
+        law_form: `scale` or `affine`.
+        space: What the law gives.
+
+    Returns:
+        Parameters of each distinct solution, best first; none where no depths satisfy anything.
+    """
+    system = System(equations, Law(law_form, space))
+    tried, shape = _grid(system)
+    sigma = np.hypot(system.relative_sigma, _GRID_SIGMA)
+    # Heavy tails keep one wrong reference from hiding the minimum of the others.
+    score = np.where(np.isfinite(found := system.relative(tried)), found, 1e3) / sigma
+    cost = (system.share * np.log1p(score**2)).sum(axis=-1).reshape(shape)
+    cost[~np.isfinite(tried).all(axis=-1).reshape(shape)] = np.inf
+    starts = tried.reshape(*shape, -1)[_local_minima(cost)]
+    solutions = []
+    for start in starts:
+        solution = refit(system, start, robust=len(system) > 3, misfit_rel=_GRID_SIGMA)
+        if solution.parameters[0] > 0 and np.all(system.places @ solution.parameters > 0):
+            robust_chi2 = float((system.share * np.minimum(solution.score**2, 25.0)).sum())
+            solutions.append((robust_chi2, solution.parameters))
+    solutions.sort(key=lambda pair: pair[0])
+    distinct: list[_Array] = []
+    for chi2, parameters in solutions:
+        y = system.places @ parameters
+        new = all(np.max(np.abs(y / (system.places @ other) - 1)) > _SAME for other in distinct)
+        if new and chi2 < solutions[0][0] + _INDISTINCT:
+            distinct.append(parameters)
+    return distinct
+
+
+def _grid(system: System) -> tuple[_Array, tuple[int, ...]]:
+    """Give (m, p) laws on a grid of depths, and the grid's shape."""
+    value = system.places[:, 0]
+    depth = np.geomspace(_NEAREST_M, _FARTHEST_M, _GRID)
+    y = 1 / depth if system.law.space == "disparity" else depth
+    if system.law.form == "scale":
+        fine = np.geomspace(y[0], y[-1], _GRID**2)
+        return fine[:, None] / np.median(value), (_GRID**2,)
+    low, high = float(value.min()), float(value.max())
+    at_low, at_high = np.meshgrid(y, y, indexing="ij")
+    scale = (at_high - at_low) / (high - low)
+    tried = np.stack([scale, at_low - scale * low], axis=-1)
+    tried[scale <= 0] = np.nan
+    return tried.reshape(-1, 2), (_GRID, _GRID)
+
+
+def _local_minima(cost: _Array) -> npt.NDArray[np.bool_]:
+    from scipy.ndimage import minimum_filter
+
+    return np.asarray(np.isfinite(cost) & (cost <= minimum_filter(cost, size=3, mode="nearest")))

@@ -1,0 +1,311 @@
+"""`calibrate`: from a few things known in metres to the law that gives every pixel its depth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal, TypeAlias, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from depth3d.calibrate import refusals
+from depth3d.calibrate.calibration import Calibration
+from depth3d.calibrate.consensus import Consensus, agree, candidates, judge
+from depth3d.calibrate.equations import Equations
+from depth3d.calibrate.fit_quality import figures, remarks
+from depth3d.calibrate.laws import Form, Space, basis
+from depth3d.calibrate.references import Reference, describe
+from depth3d.calibrate.refit import Solution
+from depth3d.calibrate.rows import Law, System, thinned, without_far_places
+from depth3d.calibrate.selection import choose, fit_law, law_for, start_for
+from depth3d.core.camera import Camera
+from depth3d.core.depth import DepthMap
+from depth3d.errors import InputError
+
+__all__ = ["FitForm", "calibrate", "fit_equations"]
+
+_Array: TypeAlias = npt.NDArray[np.float64]
+
+FitForm: TypeAlias = Literal["auto", "scale", "affine", "tilted", "spline"]
+"""A law of `laws.py`, or `auto` to let cross-validation choose."""
+
+_LEAST_SLOPE_SIGMAS = 2.0
+_MOST_RELATIVE_SIGMA = 0.5
+_GRID_ROWS = 60
+
+
+def calibrate(
+    depth: DepthMap,
+    references: Sequence[Reference],
+    *,
+    camera: Camera | None = None,
+    form: FitForm = "auto",
+    model: str | None = None,
+    input_size: int | None = None,
+    photo_sha256: str | None = None,
+    seed: int = 0,
+) -> Calibration:
+    """Fit the law that turns a depth map's values into metres to what is known about the scene.
+
+    Of a relative map that is `1/z = scale * d + shift`, which takes two references at different distances; of
+    a metric one `z = scale * z_map`, which takes one. More references show which of them are wrong, how
+    good the map is, and whether a richer law pays. The same input gives the same result.
+
+    Args:
+        depth: The map of one photo, relative or metric.
+        references: What is known: `Anchor`, `RangeAnchor`, `KnownLength`, `KnownSize`, `FarPoint`,
+            `CameraHeight`, `DepthSamples`, in any mixture; pixels are those of the photo.
+        camera: The photo's; needed by all but `Anchor`, `FarPoint` and `DepthSamples`.
+        form: `auto` chooses by cross-validation among the laws that there are references enough for:
+            `scale` (metric maps only), `affine`, `tilted` from 15, `spline` from 50. The others ask for that.
+        model: Name of the network that made the map, to be kept.
+        input_size: Side in pixels at which it saw the photo, to be kept.
+        photo_sha256: Hash of the photo's pixels, to be kept.
+        seed: Of the random choices that are made among many references.
+
+    Returns:
+        The calibration, with its covariance, what each reference says against it, and notes. `quality` has:
+        `n_references`, `n_used`, `n_rejected`, `condition`; `leave_one_out_rel`, the mean relative error of z
+        at references that the fit did not see (None below three); `coverage`, the share of the map's values,
+        without the outermost percents, that the references span; `extrapolated`, the share of known pixels
+        whose values are beyond theirs by more than a tenth of that span; `invalid`, that of pixels without a
+        positive depth; `cv_rel`, the error of each law that was tried at references left out.
+
+    Raises:
+        InputError: Nothing is known, or too little, or the references are at one distance, contradict one
+            another or the map, or leave two solutions; the sentence says what to measure next. A `form`
+            that is none, or that the references are too few for.
+    """
+    from depth3d.calibrate.from_references import equations_from
+
+    references = tuple(references)
+    if not references:
+        raise refusals.no_reference()
+    equations = equations_from(depth, references, camera)
+    fitted = fit_equations(
+        equations,
+        "depth" if depth.is_metric else "disparity",
+        form=form,
+        depth=depth,
+        references=references,
+        seed=seed,
+    )
+    return replace(fitted, model=model, input_size=input_size, photo_sha256=photo_sha256)
+
+
+def fit_equations(
+    equations: Equations,
+    space: Space,
+    *,
+    form: FitForm = "auto",
+    depth: DepthMap | None = None,
+    references: Sequence[Reference] = (),
+    seed: int = 0,
+) -> Calibration:
+    """Fit a law to equations, wherever they come from.
+
+    Args:
+        equations: At least as many as the law has parameters.
+        space: Whether the map's values are disparities or z.
+        form: As for `calibrate`.
+        depth: The map, for the figures that need all of it; None leaves them out.
+        references: What the equations came from, in their numbering, for messages and the report.
+        seed: As for `calibrate`.
+
+    Raises:
+        InputError: As `calibrate`.
+    """
+    if form not in get_args(FitForm):
+        raise InputError(f"form must be one of {get_args(FitForm)}, got {form!r}")
+    notes = list(equations.notes)
+    if space == "depth":
+        equations, far = without_far_places(equations)
+        if far:
+            notes.append(f"{far} far places say nothing about a metric map's scale; they were left out")
+    names = _names(equations, references)
+    lengths = _lengths(references, len(names))
+    starts, tolerance = _starts(equations, space, form, names, lengths, seed)
+    if form == "auto":
+        choice = choose(equations, space, starts, tolerance, seed)
+        law, errors = choice.law, choice.errors_rel
+    else:
+        law, errors = law_for(form, space, equations), {}
+    system = System(equations, law)
+    count = float(system.share.sum())
+    solution = fit_law(equations, law, start_for(law, starts), tolerance)
+    _check(system, solution, names)
+    return _calibration(equations, system, solution, depth, references, errors, notes, count)
+
+
+def _starts(
+    equations: Equations, space: Space, form: FitForm, names: Sequence[str], lengths: _Array, seed: int
+) -> tuple[dict[Form, _Array], float]:
+    """Find the law that most references agree on, in the simplest form that may be asked for."""
+    simple: list[Form] = ["affine"]
+    if form == "scale" or (form == "auto" and space == "depth"):
+        simple = ["scale"]
+    total = len(equations.observations) + len(equations.constraints)
+    needed = {"scale": 1, "affine": 2, "tilted": 4, "spline": 4}.get(form, 1 if simple[0] == "scale" else 2)
+    if total == 0:
+        raise refusals.no_reference()
+    if total < needed:
+        if needed == 2 and space == "disparity":
+            raise refusals.one_reference(names[0])
+        raise InputError(
+            f"the form {form!r} has {needed} parameters and there are {total} references; add some, or leave "
+            "the form to 'auto'"
+        )
+    if simple == ["scale"] and form == "auto" and total >= 5:
+        simple.append("affine")
+    starts: dict[Form, _Array] = {}
+    tolerance, refusal = 1.0, None
+    for base in simple:
+        system = System(equations, Law(base, space))
+        try:
+            found = _consensus(equations, system, names, lengths, seed)
+        except InputError as error:
+            refusal = refusal or error
+            continue
+        starts[base], tolerance = found.parameters, min(tolerance, found.tolerance)
+    if not starts:
+        assert refusal is not None
+        raise refusal
+    return starts, tolerance
+
+
+def _consensus(
+    equations: Equations, system: System, names: Sequence[str], lengths: _Array, seed: int
+) -> Consensus:
+    if system.law.form == "affine":
+        value = system.places[:, 0]
+        if np.ptp(value) <= 1e-7 * np.abs(value).max():
+            raise refusals.undetermined(system, names, "scale from shift")
+    found = agree(system, seed)
+    if equations.constraints:
+        solutions = candidates(thinned(equations, _GRID_ROWS), system.law.form, system.law.space)
+        if len(solutions) > 1:
+            raise refusals.ambiguous(system, solutions)
+        if solutions:
+            by_grid = judge(system, solutions[0], found.tolerance if found else 0.35)
+            if found is None or by_grid.cost <= found.cost:
+                found = by_grid
+    if found is not None and found.majority and len(system.targets) < 3:
+        return found
+    if system.law.form == "affine" and len(system.targets) >= 2:
+        against = agree(system, seed, rising=False)
+        better = against is not None and (
+            found is None
+            or (against.majority and not found.majority)
+            or (against.tolerance == found.tolerance and against.cost < 0.8 * found.cost)
+        )
+        if better:
+            raise refusals.falling(system, names, equations.observations.value)
+    if found is None:
+        raise refusals.undetermined(system, names, "how depth changes with the map's value")
+    if not found.majority:
+        raise refusals.contradictory(system, found, names, lengths)
+    return found
+
+
+def _check(system: System, solution: Solution, names: Sequence[str]) -> None:
+    """Refuse a law whose slope is not known to rise, or that says next to nothing at the references."""
+    law, parameters = solution.law, solution.parameters
+    if law.form == "spline":
+        return
+    slope, sigma = float(parameters[0]), float(np.sqrt(solution.covariance[0, 0]))
+    if law.form != "scale" and slope < _LEAST_SLOPE_SIGMAS * sigma:
+        raise refusals.undetermined(system, names, "how depth changes with the map's value")
+    y = system.places @ parameters
+    spread = np.sqrt(np.einsum("ni,ij,nj->n", system.places, solution.covariance, system.places))
+    if np.min(spread / np.maximum(np.abs(y), 1e-12)) > _MOST_RELATIVE_SIGMA or slope <= 0:
+        raise refusals.undetermined(system, names, "any distance to better than a half")
+
+
+def _calibration(
+    equations: Equations,
+    system: System,
+    solution: Solution,
+    depth: DepthMap | None,
+    references: Sequence[Reference],
+    errors_rel: dict[str, float],
+    notes: list[str],
+    count: float,
+) -> Calibration:
+    law, parameters = solution.law, solution.parameters
+    seen = equations.observations
+    scale, shift = float(parameters[0]), float(parameters[1]) if len(parameters) > 1 else 0.0
+    if law.form == "spline":
+        line = basis("affine", seen.value, seen.place)
+        scale, shift = np.linalg.lstsq(line, system.places[: len(seen)] @ parameters, rcond=None)[0]
+    names = _names(equations, references)
+    inliers, residuals = _by_reference(system, solution, _lengths(references, len(names)))
+    known = np.concatenate([seen.value, *(constraint.value for constraint in equations.constraints)])
+    used = np.concatenate(
+        [solution.inlier[: len(seen)], *(np.ones(len(c.value), dtype=bool) for c in equations.constraints)]
+    )
+    span = (float(known[used].min()), float(known[used].max())) if used.any() else None
+    fitted = Calibration(
+        scale,
+        shift,
+        "fit to references",
+        covariance=tuple(map(tuple, solution.covariance)),
+        inliers=inliers,
+        residuals_m=residuals,
+        form=law.form,
+        space=law.space,
+        tilt=(float(parameters[2]), float(parameters[3])) if law.form == "tilted" else None,
+        knots=law.knots,
+        coefficients=tuple(parameters) if law.form == "spline" else (),
+        misfit_rel=solution.misfit_rel,
+        value_range=span,
+        references=tuple(describe(reference) for reference in references),
+    )
+    quality = figures(fitted, system, solution, depth, errors_rel)
+    remarked = remarks(fitted, quality, names, count)
+    return replace(fitted, quality=quality, notes=(*notes, *remarked))
+
+
+def _by_reference(
+    system: System, solution: Solution, lengths: _Array
+) -> tuple[tuple[bool, ...], tuple[float, ...]]:
+    """Give, for each reference, whether most of it was used, and its residual in metres."""
+    count, total = len(system.targets), len(lengths)
+    y, targets = system.places[:count] @ solution.parameters, system.targets
+    disparity = system.law.space == "disparity"
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = targets / y if disparity else y / targets
+        z = 1 / targets if disparity else targets
+    length = lengths[system.reference]
+    length[:count] = np.where(np.isnan(length[:count]), z, length[:count])
+    off = np.concatenate([ratio - 1, np.expm1(system.relative(solution.parameters)[count:])])
+    off_m = np.where(
+        system.far | ~(np.concatenate([y, np.ones(len(system) - count)]) > 0), np.nan, off * length
+    )
+    inliers, residuals = [], []
+    order = np.argsort(system.reference, kind="stable")
+    ends = np.searchsorted(system.reference[order], np.arange(total + 1))
+    for reference in range(total):
+        rows = order[ends[reference] : ends[reference + 1]]
+        inliers.append(bool(len(rows)) and bool(solution.inlier[rows].mean() > 0.5))
+        metres = off_m[rows]
+        residuals.append(float(metres[0] if len(metres) == 1 else np.nanmedian(metres)))
+    return tuple(inliers), tuple(residuals)
+
+
+def _names(equations: Equations, references: Sequence[Reference]) -> list[str]:
+    if references:
+        return [repr(reference) for reference in references]
+    bound_to = [constraint.reference for constraint in equations.constraints]
+    highest = max([*equations.observations.reference.tolist(), *bound_to], default=-1)
+    return [f"reference {index + 1}" for index in range(highest + 1)]
+
+
+def _lengths(references: Sequence[Reference], total: int) -> _Array:
+    """Give the length that each of so many references states, NaN where it states none or many."""
+    names = ("depth_m", "range_m", "length_m", "size_m", "height_m")
+    lengths = np.full(total, np.nan)
+    for index, reference in enumerate(references):
+        stated = [getattr(reference, name, None) for name in names]
+        lengths[index] = next((metres for metres in stated if isinstance(metres, float)), np.nan)
+    return lengths
