@@ -39,12 +39,10 @@ def mesh_sheet(
         InputError: A size that is not positive.
     """
     count = max(1, _POINTS_A_PIXEL * width_px * height_px)
-    # The photo's own view needs as many points on near things as it has pixels there, the others need
-    # them evenly over the surface.
-    area, facing = _areas(mesh), np.maximum(np.linalg.norm(mesh.vertices[mesh.faces[:, 0]], axis=1), 1e-9)
+    # The photo's own view needs points evenly over the picture, the others evenly over the surface.
     parts = [
         _points_on(mesh, weights, count, np.random.default_rng(seed))
-        for seed, weights in enumerate((area, area / facing**2))
+        for seed, weights in enumerate((_areas(mesh), _areas_in_picture(mesh)))
     ]
     cloud = PointCloud(
         np.concatenate([part.points for part in parts]),
@@ -54,7 +52,7 @@ def mesh_sheet(
 
 
 def sample_surface(mesh: Mesh, count: int, *, seed: int = 0) -> PointCloud:
-    """Draw points at random on the triangles, evenly by area.
+    """Draw points at random on the triangles, evenly by area: each gets its share to within two points.
 
     Args:
         mesh: The mesh; without triangles of positive area there are no points.
@@ -79,7 +77,9 @@ def _points_on(
     total = np.cumsum(weights)
     if not len(total) or not total[-1] > 0:
         return PointCloud(np.empty((0, 3), np.float32), np.empty((0, 3), np.uint8))
-    chosen = np.searchsorted(total, draw.random(count) * total[-1], side="right")
+    # One in each of `count` equal parts: independent draws would leave gaps here and crowds there.
+    places = (np.arange(count) + draw.random(count)) / count
+    chosen = np.searchsorted(total, places * total[-1], side="right")
     chosen = np.minimum(chosen, len(total) - 1)  # where rounding gave the very end
     corners = mesh.faces[chosen]
     root, share = np.sqrt(draw.random(count)), draw.random(count)
@@ -101,6 +101,14 @@ def _normals_by_area(mesh: Mesh) -> npt.NDArray[np.float64]:
 
 def _areas(mesh: Mesh) -> npt.NDArray[np.float64]:
     return np.asarray(np.linalg.norm(_normals_by_area(mesh), axis=1))
+
+
+def _areas_in_picture(mesh: Mesh) -> npt.NDArray[np.float64]:
+    """Twice the triangles' areas in the plane z = 1: det(a, b, c) of the corners, each divided by its z."""
+    corners = mesh.vertices[mesh.faces].astype(np.float64)
+    corners /= np.maximum(np.abs(corners[..., 2:]), 1e-9)
+    a, b, c = corners.transpose(1, 0, 2)
+    return np.asarray(np.abs(np.einsum("fk,fk->f", a, np.cross(b, c))))
 
 
 def _shades(mesh: Mesh) -> ImageArray:

@@ -23,13 +23,23 @@ def test_points_spread_evenly_by_area():
     assert len(points) == count
     np.testing.assert_allclose(points[:, 2], 2, rtol=1e-6)
     small = points[:, 0] <= 0
-    # A share of 1/10, and four standard deviations of a binomial around it.
-    assert abs(small.mean() - 0.1) < 4 * np.sqrt(0.1 * 0.9 / count)
+    assert abs(small.sum() - 0.1 * count) < 2
     large = (points[~small, :2] - [1, 0]) / 3
     counts, *_ = np.histogram2d(*large.T, bins=6, range=[[0, 1], [0, 1]])
     expected = len(large) / 36
     assert counts.sum() == len(large)  # none outside
     assert ((counts - expected) ** 2 / expected).sum() < 66  # chi-squared, 35 degrees: p = 0.001
+
+
+@pytest.mark.parametrize("count", [50, 1000, 10_007])
+def test_each_triangle_gets_its_share_within_two_points(count):
+    x = np.cumsum(np.random.default_rng(1).uniform(0.1, 2, 41))
+    strip = np.array([[x, np.zeros(41), np.full(41, 3.0)], [x, np.ones(41), np.full(41, 3.0)]])
+    vertices = strip.transpose(0, 2, 1).reshape(-1, 3)
+    i = np.arange(40)
+    faces = np.stack([i, i + 41, i + 1], axis=1)
+    got = np.histogram(sample_surface(Mesh(vertices, faces), count).points[:, 0], bins=x)[0]
+    assert np.abs(got - count * np.diff(x) / (x[-1] - x[0])).max() < 2
 
 
 def test_the_same_seed_draws_the_same_points():
@@ -87,3 +97,16 @@ def test_the_sheet_shows_the_photos_own_view_without_holes():
     assert (front == wanted).all(axis=-1).mean() > 0.99
     for view in (sheet[:, 101:200], sheet[:, 201:]):
         assert (view != 255).any()
+
+
+def test_a_surface_that_turns_away_has_no_holes_in_the_photos_own_view():
+    """A wall seen at a grazing angle on the left, one that faces the camera on the right."""
+    camera = Camera(60, 60, 60, 40, 120, 80)
+    u, v = np.meshgrid(np.arange(121.0), np.arange(81.0))
+    z = np.where(u < 60, 1 / (1.0 - 0.015 * u), 4.0)
+    vertices = np.stack([(u - 60) / 60 * z, (v - 40) / 60 * z, z], axis=-1).reshape(-1, 3)
+    a = (np.arange(80)[:, None] * 121 + np.arange(120)[None, :]).ravel()
+    faces = np.concatenate([np.stack([a, a + 121, a + 122], 1), np.stack([a, a + 122, a + 1], 1)])
+    mesh = Mesh(vertices, faces, colors=np.zeros((len(vertices), 3), np.uint8))
+    front = mesh_sheet(mesh, camera, width_px=120, height_px=80)[2:-2, 2:118]
+    assert (front == 255).all(axis=-1).mean() < 0.002
