@@ -9,6 +9,7 @@ import click
 
 from ..console import print_json
 from ..options import json_option, output_option, overwrite_option, verbosity_options
+from ..print_options import body_for_printing, print_options, wants_body
 from ..reconstructions import is_cloud, mesh_of_points
 from ..scenes import check_outputs, open_scene, scene_options
 from ..types import NumberPair
@@ -71,7 +72,10 @@ from ..types import NumberPair
     help="Drop parts of fewer pixels.  [default: a ten-thousandth of the photo's]",
 )
 @click.option(
-    "--max-faces", type=click.IntRange(2), metavar="N", help="Merge triangles until there are at most N."
+    "--max-faces",
+    type=click.IntRange(2),
+    metavar="N",
+    help="Merge triangles until there are at most N.  [default: for prints a million]",
 )
 @click.option(
     "--max-error-px",
@@ -99,6 +103,7 @@ from ..types import NumberPair
     type=click.Choice(["m", "cm", "mm"]),
     help="Unit of the file.  [default: mm for .stl and .3mf, m for the others]",
 )
+@print_options
 @click.option("--preview", type=click.Path(path_type=Path), metavar="PNG", help="Draw three views of it.")
 @json_option
 @verbosity_options
@@ -139,6 +144,7 @@ def command(
     depth3d mesh photo.heic --depth photo.heic -o mesh.obj --preview views.png
     depth3d mesh rgb.png --depth depth.png --camera camera.json -o part.stl
     depth3d mesh cloud.ply --method poisson -o surface.glb
+    depth3d mesh photo.jpg --relief --width-mm 120 -o relief.stl
     """
     from depth3d import verbs
     from depth3d.errors import InputError
@@ -146,8 +152,12 @@ def command(
     from depth3d.io.mesh_files import check_mesh_format, mesh_outputs
     from depth3d.lift.meshes import mesh as make_mesh
 
+    given = click.get_current_context().params
+    if wants_body(given):
+        body_for_printing(given)
+        return
     if method != "grid" or is_cloud(photo):
-        mesh_of_points(click.get_current_context().params)
+        mesh_of_points(given)
         return
     if octree_depth is not None:
         raise InputError("--octree-depth belongs to --method poisson; leave it out, or use that method")

@@ -78,7 +78,7 @@ def lithophane(
     brightest = float(np.quantile(light, _BRIGHTEST))
     # Of a black picture all is darkest.
     share = light / np.float32(brightest) if brightest > 0 else np.zeros_like(light)
-    darkness: FloatMap = -np.log(np.clip(share, 1 / contrast, 1)) / np.float32(math.log(contrast))
+    darkness = -np.log(np.clip(share, 1 / contrast, 1)) / math.log(contrast)
     thickness = (min_mm + (max_mm - min_mm) * darkness).astype(np.float32)
     cell_mm = inner_mm / across
     frame = round(border_mm / cell_mm)

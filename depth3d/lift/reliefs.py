@@ -18,6 +18,9 @@ from depth3d.lift.solids import LEAST_BODY_FACES, MOST_FACES, check_lengths_mm
 
 __all__ = ["relief"]
 
+_ASPECT_TOLERANCE = 0.02
+"""How much the aspects of depth and image may differ; more is another crop."""
+
 _FARTHEST = 0.25
 """Inverse depth of the lowest level, with 1 at the highest, where edges are looked for: the nearest point
 is taken to be four times as near as the farthest, as in a room."""
@@ -45,7 +48,8 @@ def relief(
     Args:
         depth: Relative map, or metric one, of which the inverse is taken. The terraces of 8-bit maps are
             smoothed within half a level.
-        image: (H, W, 3) uint8 sRGB of the same size, to become the texture; None for no texture.
+        image: (H, W, 3) uint8 sRGB of the same picture at any size, to become the texture; None for no
+            texture.
         width_mm: Width of the plate; its height follows from the picture's.
         depth_mm: Thickness of the plate at the nearest point, `base_mm` included.
         base_mm: Thickness at the farthest point, and where the depth is unknown, as in the sky.
@@ -63,7 +67,7 @@ def relief(
         z = 0 and the relief towards -z, where the camera is.
 
     Raises:
-        InputError: The map has no known pixel or is a single row or column, the image has another size, or
+        InputError: The map has no known pixel or is a single row or column, the image has another aspect, or
             a length is out of range.
     """
     check_slab(width_mm, sample_mm, max_error_mm, max_faces, base_mm=base_mm, depth_mm=depth_mm)
@@ -75,10 +79,12 @@ def relief(
         raise InputError(f"flying must be one of snap, keep, got {flying!r}")
     if image is not None:
         image = as_image(image)
-        if (image.shape[1], image.shape[0]) != depth.size_wh:
+        stretch = (image.shape[1] / image.shape[0]) / (depth.width / depth.height)
+        # Small maps may be rounded to whole pixels by half a pixel a side.
+        if abs(stretch - 1) > _ASPECT_TOLERANCE + 0.5 / min(depth.size_wh):
             raise InputError(
-                f"image and depth must have the same size, got {image.shape[1]}x{image.shape[0]} and "
-                f"{depth.width}x{depth.height}; resize the depth with depth3d.resize_depth()"
+                f"image and depth must show the same picture, got {image.shape[1]}x{image.shape[0]} and "
+                f"{depth.width}x{depth.height}, of another aspect; give the depth of this very picture"
             )
     cells = grid_of_cells(depth.width, depth.height, width_mm, sample_mm)
     levels, step = _levels(depth, outlier_share)

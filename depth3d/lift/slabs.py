@@ -133,4 +133,4 @@ def _between(pixels: int, cells: int) -> tuple[npt.NDArray[np.intp], FloatMap]:
 
 def _every_second(places: _Places) -> _Places:
     """Take every second place, and the last one, which is the border."""
-    return np.unique(np.append(places[::2], places[-1]))
+    return np.asarray(np.unique(np.append(places[::2], places[-1])))
