@@ -28,11 +28,14 @@ _Array: TypeAlias = npt.NDArray[np.float64]
 _MOST_PIXELS = 20_000
 _MOST_TO_SCORE = 2_000
 _FEWEST_PIXELS = 50
-_HYPOTHESES = 500
+_HYPOTHESES = 2_000
 _TOLERANCE = 0.02
 """How far from the plane floor may be, as a share of the values' spread: networks bend floors a little."""
-_LEAST_SHARE = 0.3
+_LEAST_SHARE = 0.15
 """Of the pixels looked at that must be floor."""
+_LEAST_RISE = 10.0
+"""How much a floor must come nearer from the top to the bottom of what is looked at, in units of the
+tolerance: a wall ahead, with its errors, leans by less."""
 _LEAST_SPAN = 10.0
 """How much the floor's values must differ, in units of their scatter, to tell it from a wall ahead."""
 _LEAST_AREA = 1e-3
@@ -227,7 +230,8 @@ def _most_supported(
     sound = area > 1e-3 * np.median(area) if area.any() else np.zeros(len(area), dtype=np.bool_)
     planes = np.linalg.solve(corners[sound], q[triples[sound]][..., None])[..., 0]
     if not steep:
-        planes = planes[planes[:, 1] > np.abs(planes[:, 0])]
+        rise = planes[:, 1] * np.ptp(rays[:, 1])
+        planes = planes[(planes[:, 1] > np.abs(planes[:, 0])) & (rise > _LEAST_RISE * tolerance)]
     if not len(planes):
         return None
     some = draw.permutation(len(q))[:_MOST_TO_SCORE]

@@ -208,7 +208,9 @@ def _read_split(
     for side in (values <= threshold[:, None], values > threshold[:, None]):
         heap = np.where(side, values, np.nan)
         core: _Flags = np.abs(heap - _median(heap)[:, None]) <= _RAMP * step[:, None]
-        surfaces.append(_level(np.where(core | ~core.any(axis=1)[:, None], heap, np.nan), offsets, to_own))
+        surfaces.append(
+            _level(np.where(core | ~np.any(core, axis=1, keepdims=True), heap, np.nan), offsets, to_own)
+        )
     level, scatter, at_own, count = (np.stack(columns) for columns in zip(*surfaces, strict=True))
     miss = np.abs(centre - at_own)
     # A surface goes on around the own pixel; what has no neighbours there is an outlier, and does not count.
