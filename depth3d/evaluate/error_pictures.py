@@ -90,11 +90,14 @@ def draw_error(comparison: Comparison, *, image: ImageArray | None = None, title
     for name, values in zip(("truth", f"prediction ({comparison.align})"), maps, strict=True):
         shown = axes.pop(0)
         shown.imshow(
-            _shown(values), cmap=_with_gray(colormaps["Spectral_r"]), norm=shared, **_exactly(width, height)
+            _shown(values),
+            cmap=colormaps["Spectral_r"].with_extremes(bad=_GRAY),
+            norm=shared,
+            **_exactly(width, height),
         )
         shown.set_title(name)
     bounds = Normalize(-100 * ERROR_RANGE, 100 * ERROR_RANGE)
-    colors = _with_gray(colormaps["RdBu_r"])
+    colors = colormaps["RdBu_r"].with_extremes(bad=_GRAY)
     error = 100 * comparison.error()
     axes[0].imshow(_shown(error), cmap=colors, norm=bounds, **_exactly(width, height))
     unit = "(z - z*) / z*, %" if comparison.in_metres else "error of disparity, % of its span"
@@ -129,12 +132,6 @@ def _shown(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         return values
     distance, nearest = distance_transform_edt(unknown, return_indices=True)
     return np.where(distance <= _SPREAD_PX, values[tuple(nearest)], np.nan)
-
-
-def _with_gray(colors: Any) -> Any:
-    colors = colors.copy()
-    colors.set_bad(_GRAY)
-    return colors
 
 
 def _exactly(width: int, height: int) -> dict[str, Any]:

@@ -1,0 +1,72 @@
+"""Which files belong to one picture."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePath
+
+import pytest
+
+from depth3d.errors import InputError
+from depth3d.io.pairing import files_in, partner_of, picture_name
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("a.png", "a"),
+        ("kitchen_depth.npz", "kitchen"),
+        ("kitchen-depth_gt.png", "kitchen"),
+        ("kitchen.disparity.pfm", "kitchen"),
+        ("sync_depth_00045.png", "00045"),
+        ("rgb_00045.jpg", "00045"),
+        ("depth01.png", "01"),
+        ("depth.png", "depth"),
+        ("depth_of_field.jpg", "depth_of_field"),
+        ("water_depth_chart.jpg", "water_depth_chart"),
+        ("0000000005.png", "0000000005"),
+    ],
+)
+def test_names(path, name):
+    assert picture_name(path) == name
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    for name in (
+        "a_depth.npz", "a_depth_preview.png", ".hidden.npz", "notes.txt", "kitchen/01.npy", "attic/01.npy",
+        "attic/b.npy", "c.npy", "c.png", "d.npy", "d_depth.npy", ".git/e.npy",
+    ):  # fmt: skip
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"")
+    return tmp_path
+
+
+def test_files(folder):
+    found = [path.relative_to(folder).as_posix() for path in files_in(folder, (".npz", ".npy", ".png"))]
+    assert found == [
+        "a_depth.npz", "c.npy", "c.png", "d.npy", "d_depth.npy", "attic/01.npy", "attic/b.npy",
+        "kitchen/01.npy",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ("a.png", "a_depth.npz"),
+        ("kitchen/01.png", "kitchen/01.npy"),
+        ("images/attic/01.jpg", "attic/01.npy"),
+        ("b.png", "attic/b.npy"),
+        ("d.png", "d.npy"),  # the same stem goes before the same picture
+        ("z.png", None),
+    ],
+)
+def test_partners(folder, wanted, found):
+    files = files_in(folder, (".npz", ".npy", ".png"))
+    assert partner_of(PurePath(wanted), files, folder) == (found and folder / found)
+
+
+@pytest.mark.parametrize("wanted", ["c.png", "01.png"])
+def test_two_that_fit_equally_well(folder, wanted):
+    with pytest.raises(InputError, match="both have the name of"):
+        partner_of(PurePath(wanted), files_in(folder, (".npz", ".npy", ".png")), folder)
