@@ -18,7 +18,7 @@ from depth3d.errors import CameraError
 
 __all__ = ["CAMERA_SOURCES", "FULL_FRAME_DIAGONAL_MM", "Camera"]
 
-CAMERA_SOURCES = ("explicit", "file", "embedded", "exif", "fov", "model", "assumed")
+CAMERA_SOURCES = ("explicit", "file", "embedded", "exif", "fov", "vanishing points", "model", "assumed")
 """Where intrinsics can come from, best first."""
 
 FULL_FRAME_DIAGONAL_MM = math.hypot(36.0, 24.0)
