@@ -34,7 +34,7 @@ _VOXEL_PX = 2.0
 _TRUNCATION_VOXELS = 5.0
 _BLOCK_VOXELS = 16
 _BYTES_A_BLOCK = 48 * _BLOCK_VOXELS**3
-_MOST_BYTES = 16e9
+_MOST_BYTES = 8e9
 _MOST_BLOCKS_ACROSS = 1 << 20
 
 
@@ -112,7 +112,7 @@ def fuse(
     Raises:
         NeedsMetricError: A depth is relative.
         InputError: A pose is not rigid, there are more poses than scenes or fewer, an argument is out of
-            range, or the voxels are so small that they would need more than 16 GB.
+            range, or the voxels are so small that they would need more than 8 GB.
     """
     near, far = checked_range(depth_range_m)
     for name, word, allowed in (
@@ -230,7 +230,7 @@ class _Volume:
 
     def _check_memory(self, scene: RGBD, T_world_camera: npt.NDArray[np.float64]) -> None:
         """Count the blocks that all frames so far open, before Open3D asks for their memory."""
-        points = unproject(scene.depth, scene.camera, stride=2).reshape(-1, 3)
+        points = unproject(scene.depth, scene.camera).reshape(-1, 3)
         points = points[~np.isnan(points[:, 0])] @ T_world_camera[:3, :3].T + T_world_camera[:3, 3]
         if not len(points):
             return

@@ -23,6 +23,7 @@ _MOST_PIXELS = 2.0
 _ONE_SURFACE = 0.05
 """Spread of inverse depth among four neighbours, as a share, up to which they are one surface."""
 
+_ROUNDING_PX = 1e-6
 _PIXELS_A_BLOCK = 1 << 18
 
 
@@ -84,7 +85,9 @@ def _sampled(
 ) -> tuple[npt.NDArray[np.float64], ImageArray]:
     """Look up inverse depth and colour at positions, NaN and black outside the picture."""
     height, width = q.shape
-    seen = np.asarray(((uv >= 0) & (uv < [width, height])).all(axis=-1))  # NaN compares false
+    # Between the centres of the outermost pixels: beyond, nothing is known. NaN compares false.
+    last = np.array([width, height]) - 0.5 + _ROUNDING_PX
+    seen = np.asarray(((uv >= 0.5 - _ROUNDING_PX) & (uv <= last)).all(axis=-1))
     at = np.where(seen[..., None], uv, 0.5)
     u, v = (np.clip(at[..., axis] - 0.5, 0, side - 1) for axis, side in ((0, width), (1, height)))
     left, top = np.floor(u).astype(np.intp), np.floor(v).astype(np.intp)
