@@ -63,7 +63,10 @@ def test_every_public_name_resolves_and_is_listed():
         depth3d.nonsense  # noqa: B018
 
 
-@pytest.mark.parametrize("first", ["depth3d.estimate", "from depth3d.estimate.registry import MODELS"])
+@pytest.mark.parametrize(
+    "first",
+    ["depth3d.estimate", "from depth3d.estimate.registry import MODELS", "import depth3d.evaluate.metrics"],
+)
 def test_rooms_never_take_the_place_of_verbs(first):
     """`estimate` is a verb and a directory, and importing the directory would put it in its place."""
     modules_after(
@@ -73,6 +76,8 @@ def test_rooms_never_take_the_place_of_verbs(first):
         "assert room.DepthEstimator is depth3d.DepthEstimator is DepthEstimator\n"
         "from depth3d import verbs\n"
         "assert depth3d.estimate is verbs.estimate\n"
+        "from depth3d.evaluate import evaluate\n"
+        "assert depth3d.evaluate is evaluate\n"
         "for name in depth3d.__all__: assert type(getattr(depth3d, name)).__name__ != 'module', name\n"
     )
 
