@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from depth3d import verbs
+from depth3d.calibrate.calibration import Calibration
+from depth3d.calibrate.references import Reference
 from depth3d.core.arrays import ImageArray
 from depth3d.core.camera import Camera
 from depth3d.core.depth import DepthMap
@@ -16,7 +18,8 @@ from depth3d.estimate.prediction import Prediction
 from depth3d.io.depth_files import DEPTH_SUFFIXES
 from depth3d.io.images import Photo, load_photo
 from depth3d.io.photo_camera import camera_for
-from depth3d.opened_photo import fit_depth_to, read_any_depth
+from depth3d.metres import Metres, to_metres
+from depth3d.photo_depth import PhotoDepth, fit_depth_to, input_size_of, read_any_depth
 
 __all__ = ["DepthSource", "FileDepth", "FileResult", "Job", "PreviewStyle", "estimate_files", "plan_jobs"]
 
@@ -45,6 +48,8 @@ class FileDepth:
         self.name = path.name
         file = read_any_depth(path, kind=kind, png_scale=png_scale)
         self.camera = file.camera
+        self.model = file.provenance.get("depth")
+        self.input_size = input_size_of(file)
         self._depth = file.depth
 
     def predict(self, images: list[ImageArray]) -> list[Prediction]:
@@ -77,12 +82,16 @@ class PreviewStyle:
 
 @dataclass(frozen=True, slots=True)
 class FileResult:
-    """What became of one job: a depth map that was written and what made it, or the error that stopped it."""
+    """What became of one job: a depth map that was written and what made it, or the error that stopped it.
+
+    `notes` are what to know before trusting its metres.
+    """
 
     job: Job
     depth: DepthMap | None = None
     depth_source: str | None = None
     error: Depth3DError | None = None
+    notes: tuple[str, ...] = ()
 
     def summary(self) -> dict[str, Any]:
         """Describe the result with JSON types."""
@@ -95,6 +104,8 @@ class FileResult:
             facts["depth"] = self.depth_source
         if self.depth is not None:
             facts |= {"kind": str(self.depth.kind), "width": self.depth.width, "height": self.depth.height}
+        if self.notes:
+            facts["notes"] = list(self.notes)
         return facts
 
 
@@ -159,6 +170,9 @@ def estimate_files(
     source: DepthSource,
     *,
     camera: Camera | None = None,
+    calibration: Calibration | None = None,
+    references: Sequence[Reference] = (),
+    force: bool = False,
     batch_size: int = 1,
     style: PreviewStyle | None = None,
     png_scale: float = 1000.0,
@@ -170,6 +184,9 @@ def estimate_files(
         jobs: From `plan_jobs`.
         source: A `DepthEstimator`, or a `FileDepth`.
         camera: Intrinsics to keep in the files; None takes the best that each photo offers.
+        calibration: Write metres by it: of the one photo, or of a fixed camera.
+        references: What is known about the one photo's scene, to fit a calibration to.
+        force: Apply the calibration even to the depth of another network or input size.
         batch_size: How many photos are held and estimated at a time.
         style: How previews are drawn.
         png_scale: Units a metre of metric 16-bit PNGs.
@@ -192,11 +209,20 @@ def estimate_files(
                     raise prediction
                 kept = camera_for(photo.info, camera=camera, model_fov_x_deg=prediction.fov_x_deg)
                 lines = {"photo": job.photo.name, "depth": source.name}
-                _write(job, prediction.depth, kept, lines, style or PreviewStyle(), png_scale, overwrite)
+                input_size = getattr(source, "input_size", None)
+                if input_size is not None:
+                    lines["input_size"] = str(input_size)
+                made = Metres(prediction.depth)
+                if calibration is not None or references:
+                    model = source.model if isinstance(source, FileDepth) else source.name
+                    raw = PhotoDepth(photo.image, prediction.depth, kept, source.name, model, input_size)
+                    made = to_metres(raw, calibration=calibration, references=references, force=force)
+                    lines["metres"] = "; ".join(made.notes) or repr(made.calibration)
+                _write(job, made.depth, kept, lines, style or PreviewStyle(), png_scale, overwrite)
             except Depth3DError as error:
                 yield FileResult(job, error=error)
             else:
-                yield FileResult(job, prediction.depth, source.name)
+                yield FileResult(job, made.depth, source.name, notes=made.notes)
 
 
 def _is_directory(path: Path) -> bool:
