@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from depth3d.calibrate.boards import Board, BoardView, find_board
 from depth3d.calibrate.planar_pose import poses_of_plane
-from depth3d.calibrate.references import Anchor
+from depth3d.calibrate.references import Anchor, DepthSamples
 from depth3d.core.arrays import ImageArray, as_image, frozen
 from depth3d.core.camera import Camera
 from depth3d.errors import CameraError
@@ -21,6 +21,7 @@ __all__ = ["BoardPose", "locate_board"]
 _Array: TypeAlias = npt.NDArray[np.float64]
 
 _LEAST_SIGMA_PX = 0.05
+_NUMBERS_OF_A_PLANE = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,6 +61,21 @@ class BoardPose:
         return tuple(
             Anchor(float(u), float(v), float(z), wider * float(sigma))
             for (u, v), z, sigma in zip(self.view.uv_px, self.depths_m, self.sigma_m, strict=True)
+        )
+
+    @property
+    def samples(self) -> DepthSamples:
+        """Its points as one reference, which is worth three measurements of z: a plane has three numbers.
+
+        A fit that counts measurements, to choose a law or to tell outliers, is not misled by their number.
+        """
+        return DepthSamples(
+            self.view.uv_px,
+            self.depths_m,
+            "relative",
+            float(np.median(self.sigma_m / self.depths_m)),
+            independent=_NUMBERS_OF_A_PLANE,
+            label=f"the board in {self.view.name}" if self.view.name else "the board",
         )
 
     def __repr__(self) -> str:

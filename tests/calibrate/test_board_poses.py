@@ -49,6 +49,11 @@ def test_the_points_together_weigh_as_one_reference(photograph, poses):
     np.testing.assert_array_equal([a.depth_m for a in anchors], found.depths_m)
     weight = sum(1 / a.sigma_m**2 for a in anchors)
     assert weight == pytest.approx((1 / found.sigma_m**2).mean())
+    samples = found.samples
+    np.testing.assert_array_equal(samples.uv_px, found.view.uv_px)
+    np.testing.assert_array_equal(samples.depth_m, found.depths_m)
+    assert samples.independent == 3
+    assert (found.sigma_m / found.depths_m).min() <= samples.sigma <= (found.sigma_m / found.depths_m).max()
 
 
 def test_the_focal_lengths_error_is_in_the_sigma(photograph, poses):
