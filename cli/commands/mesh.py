@@ -28,7 +28,7 @@ from ..types import NumberPair
 )
 @click.option(
     "--octree-depth",
-    type=click.IntRange(4, 12),
+    type=click.IntRange(5, 12),
     metavar="N",
     help="Of poisson: its finest cells are the cloud's extent / 2^N.  [default: as the points are spaced]",
 )

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -23,7 +26,7 @@ Reconstruction: TypeAlias = Literal["poisson", "ball-pivoting"]
 RECONSTRUCTIONS: tuple[Reconstruction, ...] = ("poisson", "ball-pivoting")
 
 _FEWEST_POINTS = 10
-_SHALLOWEST, _DEEPEST = 4, 12
+_SHALLOWEST, _DEEPEST = 5, 12
 _CUBE = 1.1
 """Side of Poisson's cube, as a multiple of the cloud's extent: Open3D's own."""
 _NEIGHBORS = 8
@@ -56,7 +59,7 @@ def reconstruct(
         cloud: Ten points or more. Where it has no normals, they are those of the plane through the 16 nearest
             points, turned to `viewpoint`: of a sensor's noisy depth these serve better than each pixel's own.
         method: `poisson` or `ball-pivoting`.
-        octree_depth: For poisson, 4 to 12: its finest cells are the cloud's extent / 2^depth. None makes
+        octree_depth: For poisson, 5 to 12: its finest cells are the cloud's extent / 2^depth. None makes
             them as large as the median distance between neighbours.
         max_gap_m: For poisson: how far from the nearest point the surface may be. None is the distance from
             that point to its eighth neighbour, or two cells where they are larger. Infinity cuts nothing.
@@ -100,9 +103,10 @@ def reconstruct(
             side_m = _CUBE * float(np.ptp(cloud.points, axis=0).max())
             if octree_depth is None:
                 octree_depth = int(np.clip(round(math.log2(side_m / spacing_m)), _SHALLOWEST, _DEEPEST))
-            found, density = o3d.geometry.TriangleMesh.create_from_point_cloud_poisson(
-                points, depth=int(octree_depth), scale=_CUBE, n_threads=1
-            )
+            with _silent_stderr():
+                found, density = o3d.geometry.TriangleMesh.create_from_point_cloud_poisson(
+                    points, depth=int(octree_depth), scale=_CUBE, n_threads=1
+                )
             away, nearest = tree.query(np.asarray(found.vertices))
             gaps = max_gap_m
             if gaps is None:
@@ -188,6 +192,19 @@ def _blended(colors: ImageArray, tree: Any, vertices: npt.NDArray[np.float64]) -
     weights = 1.0 / np.maximum(away, 1e-9) ** 2
     weights /= weights.sum(axis=1, keepdims=True)
     return to_srgb(np.einsum("nk,nkc->nc", weights, to_linear(colors)[nearest]))
+
+
+@contextmanager
+def _silent_stderr() -> Iterator[None]:
+    """Send the process's stderr nowhere: Kazhdan's code writes remarks to it, past Open3D's verbosity."""
+    kept = os.dup(2)
+    try:
+        with Path(os.devnull).open("w") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _is_number(value: object) -> bool:
