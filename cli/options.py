@@ -9,9 +9,11 @@ from typing import Any, TypeVar
 import click
 
 from .console import set_verbosity
-from .types import NumberPair
+from .types import FieldOfView, NumberPair
 
 __all__ = [
+    "anchor_options",
+    "calibration_options",
     "camera_options",
     "compose",
     "depth_options",
@@ -108,16 +110,45 @@ depth_options = compose(
     ),
 )  # fmt: skip
 
+anchor_options = compose(
+    click.option(
+        "--anchor", "anchors", multiple=True, metavar="X,Y,METRES",
+        type=Numbers("X,Y,METRES", "320,410,0.82"),
+        help="Pixel whose depth z is known: its distance straight ahead, along the optical axis. Repeatable.",
+    ),
+    click.option(
+        "--anchor-range", "anchor_ranges", multiple=True, metavar="X,Y,METRES",
+        type=Numbers("X,Y,METRES", "320,410,0.82"),
+        help="The same with what a tape or a laser measures: from the lens to the point itself. Repeatable.",
+    ),
+)  # fmt: skip
+
+calibration_options = compose(
+    click.option(
+        "--calibration", type=FILE, metavar="FILE",
+        help="What depth3d calibrate wrote: turns this depth into metres.",
+    ),
+    anchor_options,
+    click.option(
+        "--force", is_flag=True, help="Apply --calibration even if another model or input size made it."
+    ),
+)  # fmt: skip
+"""Ways to real metres."""
+
 metres_options = compose(
-    click.option("--calibration", type=FILE, metavar="FILE", help="Turns relative depth into metres."),
+    calibration_options,
     click.option(
         "--assume-range-m", type=NumberPair("NEAR", "FAR"), default="1,5",
-        help="Range to assume for relative depth without a calibration.",
+        help="Range to assume for relative depth without calibration and anchors.",
     ),
 )  # fmt: skip
 
 camera_options = compose(
-    click.option("--fov-x-deg", type=float, metavar="DEG", help="Horizontal field of view in degrees."),
+    click.option(
+        "--fov-x-deg", "--fov", type=FieldOfView(), metavar="DEG|auto",
+        help="Horizontal field of view in degrees; auto measures it by the vanishing points of straight "
+        "edges, where the photo shows a room, houses or furniture, and stops where it can't.",
+    ),
     click.option("--focal-px", type=float, metavar="PX", help="Focal length in pixels of the photo."),
     click.option("--focal-35mm", type=float, metavar="MM", help="35-mm equivalent focal length."),
     click.option(

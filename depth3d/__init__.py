@@ -29,6 +29,11 @@ if TYPE_CHECKING:
     from depth3d.calibrate.references import KnownSize as KnownSize
     from depth3d.calibrate.references import RangeAnchor as RangeAnchor
     from depth3d.calibrate.undistortion import undistort_image as undistort_image
+    from depth3d.calibrate.vanishing_points import VanishingPoints as VanishingPoints
+    from depth3d.calibrate.vanishing_points import (
+        camera_from_vanishing_points as camera_from_vanishing_points,
+    )
+    from depth3d.calibrate.vanishing_points import find_vanishing_points as find_vanishing_points
     from depth3d.core.camera import Camera as Camera
     from depth3d.core.cloud import PointCloud as PointCloud
     from depth3d.core.depth import DepthKind as DepthKind
@@ -95,10 +100,12 @@ _HOME_OF = {
     "RangeAnchor": "calibrate.references",
     "ThinLens": "core.lens",
     "Trajectory": "io.trajectories",
+    "VanishingPoints": "calibrate.vanishing_points",
     "assume_range": "calibrate.assumed_range",
     "calibrate": "calibrate.fit",
     "calibrate_camera": "calibrate.camera_fit",
     "camera_for": "io.photo_camera",
+    "camera_from_vanishing_points": "calibrate.vanishing_points",
     "circle_of_confusion_px": "core.lens",
     "colorize_depth": "io.previews",
     "contact_sheet": "lift.point_views",
@@ -107,6 +114,7 @@ _HOME_OF = {
     "estimate": "verbs",
     "evaluate": "evaluate.evaluation",
     "find_markers": "calibrate.markers",
+    "find_vanishing_points": "calibrate.vanishing_points",
     "fuse": "lift.fusion",
     "inspect": "inspection",
     "lithophane": "lift.lithophanes",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from depth3d.calibrate.calibration import Calibration
 from depth3d.calibrate.references import Reference
@@ -62,7 +62,7 @@ def open_photo(
     camera_file: str | Path | None = None,
     focal_px: float | None = None,
     focal_35mm: float | None = None,
-    fov_x_deg: float | None = None,
+    fov_x_deg: float | Literal["auto"] | None = None,
     estimator: DepthEstimator | None = None,
 ) -> OpenedPhoto:
     """Open a photo as an `RGBD` scene: upright colours, metric depth, real intrinsics.
@@ -81,7 +81,8 @@ def open_photo(
         camera_file: A file with intrinsics.
         focal_px: Focal length in pixels of the upright photo.
         focal_35mm: 35-mm equivalent focal length in millimetres.
-        fov_x_deg: Horizontal field of view in degrees.
+        fov_x_deg: Horizontal field of view in degrees, or `auto`: measure it by the vanishing points of
+            straight edges.
         estimator: The network to ask; None loads `auto`: Depth Anything V2 Small, or
             `mini` where that can't be had.
 
@@ -92,6 +93,7 @@ def open_photo(
         NeedsMetricError: The map is relative, with nothing that gives it metres.
         InputError: The depth has another shape than the photo, the calibration belongs to another network,
             the references do not fit, or options contradict each other.
+        CameraError: `fov_x_deg` is `auto` and the photo does not tell it.
         FileError: A file can't be read.
         ModelError: The network can't be had.
     """

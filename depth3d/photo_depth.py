@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from depth3d.calibrate.vanishing_points import find_vanishing_points
 from depth3d.core.arrays import ImageArray
 from depth3d.core.camera import Camera
 from depth3d.core.depth import DepthMap
@@ -51,19 +52,43 @@ class CameraOptions:
         camera_file: A file with intrinsics.
         focal_px: Focal length in pixels of the upright photo.
         focal_35mm: 35-mm equivalent focal length in millimetres.
-        fov_x_deg: Horizontal field of view in degrees.
+        fov_x_deg: Horizontal field of view in degrees, or `auto`: measure it by the vanishing points of
+            straight edges.
     """
 
     camera: Camera | None = None
     camera_file: str | Path | None = None
     focal_px: float | None = None
     focal_35mm: float | None = None
-    fov_x_deg: float | None = None
+    fov_x_deg: float | Literal["auto"] | None = None
 
     @property
     def says_nothing(self) -> bool:
         """Whether none is given."""
         return all(getattr(self, name) is None for name in self.__dataclass_fields__)
+
+    def measured_on(self, image: ImageArray) -> tuple[CameraOptions, tuple[str, ...]]:
+        """Answer `fov_x_deg="auto"` with the camera that a photo's straight edges tell.
+
+        Args:
+            image: (H, W, 3) uint8 sRGB, upright.
+
+        Returns:
+            Options without `auto`, and a sentence that says what the camera rests on; other options stay as
+            they are, and say nothing.
+
+        Raises:
+            CameraError: The photo does not tell its field of view.
+            InputError: Something else about the camera is given too.
+        """
+        if self.fov_x_deg != "auto":
+            return self, ()
+        if not replace(self, fov_x_deg=None).says_nothing:
+            raise InputError(
+                "fov_x_deg='auto' measures the camera; leave the other camera options out, or leave it out"
+            )
+        view = find_vanishing_points(image)
+        return CameraOptions(camera=view.camera), (view.note,)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -139,10 +164,10 @@ def read_photo_depth(
     from depth3d.io.images import load_photo
     from depth3d.io.photo_camera import camera_for
 
-    options = camera or CameraOptions()
     opened = load_photo(photo)
     height, width = opened.image.shape[:2]
-    notes: list[str] = []
+    options, measured = (camera or CameraOptions()).measured_on(opened.image)
+    notes = [*measured]
     model: str | None = None
     input_size: int | None = None
     model_fov_x_deg, known_camera, level_step = None, options.camera, 0.0

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ..console import print_json, print_rows
+from ..console import note, print_json, print_rows
 from ..options import camera_options, json_option, output_option, overwrite_option, verbosity_options
 from . import camera_calibrate, camera_undistort
 
@@ -31,10 +31,20 @@ def show(photo: Path, as_json: bool, **sources: Any) -> None:
 
     \b
     explicit > file > embedded > EXIF > assumed
+
+    
+    depth3d camera show photo.jpg --fov auto       # measured by the straight edges of a room or a house
     """
     from depth3d.io.camera_json import camera_to_dict
+    from depth3d.io.images import load_image
     from depth3d.io.photo_camera import camera_candidates, camera_for
+    from depth3d.photo_depth import CameraOptions
 
+    if sources["fov_x_deg"] == "auto":
+        options, measured = CameraOptions(**sources).measured_on(load_image(photo))
+        sources = {"camera": options.camera}
+        for line in measured:
+            note(line)
     candidates = camera_candidates(photo, **sources)
     chosen = camera_for(photo, **sources)
     if as_json:

@@ -117,7 +117,7 @@ def fit_frames(
     """
     free = 4 if free_focal else 3
     weight = lines.weight[None] if weights is None else lines.weight * weights
-    damping = np.full(len(focal), 1e-4)
+    damping: _Floats = np.full(len(focal), 1e-4)
     low, high = np.log(FOCAL_RANGE[0]) - 0.2, np.log(FOCAL_RANGE[1]) + 0.2
     state: _State | None = None
     for _ in range(steps + 1):
@@ -174,16 +174,16 @@ class _State:
         """Hessian (h, free, free) and downhill gradient of the weighted squared angles, log f last.
 
         The direction t towards a vanishing point turns by (t x dt) / |t|^2. Turning the frame about its
-        own axis j moves axis k along axis l, so all of those are products of two of the three t.
+        own axis moves the other two along each other, so all of those are products of two of the three t.
         """
         x, y = self.x, self.y
         sign = np.where(lines.along[:, 0] * x + lines.along[:, 1] * y < 0, -1.0, 1.0)
         scale = sign / (x * x + y * y + 1e-12)
         jacobian = np.zeros((*x.shape, free))
-        for j, k, l in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
-            product = x[:, k] * y[:, l] - y[:, k] * x[:, l]
-            jacobian[:, k, :, j] = product * scale[:, k]
-            jacobian[:, l, :, j] = product * scale[:, l]
+        for axis, b, c in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
+            product = x[:, b] * y[:, c] - y[:, b] * x[:, c]
+            jacobian[:, b, :, axis] = product * scale[:, b]
+            jacobian[:, c, :, axis] = product * scale[:, c]
         if free == 4:
             f = self.focal[:, None, None]
             jacobian[..., 3] = f * (x * self.axes[:, 1, :, None] - y * self.axes[:, 0, :, None]) * scale

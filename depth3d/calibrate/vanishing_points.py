@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -15,10 +16,12 @@ from depth3d.errors import CameraError
 
 __all__ = ["VanishingPoints", "camera_from_vanishing_points", "find_vanishing_points"]
 
+_Floats: TypeAlias = npt.NDArray[np.float64]
+
 _FEWEST_LINES = 15
 _MOST_LINES = 300
-_STARTS = np.geomspace(0.75, 5, 11)
-_GRID = np.geomspace(*FOCAL_RANGE, 41)
+_STARTS: _Floats = np.geomspace(0.75, 5, 11).astype(np.float64)
+_GRID: _Floats = np.geomspace(*FOCAL_RANGE, 41).astype(np.float64)
 _NEIGHBOURS = 4
 _FINALISTS = 8
 _RESAMPLINGS = 32
@@ -36,15 +39,15 @@ _SHORT = 0.1
 _TEMPER = 1.5
 """What the log-likelihood is divided by, since even bundles are not independent."""
 _USUAL_FOCAL, _USUAL_SPREAD = 1.73, 0.5
-"""60 degrees across the longer side, and how far photos differ from it (log): it decides between rivals only."""
-_CENTRE_SIGMA = 0.025
-"""Of the principal point, on each axis: lenses are off by 1 to 2 % of the width, and crops are assumed away."""
+"""60 degrees across the longer side, and how far photos differ from it (log): it decides between rivals."""
+_CENTRE_SIGMA = 0.03
+"""Of the principal point, on each axis: lenses are off by 1 to 2 % of the width; crops are assumed away."""
 _BULGE_SIGMA = 0.01
 """Of the lens distortion that is assumed to be none: k1 in half longer sides."""
 _BULGES = (-0.04, 0.04, 0.1)
 _BENT_CREDIT = 2.0
 """Distortions that are tried, and how many times likelier than none (log) makes us refuse."""
-_MODEL_SIGMA = 0.02
+_MODEL_SIGMA = 0.03
 """Of the focal length, for all else."""
 
 _FINITE = 0.1
@@ -63,15 +66,15 @@ class VanishingPoints:
     """Three orthogonal directions in a picture, and the focal length at which they are orthogonal.
 
     Attributes:
-        camera: The camera, centred, with square pixels, `source` `vanishing points`, and the `sigma_rel` of its
-            focal length.
+        camera: The camera, centred, with square pixels, its source `vanishing points`; `sigma_rel` is one
+            standard deviation of its focal length.
         axes: (3, 3) rotation whose columns are the directions in the camera frame.
         segments: The lines that were looked at.
         axis_of: (n,) which column each of `segments` runs along, or -1.
     """
 
     camera: Camera
-    axes: npt.NDArray[np.float64]
+    axes: _Floats
     segments: LineSegments
     axis_of: npt.NDArray[np.int64]
 
@@ -82,7 +85,7 @@ class VanishingPoints:
         object.__setattr__(self, "axis_of", axis_of)
 
     @property
-    def points_px(self) -> npt.NDArray[np.float64]:
+    def points_px(self) -> _Floats:
         """(3, 2) the vanishing points in pixels of the picture, infinite where lines stay parallel."""
         x, y, z = self.axes
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -133,11 +136,11 @@ def find_vanishing_points(image: ImageArray, *, seed: int = 0) -> VanishingPoint
     """Find the three orthogonal directions of a picture's straight edges, and with them its focal length.
 
     Two vanishing points v and w of orthogonal directions give f^2 = -(v - c) . (w - c), with c the principal
-    point, here the centre (Caprile and Torre, Using vanishing points for camera calibration, 1990). The frame and
-    f are fitted together to all lines, each along one of the three axes or stray (after Coughlan and Yuille,
-    Manhattan world, 1999). Sigma joins the width of the likelihood over f, the scatter when whole parts of the
-    picture are weighed anew (a block bootstrap), and what an off-centre principal point and a little lens
-    distortion would change.
+    point, here the centre (Caprile and Torre, Using vanishing points for camera calibration, 1990). The frame
+    and f are fitted together to all lines, each along one of the three axes or stray (after Coughlan and
+    Yuille, Manhattan world, 1999). Sigma joins the width of the likelihood over f, the scatter when whole
+    parts of the picture are weighed anew (a block bootstrap), and what an off-centre principal point and a
+    little lens distortion would change.
 
     Args:
         image: (H, W, 3) uint8 sRGB, not cropped off centre, without visible lens distortion.
@@ -148,8 +151,8 @@ def find_vanishing_points(image: ImageArray, *, seed: int = 0) -> VanishingPoint
 
     Raises:
         CameraError: Too few straight edges; too few of them along three orthogonal directions; only one
-            finite vanishing point, which any focal length explains; or focal lengths too different explain
-            the edges about as well.
+            finite vanishing point, which any focal length explains; focal lengths too different explain
+            the edges about as well; or the edges are bent, by the lens.
         InputError: `image` is no picture.
     """
     segments = find_line_segments(image)
@@ -169,8 +172,9 @@ def find_vanishing_points(image: ImageArray, *, seed: int = 0) -> VanishingPoint
         bent, _ = _best_frame(straightened, chance)
         if _credit(bent.focal, bent.log_odds)[0] > _credit(fit.focal, fit.log_odds)[0] + _BENT_CREDIT:
             raise CameraError(
-                "the lens seems to bend straight edges, which makes their vanishing points worthless; calibrate it "
-                f"(depth3d camera calibrate) and straighten the photo (depth3d camera undistort), or {_CURE}"
+                "the lens seems to bend straight edges, which makes their vanishing points worthless; "
+                "calibrate it (depth3d camera calibrate) and straighten the photo (depth3d camera "
+                f"undistort), or {_CURE}"
             )
     sigma = _sigma_log_focal(fit, posterior, lines, segments, chance)
     if sigma > _MOST_SIGMA:
@@ -203,7 +207,7 @@ def _lines_of(segments: LineSegments, centre: tuple[float, float] = (0.0, 0.0), 
     return Lines(mid, along, sigma_rad, weight)
 
 
-def _best_frame(lines: Lines, chance: np.random.Generator) -> tuple[FrameFit, npt.NDArray[np.float64]]:
+def _best_frame(lines: Lines, chance: np.random.Generator) -> tuple[FrameFit, _Floats]:
     """The likeliest frame, as a fit with h = 1, and how likely each focal length of the grid is."""
     focal, axes = search_frames(lines, _STARTS, chance)
     near = np.argsort(np.abs(np.log(focal / _GRID[:, None])), axis=1, kind="stable")[:, :_NEIGHBOURS]
@@ -224,24 +228,24 @@ def _best_frame(lines: Lines, chance: np.random.Generator) -> tuple[FrameFit, np
     return one, posterior / posterior.sum()
 
 
-def _credit(focal: npt.NDArray[np.float64], log_odds: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _credit(focal: _Floats, log_odds: _Floats) -> _Floats:
     unusual = np.log(focal / _USUAL_FOCAL) / _USUAL_SPREAD
     return np.asarray(log_odds / _TEMPER - unusual * unusual / 2)
 
 
-def _require_certain(fit: FrameFit, posterior: npt.NDArray[np.float64], lines: Lines) -> None:
+def _require_certain(fit: FrameFit, posterior: _Floats, lines: Lines) -> None:
     """Refuse frames that few lines support, that any focal length suits, or that have rivals."""
     focal, axes = float(fit.focal[0]), fit.axes[0]
     if fit.log_odds[0] < _LEAST_LOG_ODDS * lines.weight.sum():
         raise CameraError(
-            "the straight edges of the picture hardly run along three orthogonal directions, as those of rooms "
-            f"and houses do, so they don't tell its field of view; {_CURE}"
+            "the straight edges of the picture hardly run along three orthogonal directions, as those of "
+            f"rooms and houses do, so they don't tell its field of view; {_CURE}"
         )
     finite = (np.abs(axes[2]) > _FINITE) & (fit.share[0] @ lines.weight > _LEAST_SUPPORT)
     if finite.sum() < 2:
         raise CameraError(
-            "the picture shows fewer than two finite vanishing points of orthogonal directions, which any focal "
-            f"length explains; {_CURE}"
+            "the picture shows fewer than two finite vanishing points of orthogonal directions, which any "
+            f"focal length explains; {_CURE}"
         )
     if not _GRID[1] < focal < _GRID[-2]:
         raise CameraError(
@@ -253,14 +257,14 @@ def _require_certain(fit: FrameFit, posterior: npt.NDArray[np.float64], lines: L
         other = float(_GRID[np.argmax(far)])
         across = " and ".join(f"{2 * np.degrees(np.arctan(1 / f)):.0f}" for f in sorted((focal, other)))
         raise CameraError(
-            f"fields of view as different as {across} degrees explain the straight edges of the picture about "
-            f"as well; {_CURE}"
+            f"fields of view as different as {across} degrees explain the straight edges of the picture "
+            f"about as well; {_CURE}"
         )
 
 
 def _sigma_log_focal(
     fit: FrameFit,
-    posterior: npt.NDArray[np.float64],
+    posterior: _Floats,
     lines: Lines,
     segments: LineSegments,
     chance: np.random.Generator,

@@ -15,7 +15,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from depth3d.core.camera import Camera
 from depth3d.errors import CameraError, InputError
@@ -69,7 +69,7 @@ def camera_for(
     camera_file: str | Path | None = None,
     focal_px: float | None = None,
     focal_35mm: float | None = None,
-    fov_x_deg: float | None = None,
+    fov_x_deg: float | Literal["auto"] | None = None,
     model_fov_x_deg: float | None = None,
 ) -> Camera:
     """Find the intrinsics of a photo from the best source there is.
@@ -84,7 +84,8 @@ def camera_for(
         camera_file: A file for `load_camera`.
         focal_px: Focal length in pixels of the upright photo.
         focal_35mm: 35-mm equivalent focal length in millimetres.
-        fov_x_deg: Horizontal field of view in degrees.
+        fov_x_deg: Horizontal field of view in degrees. `auto` is for those who see the pixels, such as
+            `open_photo`; here it is refused.
         model_fov_x_deg: Horizontal field of view in degrees that a network estimated.
 
     Returns:
@@ -119,7 +120,7 @@ def camera_candidates(
     camera_file: str | Path | None = None,
     focal_px: float | None = None,
     focal_35mm: float | None = None,
-    fov_x_deg: float | None = None,
+    fov_x_deg: float | Literal["auto"] | None = None,
     model_fov_x_deg: float | None = None,
 ) -> list[CameraCandidate]:
     """Ask every source of intrinsics, best first; `camera_for` takes the first that has a camera.
@@ -151,7 +152,9 @@ def camera_candidates(
         candidates.append(CameraCandidate("file", loaded, f"read from {camera_file}"))
     if camera is not None:
         fitted = fit_camera_to(camera, width, height)
-        candidates.append(CameraCandidate(camera.source, fitted, "known already"))
+        seen = camera.source == "vanishing points"
+        note = f"from straight edges, +-{100 * camera.sigma_rel:.0f} %" if seen else "known already"
+        candidates.append(CameraCandidate(camera.source, fitted, note))
     candidates += [
         _embedded(info),
         CameraCandidate("exif", *camera_from_equivalent(info)),
@@ -189,8 +192,16 @@ def _info_of(photo: PhotoSource) -> PhotoInfo:
 
 
 def _explicit(
-    info: PhotoInfo, focal_px: float | None, focal_35mm: float | None, fov_x_deg: float | None
+    info: PhotoInfo,
+    focal_px: float | None,
+    focal_35mm: float | None,
+    fov_x_deg: float | Literal["auto"] | None,
 ) -> CameraCandidate:
+    if fov_x_deg == "auto":
+        raise InputError(
+            "a field of view of 'auto' takes the pixels of one photo; give degrees, or the camera that "
+            "camera_from_vanishing_points(image) or depth3d camera show --fov auto finds"
+        )
     given = {"focal_px": focal_px, "focal_35mm": focal_35mm, "fov_x_deg": fov_x_deg}
     chosen = {name: value for name, value in given.items() if value is not None}
     if len(chosen) > 1:
