@@ -10,20 +10,25 @@ import numpy.typing as npt
 
 from depth3d.calibrate.equations import Equations
 from depth3d.calibrate.laws import Form, Space
-from depth3d.calibrate.refit import refit
+from depth3d.calibrate.refit import misfit_belief, refit
 from depth3d.calibrate.rows import Law, System
 
 __all__ = ["Consensus", "agree", "candidates", "judge"]
 
 _Array: TypeAlias = npt.NDArray[np.float64]
 
-_TOLERANCES = (0.1, 0.2, 0.35)
-"""Relative errors of z up to which a reference agrees. The first that finds a majority counts: maps of plain
-scenes are right to a few percent, and those of hard ones are not and need no outlier for it."""
+_TRUNCATED_AT = (0.1, 0.2, 0.35)
+_FINALISTS = 12  # of each
+_SPREADS = np.geomspace(0.01, 0.3, 9)
+_WRONG = np.array([0.02, 0.1, 0.2, 0.3, 0.4, 0.5])
+_WRONG_DENSITY = 0.25
+"""Of the relative error of a wrong reference: anywhere from -1 to 3."""
+_NARROWEST, _WIDEST = 0.1, 0.35
+_SPREADS_WIDE = 2.5
+"""Who agrees: within so many spreads, but no fewer and no more percents of z than those."""
 
 _MOST_PAIRS = 2000
 _MOST_ROWS = 1500
-_SIGMAS = 3.0
 _GRID = 90
 _NEAREST_M, _FARTHEST_M = 0.05, 1000.0
 _GRID_SIGMA = 0.03
@@ -40,7 +45,7 @@ class Consensus:
         tolerance: Relative error up to which a row agrees.
         residual: (n,) relative residuals of the rows.
         agreeing: (n,) bool.
-        cost: Sum of truncated residuals over the tolerance, each times its share, over the sum of shares.
+        evidence: Log-likelihood of all rows, wrong ones included.
         majority: Whether the rows that agree are enough.
     """
 
@@ -48,17 +53,19 @@ class Consensus:
     tolerance: float
     residual: _Array
     agreeing: npt.NDArray[np.bool_]
-    cost: float
+    evidence: float
     majority: bool
 
 
 def agree(system: System, seed: int, *, rising: bool = True) -> Consensus | None:
-    """Find the law through one or two observations that has the least truncated error (MSAC).
+    """Find the law through one or two observations that explains all of them best.
 
     All pairs are tried where there are at most 2000, and as many random ones otherwise (Fischler and Bolles,
-    1981; Torr and Zisserman, "MLESAC", 2000, for the truncated cost). The residuals are relative to z and not
-    squared: far references would otherwise outweigh near ones, right or wrong. A reference with a large error
-    of its own agrees within three standard deviations of it.
+    "Random sample consensus", 1981). Those with the least truncated error at one of three thresholds are
+    compared by the likelihood of a mixture of right references, whose spread is unknown, and wrong ones,
+    whose number is (Torr and Zisserman, "MLESAC", 2000): one threshold would take a picture with much wall
+    for nothing but wall, and the rest for wrong. Errors are relative to z, since far references would
+    otherwise outweigh near ones.
 
     Args:
         system: Rows under a law of the form `scale` or `affine`.
@@ -74,28 +81,44 @@ def agree(system: System, seed: int, *, rising: bool = True) -> Consensus | None
     # Samples by the thousand are judged by an even selection of them, references given one by one by all.
     judges = system if len(system) <= _MOST_ROWS else system.thinned(_MOST_ROWS)
     residual = np.abs(judges.relative(tried))
-    share, sigma = judges.share, judges.relative_sigma
-    found: Consensus | None = None
-    for tolerance in _TOLERANCES:
-        limit = np.maximum(tolerance, _SIGMAS * sigma)
-        cost = np.minimum(residual / limit, 1.0) @ share
-        found = judge(system, tried[int(np.argmin(cost))], tolerance)
-        if found.majority:
-            break
-    return found
+    sigma = judges.relative_sigma
+    finalists = np.concatenate(
+        [
+            np.argsort(np.minimum(residual / np.hypot(limit, 3 * sigma), 1.0) @ judges.share)[:_FINALISTS]
+            for limit in _TRUNCATED_AT
+        ]
+    )
+    return judge(system, tried[np.unique(finalists)])
 
 
-def judge(system: System, parameters: _Array, tolerance: float) -> Consensus:
-    """Count who agrees with a law."""
-    residual = system.relative(parameters)
-    limit = np.maximum(tolerance, _SIGMAS * system.relative_sigma)
-    cost = float(np.minimum(np.abs(residual) / limit, 1.0) @ system.share / system.share.sum())
-    agreeing = np.abs(residual) < limit
-    return Consensus(parameters, tolerance, residual, agreeing, cost, _is_majority(system, agreeing))
+def judge(system: System, tried: _Array) -> Consensus:
+    """Take the likeliest of (m, p) laws, and count who agrees with it.
+
+    The spread of right references has the prior that their misfit has in the refit.
+    """
+    judges = system if len(system) <= _MOST_ROWS else system.thinned(_MOST_ROWS)
+    square = np.minimum(np.abs(judges.relative(tried)), 1e3)[:, None, :] ** 2
+    variance = _SPREADS[:, None] ** 2 + judges.relative_sigma**2
+    right = -0.5 * (square / variance + np.log(2 * np.pi * variance))
+    belief = misfit_belief(_SPREADS)
+    # Three references or fewer can't show which one is wrong: none is taken for it.
+    shares = _WRONG if len(system) > 3 else _WRONG[:1] * 1e-6
+    evidence = np.stack(
+        [
+            np.logaddexp(right + np.log1p(-wrong), np.log(wrong * _WRONG_DENSITY)) @ judges.share + belief
+            for wrong in shares
+        ]
+    )
+    _, best, spread = np.unravel_index(int(np.argmax(evidence)), evidence.shape)
+    tolerance = float(np.clip(_SPREADS_WIDE * _SPREADS[spread], _NARROWEST, _WIDEST))
+    residual = system.relative(tried[best])
+    agreeing = np.abs(residual) < np.hypot(tolerance, _SPREADS_WIDE * system.relative_sigma)
+    majority = _is_majority(system, agreeing)
+    return Consensus(tried[best], tolerance, residual, agreeing, float(evidence.max()), majority)
 
 
 def _is_majority(system: System, agreeing: npt.NDArray[np.bool_]) -> bool:
-    """Ask of up to three rows that all agree, and of more that over half do, and three at least."""
+    """Ask of up to three rows that all agree, and of more that over half do, three at least."""
     count = len(system)
     if count <= 3:
         return bool(agreeing.all())

@@ -30,7 +30,8 @@ _Array: TypeAlias = npt.NDArray[np.float64]
 FitForm: TypeAlias = Literal["auto", "scale", "affine", "tilted", "spline"]
 """A law of `laws.py`, or `auto` to let cross-validation choose."""
 
-_LEAST_SLOPE_SIGMAS = 2.0
+_LEAST_SLOPE_SIGMAS = 1.5
+_MUCH_LIKELIER = 3.0  # of log-likelihoods
 _MOST_RELATIVE_SIGMA = 0.5
 _GRID_ROWS = 60
 
@@ -187,19 +188,13 @@ def _consensus(
         if len(solutions) > 1:
             raise refusals.ambiguous(system, solutions)
         if solutions:
-            by_grid = judge(system, solutions[0], found.tolerance if found else 0.35)
-            if found is None or by_grid.cost <= found.cost:
-                found = by_grid
-    if found is not None and found.majority and len(system.targets) < 3:
-        return found
-    if system.law.form == "affine" and len(system.targets) >= 2:
-        against = agree(system, seed, rising=False)
-        better = against is not None and (
-            found is None
-            or (against.majority and not found.majority)
-            or (against.tolerance == found.tolerance and against.cost < 0.8 * found.cost)
-        )
-        if better:
+            known = [] if found is None else [found.parameters]
+            found = judge(system, np.stack([*solutions, *known]))
+    against = agree(System(equations, Law("affine", system.law.space)), seed, rising=False)
+    enough = len(system.targets) >= (2 if system.law.form == "affine" else 3)
+    if enough and against is not None and against.majority:
+        agreed = found is not None and found.majority
+        if not agreed or (found and against.evidence > found.evidence + _MUCH_LIKELIER):
             raise refusals.falling(system, names, equations.observations.value)
     if found is None:
         raise refusals.undetermined(system, names, "how depth changes with the map's value")

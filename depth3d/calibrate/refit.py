@@ -11,11 +11,11 @@ import numpy.typing as npt
 from depth3d.calibrate.laws import spline_points
 from depth3d.calibrate.rows import Law, Rows, System
 
-__all__ = ["Solution", "refit"]
+__all__ = ["Solution", "misfit_belief", "refit"]
 
 _Array: TypeAlias = npt.NDArray[np.float64]
 
-PRIOR_MISFIT_REL = 0.03
+PRIOR_MISFIT_REL = 0.05
 """Typical error of a relative map's own shape, and the degrees of freedom that this belief is worth."""
 PRIOR_FREEDOM = 4.0
 
@@ -115,6 +115,15 @@ def refit(
     return Solution(
         system.law, parameters, solved.covariance * excess, misfit, inlier, score, out, chi2, solved.condition
     )
+
+
+def misfit_belief(misfit_rel: _Array) -> _Array:
+    """Give the log prior of a map's misfit: a scaled inverse chi-square of its square, per step of its log.
+
+    Published relative networks are off by 4 to 8 % in the mean after the best affine fit.
+    """
+    square = misfit_rel**2
+    return np.asarray(-0.5 * PRIOR_FREEDOM * (np.log(square) + PRIOR_MISFIT_REL**2 / square))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -240,7 +249,6 @@ def _misfit(
     square = _MISFITS[:, None] ** 2
     variance = rows.noise[chosen] ** 2 + square * rows.drift[chosen] ** 2
     fit = (left * np.log(variance) + weight * residual**2 / variance).sum(axis=1)
-    belief = PRIOR_FREEDOM * (np.log(square[:, 0]) + PRIOR_MISFIT_REL**2 / square[:, 0])
-    log_posterior = -0.5 * (fit + belief)
+    log_posterior = -0.5 * fit + misfit_belief(_MISFITS)
     posterior = np.exp(log_posterior - log_posterior.max())
     return float(np.sqrt((posterior @ square[:, 0]) / posterior.sum()))
