@@ -24,10 +24,9 @@ from depth3d.lift.triangulation import GridFaces
 
 __all__ = ["Simplifier"]
 
-_SHARE_AT_FIRST = 0.5
-"""Vertices to keep for each triangle that may be kept, to begin with."""
-
 _MOST_TRIALS = 12
+_AIM, _ENOUGH = 0.99, 0.98
+"""Shares of the budget: what trials aim for, and what ends them."""
 
 _TRIANGLES_PER_BLOCK = 1 << 18
 """Triangles are turned into pixels in blocks of so many, which bounds the memory."""
@@ -142,25 +141,33 @@ class Simplifier:
         fewest = self.within(np.inf)
         if len(fewest) > max_faces:
             return None
-        most = self._chosen(least_error_px)
-        if len(most) <= max_faces:
-            return without_flat_triangles(most, self._width)
         errors = self._error_px[np.isfinite(self._error_px) & (self._error_px > least_error_px)]
         errors = np.sort(errors)[::-1]
-        # Between the first `low` errors, which give few enough triangles, and the first `high`.
-        low, high, best = 0, len(errors), fewest
-        trial = min(high - 1, round(_SHARE_AT_FIRST * (max_faces - len(fewest))))
-        for _ in range(_MOST_TRIALS):
+        # Between the first `low` errors, which give few enough triangles, and the first `high`. The number of
+        # triangles grows nearly evenly with that of errors, so the next trial is where a straight line leads;
+        # halfway every third time, in case it does not.
+        low, high, best, rate, too_many = 0, len(errors), fewest, 2.0, 0
+        for turn in range(_MOST_TRIALS):
             if high - low <= 1:
                 break
+            if turn % 3 == 2:
+                trial = (low + high) // 2
+            else:
+                if too_many:
+                    rate = (too_many - len(best)) / (high - low)
+                trial = low + round((_AIM * max_faces - len(best)) / rate)
+            trial = min(max(trial, low + 1), high - 1)
             faces = self._chosen(float(errors[trial]))
             if len(faces) <= max_faces:
+                rate = max((len(faces) - len(best)) / (trial - low), 1e-3)
                 low, best = trial, faces
-                if len(best) > 0.98 * max_faces:
+                if len(best) > _ENOUGH * max_faces:
                     break
             else:
-                high = trial
-            trial = (low + high) // 2
+                high, too_many = trial, len(faces)
+        if not too_many and len(best) <= _ENOUGH * max_faces:
+            most = self._chosen(least_error_px)
+            best = most if len(most) <= max_faces else best
         return without_flat_triangles(best, self._width)
 
     def _at_border(self, count: npt.NDArray[np.intp]) -> FloatMap:
