@@ -12,7 +12,7 @@ from depth3d.evaluate.ordinal import PointPair, judge_pairs, parse_da2k, scene_o
 from depth3d.evaluate_files import PHOTO_SUFFIXES, Reader
 from depth3d.io.depth_files import DEPTH_SUFFIXES
 from depth3d.io.images import read_photo_info
-from depth3d.io.pairing import files_in, partner_of
+from depth3d.io.pairing import files_in, partners
 
 __all__ = ["Da2kResult", "da2k_report", "evaluate_da2k", "load_da2k"]
 
@@ -80,11 +80,11 @@ def evaluate_da2k(
     available = files_in(folder, suffixes)
     if not available:
         raise InputError(f"{folder} has none of {', '.join(suffixes)}; give another folder")
-    for photo, pairs in annotations.items():
+    found_for = partners([PurePosixPath(photo) for photo in annotations], available, folder)
+    for (photo, pairs), found in zip(annotations.items(), found_for, strict=True):
         try:
-            found = partner_of(PurePosixPath(photo), available, folder)
-            if found is None:
-                raise InputError(f"no prediction for {photo}; make it, or take its pairs out")
+            if isinstance(found, InputError):
+                raise found
             # A network's map has its photo's size.
             original = None if predictions_are_photos or photos is None else photos / photo
             size_wh = (

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import csv
-import json
-import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
-from pathlib import Path
+from dataclasses import dataclass, fields, replace
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from depth3d import verbs
 from depth3d.core.depth import DepthMap
-from depth3d.errors import Depth3DError, InputError, UnsupportedFormatError
+from depth3d.errors import Depth3DError, InputError
 from depth3d.evaluate.comparison import Alignment, compare
 from depth3d.evaluate.error_pictures import draw_error
 from depth3d.evaluate.evaluation import Evaluation, averages, measure
 from depth3d.evaluate.protocols import EvaluationProtocol
 from depth3d.evaluate.scores import DEFAULT_TOLERANCE_PX
-from depth3d.io.atomic import writing
 from depth3d.io.depth_files import DEPTH_SUFFIXES, read_depth
 from depth3d.io.images import load_image
-from depth3d.io.pairing import files_in, partner_of, picture_name
+from depth3d.io.pairing import files_in, partners, picture_name
 
 if TYPE_CHECKING:
     from depth3d.estimate.estimator import DepthEstimator
@@ -31,19 +27,16 @@ __all__ = [
     "EvaluationJob",
     "PictureResult",
     "Reader",
-    "check_report_suffix",
     "depth_reader",
     "evaluate_files",
     "plan_evaluation",
     "report_of",
-    "write_report",
 ]
 
 PHOTO_SUFFIXES = (
     ".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".heic", ".heif", ".avif", ".mpo", ".gif",
 )  # fmt: skip
 _PHOTOS_ONLY = tuple(suffix for suffix in PHOTO_SUFFIXES if suffix not in DEPTH_SUFFIXES)
-REPORT_SUFFIXES = (".csv", ".json")
 
 Reader = Callable[[Path], DepthMap]
 """Gives the depth map of a file."""
@@ -138,8 +131,7 @@ def plan_evaluation(
         FileError: Something is not there, or can't be written.
     """
     for path in filter(None, (prediction, truth, photos)):
-        if not path.exists():
-            raise InputError(f"{path} does not exist; check the path")
+        _check_there(path)
     if prediction.is_dir() != truth.is_dir():
         raise InputError(
             f"{prediction} and {truth} must be two files or two folders; give the one that belongs to the "
@@ -154,7 +146,7 @@ def plan_evaluation(
             prediction, truth, PHOTO_SUFFIXES if predictions_are_photos else DEPTH_SUFFIXES
         )
     if error_pictures is not None:
-        jobs = [_with_pictures(job, error_pictures, photos, predictions_are_photos) for job in jobs]
+        jobs = _with_pictures(jobs, error_pictures, photos, predictions_are_photos)
         verbs.make_directory(error_pictures)
         for job in jobs:
             if job.error_picture is not None:
@@ -192,7 +184,7 @@ def evaluate_files(
         try:
             if job.prediction is None:
                 raise job.problem or InputError(
-                    f"no prediction for {job.truth}; make it, or take the truth out"
+                    f"{job.truth} has no prediction; make it, or take the truth out"
                 )
             comparison = compare(
                 read_prediction(job.prediction), read_truth(job.truth), protocol=protocol, align=align
@@ -234,38 +226,6 @@ def report_of(results: Sequence[PictureResult], protocol: EvaluationProtocol) ->
     }
 
 
-def write_report(report: dict[str, Any], path: Path, *, overwrite: bool = False) -> None:
-    """Write a report whole or not at all: `.json` all of it, `.csv` a row a picture.
-
-    Raises:
-        UnsupportedFormatError: Another suffix.
-        FileError: The file can't be written.
-    """
-    check_report_suffix(path)
-    with writing(path, overwrite=overwrite) as partial:
-        if path.suffix.lower() == ".json":
-            partial.write_text(
-                json.dumps(_finite(report), indent=2, allow_nan=False) + "\n", encoding="utf-8"
-            )
-            return
-        rows = report["pictures"]
-        columns = list(dict.fromkeys(name for row in rows for name in row))
-        with partial.open("w", newline="", encoding="utf-8") as file:
-            table = csv.DictWriter(file, columns)
-            table.writeheader()
-            table.writerows(_finite(rows))
-
-
-def check_report_suffix(path: Path) -> None:
-    """Refuse a name that is no report's.
-
-    Raises:
-        UnsupportedFormatError: Another suffix than `.csv` or `.json`.
-    """
-    if path.suffix.lower() not in REPORT_SUFFIXES:
-        raise UnsupportedFormatError(f"{path} has a suffix that is no table's; use .csv or .json")
-
-
 def _matched(
     predictions: Path, truths: Path, suffixes: tuple[str, ...]
 ) -> tuple[list[EvaluationJob], list[Path]]:
@@ -277,35 +237,38 @@ def _matched(
         raise InputError(
             f"{predictions} has no file with one of {', '.join(suffixes)}; give another one{cure}"
         )
-    jobs: list[EvaluationJob] = []
-    for truth in wanted:
-        relative = truth.relative_to(truths)
-        found, problem = None, None
-        try:
-            found = partner_of(relative, available, predictions)
-        except InputError as error:
-            problem = error
-        jobs.append(EvaluationJob(str(relative.with_suffix("")), truth, found, problem=problem))
+    names = [truth.relative_to(truths) for truth in wanted]
+    jobs = [
+        EvaluationJob(str(name.with_suffix("")), truth, found)
+        if isinstance(found, Path)
+        else EvaluationJob(str(name.with_suffix("")), truth, None, problem=found)
+        for name, truth, found in zip(names, wanted, partners(names, available, predictions), strict=True)
+    ]
     used = {job.prediction for job in jobs}
     return jobs, [path for path in available if path not in used]
 
 
 def _with_pictures(
-    job: EvaluationJob, folder: Path, photos: Path | None, predictions_are_photos: bool
-) -> EvaluationJob:
-    photo = photos
+    jobs: Sequence[EvaluationJob], folder: Path, photos: Path | None, predictions_are_photos: bool
+) -> list[EvaluationJob]:
+    """Say where the error pictures go, and which photos they show."""
+    shown: list[Path | None]
     if photos is not None and photos.is_dir():
-        photo = partner_of(Path(job.name + job.truth.suffix), files_in(photos, PHOTO_SUFFIXES), photos)
-    elif photos is None and predictions_are_photos:
-        photo = job.prediction
-    target = folder / f"{job.name}_error.png"
-    return EvaluationJob(job.name, job.truth, job.prediction, photo, target, job.problem)
+        names = [PurePath(job.name + job.truth.suffix) for job in jobs]
+        found = partners(names, files_in(photos, PHOTO_SUFFIXES), photos)
+        shown = [path if isinstance(path, Path) else None for path in found]
+    else:
+        shown = [job.prediction if photos is None and predictions_are_photos else photos for job in jobs]
+    return [
+        replace(job, photo=photo, error_picture=folder / f"{job.name}_error.png")
+        for job, photo in zip(jobs, shown, strict=True)
+    ]
 
 
-def _finite(value: Any) -> Any:
-    """Replace NaN, which JSON does not know, by None; a table leaves the cell empty."""
-    if isinstance(value, dict):
-        return {name: _finite(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def _check_there(path: Path) -> None:
+    try:
+        there = path.exists()
+    except OSError as error:  # a name that is too long
+        raise InputError(f"can't read {path}: {error.strerror}; check the path") from None
+    if not there:
+        raise InputError(f"{path} does not exist; check the path")

@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 
 from depth3d.errors import FileError, InputError
 
-__all__ = ["files_in", "partner_of", "picture_name"]
+__all__ = ["files_in", "partners", "picture_name"]
 
 _WORDS = (
     "photos?|images?|imgs?|rgb|colou?r|(?:sync_)?depths?|depth_?map|disparity|disp|gt|ground_?truth|truth|pred|"
@@ -17,6 +17,7 @@ _WORDS = (
 )
 _END = re.compile(rf"[._-](?:{_WORDS})$", re.IGNORECASE)
 _START = re.compile(rf"^(?:{_WORDS})[._-]?(?=\d)", re.IGNORECASE)
+_FOLDER = re.compile(rf"(?:{_WORDS})s?", re.IGNORECASE)
 _PREVIEW = "_preview"
 
 
@@ -57,42 +58,66 @@ def files_in(folder: Path, suffixes: Sequence[str]) -> list[Path]:
     return found
 
 
-def partner_of(wanted: PurePath, files: Sequence[Path], folder: Path) -> Path | None:
-    """Find the file that belongs to the same picture.
+def partners(wanted: Sequence[PurePath], files: Sequence[Path], folder: Path) -> list[Path | InputError]:
+    """Find for each picture the file that belongs to it.
 
-    The names decide; where several files share one, the folders that they lie in.
+    The names decide, and the folders: apart from those that say what their files are (`rgb`, `depth`), the
+    innermost ones must be the same as far as both have any, so `kitchen/01.png` never gets `attic/01.npy`.
 
     Args:
-        wanted: Path of the one, relative to the root of its own kind, such as `kitchen/01.png`.
-        files: The others.
+        wanted: Paths of the pictures, relative to their root, such as `kitchen/01.png`.
+        files: The files to choose from.
         folder: Their root.
 
     Returns:
-        The file; None where there is none.
-
-    Raises:
-        InputError: Several files belong to it equally well.
+        For each picture its file; or why there is none: nothing fits, several fit equally well, or the one
+        that fits belongs to another picture, too.
     """
-    name = picture_name(wanted)
-    found = [path for path in files if path.stem == wanted.stem] or [
-        path for path in files if picture_name(path) == name
+    by_stem: dict[str, list[Path]] = {}
+    by_name: dict[str, list[Path]] = {}
+    for path in files:
+        by_stem.setdefault(path.stem, []).append(path)
+        by_name.setdefault(picture_name(path), []).append(path)
+    found: list[Path | InputError] = [
+        _partner(one, (by_stem.get(one.stem, []), by_name.get(picture_name(one), [])), folder)
+        for one in wanted
     ]
-    if len(found) > 1:
-        shared = [_shared_folders(wanted, path.relative_to(folder)) for path in found]
-        found = [path for path, count in zip(found, shared, strict=True) if count == max(shared)]
-    if len(found) > 1:
-        raise InputError(
-            f"{found[0]} and {found[1]} both have the name of {wanted}; keep one of them, or use parallel "
-            "folders"
+    owners: dict[Path, list[PurePath]] = {}
+    for one, partner in zip(wanted, found, strict=True):
+        if isinstance(partner, Path):
+            owners.setdefault(partner, []).append(one)
+    return [
+        InputError(
+            f"{path} would belong to {owners[path][0]} and to {owners[path][1]}; put the files into folders "
+            "of the same names as those"
         )
-    return found[0] if found else None
+        if isinstance(path, Path) and len(owners[path]) > 1
+        else path
+        for path in found
+    ]
 
 
-def _shared_folders(one: PurePath, other: PurePath) -> int:
-    """Count the innermost folders that two paths have in common."""
-    count = 0
-    for a, b in zip(reversed(one.parent.parts), reversed(other.parent.parts), strict=False):
-        if a != b:
-            break
-        count += 1
-    return count
+def _partner(wanted: PurePath, choices: Sequence[Sequence[Path]], folder: Path) -> Path | InputError:
+    """Choose among the files of the same stem, then among those of the same picture."""
+    mine = _places(wanted)
+    for candidates in choices:
+        places = {path: _places(path.relative_to(folder)) for path in candidates}
+        fitting = {
+            path: min(len(mine), len(theirs))
+            for path, theirs in places.items()
+            if all(a == b for a, b in zip(reversed(mine), reversed(theirs), strict=False))
+        }
+        best = [path for path, depth in fitting.items() if depth == max(fitting.values())]
+        if len(best) > 1:
+            return InputError(
+                f"{best[0]} and {best[1]} both have the name of {wanted}; keep one of them, or use folders "
+                "of the same names"
+            )
+        if best:
+            return best[0]
+    return InputError(f"nothing in {folder} has the name of {wanted}; add it, or take {wanted} out")
+
+
+def _places(path: PurePath) -> list[str]:
+    """Name the folders of a file, without those that say what their files are."""
+    return [part for part in path.parent.parts if not _FOLDER.fullmatch(part)]

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from depth3d_cli.commands import evaluate as cli_evaluate
+from depth3d_cli.evaluation_tables import LABELS
 
 import depth3d as d3
 from depth3d.evaluate import ALIGNMENTS, CROPS, MEASURES, PROTOCOLS
@@ -42,7 +43,7 @@ def test_the_names_in_the_help_are_all_there_are():
     assert tuple(PROTOCOLS) == cli_evaluate.PROTOCOLS
     assert tuple(CROPS) == cli_evaluate.CROPS
     assert ALIGNMENTS == cli_evaluate.ALIGNMENTS
-    assert tuple(cli_evaluate.LABELS) == (*MEASURES, "coverage")
+    assert tuple(LABELS) == (*MEASURES, "coverage")
 
 
 def test_folders(run, folders):
@@ -91,7 +92,7 @@ def test_what_is_missing_fails_after_the_rest(run, folders):
     report = json.loads(done.stdout)
     assert report["mean"]["abs_rel"] == pytest.approx((0.1 + 0.6) / 2, abs=1e-3)
     assert [row["name"] for row in report["pictures"] if "error" in row] == ["b", "z"]
-    assert "b: no prediction for truth/b.png" in done.stderr
+    assert "b: nothing in depths has the name of b.png" in done.stderr
     assert "z: no pixel counts" in done.stderr
     assert "1 files of depths have no truth" in done.stderr
     assert "2 of 4 pictures failed" in done.stderr
@@ -190,7 +191,7 @@ def test_da2k(run, tmp_path):
     assert [row["name"] for row in report["pictures"] if "error" in row] == ["images/aerial/b.jpg"]
     done = run("evaluate", "depths", "--da2k", "annotations.json", "-o", "t.csv")
     assert "0.6667" in done.stdout
-    assert "no prediction for images/aerial/b.jpg" in done.stderr
+    assert "nothing in depths has the name of images/aerial/b.jpg" in done.stderr
     assert len((tmp_path / "t.csv").read_text().splitlines()) == 4
 
 

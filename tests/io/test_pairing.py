@@ -7,7 +7,7 @@ from pathlib import Path, PurePath
 import pytest
 
 from depth3d.errors import InputError
-from depth3d.io.pairing import files_in, partner_of, picture_name
+from depth3d.io.pairing import files_in, partners, picture_name
 
 
 @pytest.mark.parametrize(
@@ -56,17 +56,35 @@ def test_files(folder):
         ("a.png", "a_depth.npz"),
         ("kitchen/01.png", "kitchen/01.npy"),
         ("images/attic/01.jpg", "attic/01.npy"),
+        ("attic/depth/01.png", "attic/01.npy"),
         ("b.png", "attic/b.npy"),
         ("d.png", "d.npy"),  # the same stem goes before the same picture
+        ("cellar/a.png", "a_depth.npz"),
         ("z.png", None),
+        ("cellar/01.png", None),  # another picture of the same name
+        ("kitchen/b.png", None),
     ],
 )
 def test_partners(folder, wanted, found):
     files = files_in(folder, (".npz", ".npy", ".png"))
-    assert partner_of(PurePath(wanted), files, folder) == (found and folder / found)
+    (partner,) = partners([PurePath(wanted)], files, folder)
+    if found is None:
+        assert isinstance(partner, InputError)
+        assert f"nothing in {folder} has the name of {wanted}" in str(partner)
+    else:
+        assert partner == folder / found
 
 
 @pytest.mark.parametrize("wanted", ["c.png", "01.png"])
 def test_two_that_fit_equally_well(folder, wanted):
-    with pytest.raises(InputError, match="both have the name of"):
-        partner_of(PurePath(wanted), files_in(folder, (".npz", ".npy", ".png")), folder)
+    (partner,) = partners([PurePath(wanted)], files_in(folder, (".npz", ".npy", ".png")), folder)
+    assert isinstance(partner, InputError)
+    assert "both have the name of" in str(partner)
+
+
+def test_one_that_two_would_share(folder):
+    wanted = [PurePath("indoor/a.jpg"), PurePath("aerial/a.jpg"), PurePath("attic/b.jpg")]
+    first, second, third = partners(wanted, files_in(folder, (".npz", ".npy")), folder)
+    assert "indoor/a.jpg and to aerial/a.jpg" in str(first)
+    assert str(first) == str(second)
+    assert third == folder / "attic/b.npy"
