@@ -28,8 +28,8 @@ _MOST_STEEPENING = 2
 _TIMES_THE_NOISE = 5
 """How many times the noise a jump must exceed."""
 
-_QUADS_PER_BLOCK = 1 << 18
-"""Rows are triangulated in blocks of about this many squares, which bounds the memory."""
+_QUADS_PER_BLOCK = _FACES_PER_BLOCK = 1 << 18
+"""Rows are triangulated, and islands gathered, in blocks of about so many, which bounds the memory."""
 
 
 def triangulate(q: FloatMap, keep: BoolMap, *, tolerance: float, noise_per_m: float = 0.0) -> GridFaces:
@@ -139,13 +139,15 @@ def large_islands(faces: GridFaces, shape_hw: tuple[int, ...], least_vertices: i
     # On a grid of double density every edge has a cell of its own, between those of its pixels. The two
     # edges at a triangle's right angle join all of its vertices.
     fine = np.zeros((2 * height - 1, 2 * width), dtype=np.uint8)
-    cells = faces + faces // np.int32(width) * np.int32(width)  # half of the vertices' cells
     flat = fine.reshape(-1)
-    flat[2 * cells[:, 1]] = 1
-    flat[2 * cells[:, 0]] = flat[2 * cells[:, 2]] = 1
-    flat[cells[:, 0] + cells[:, 1]] = flat[cells[:, 1] + cells[:, 2]] = 1
+    for start in range(0, len(faces), _FACES_PER_BLOCK):
+        block = faces[start : start + _FACES_PER_BLOCK]
+        cells = block + block // np.int32(width) * np.int32(width)  # half of the vertices' cells
+        flat[2 * cells[:, 1]] = 1
+        flat[2 * cells[:, 0]] = flat[2 * cells[:, 2]] = 1
+        flat[cells[:, 0] + cells[:, 1]] = flat[cells[:, 1] + cells[:, 2]] = 1
     _, labels = cv2.connectedComponents(fine, connectivity=4, ltype=cv2.CV_32S)
-    of_pixel = np.asarray(labels)[::2, ::2]
-    sizes = np.bincount(of_pixel.reshape(-1))
-    large: BoolMap = sizes[of_pixel.reshape(-1)[faces[:, 1]]] >= least_vertices
+    of_pixel = np.asarray(labels)[::2, ::2].reshape(-1)
+    is_large = np.bincount(of_pixel) >= least_vertices
+    large: BoolMap = is_large[of_pixel][faces[:, 1]]
     return large
