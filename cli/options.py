@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from .console import set_verbosity
-from .types import FieldOfView, NumberPair
+from .types import FieldOfView, NumberPair, Numbers
 
 __all__ = [
     "anchor_options",

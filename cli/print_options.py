@@ -71,7 +71,10 @@ _KINDS = ("solid", "relief", "lithophane")
 _OF_ALL = {"photo", "output", "overwrite", "max_faces", "frame", "unit", "preview", "as_json", "width_mm"}
 _NETWORK = {"model", "device", "dtype", "input_size", "tta", "refine", "max_depth_m"}
 _DEPTH = {"depth", "depth_kind", "png_scale", *_NETWORK}
-_METRES = {"calibration", "assume_range_m", "fov_x_deg", "focal_px", "focal_35mm", "camera_file"}
+_METRES = {
+    "calibration", "anchors", "anchor_ranges", "force", "assume_range_m",
+    "fov_x_deg", "focal_px", "focal_35mm", "camera_file",
+}  # fmt: skip
 _OF = {
     "solid": {
         *_DEPTH, *_METRES, "stride", "depth_range_m", "flying_pixels", "flying_tolerance", "flying_width_px",
@@ -255,5 +258,5 @@ def _kind_of(given: dict[str, Any]) -> str:
 def _flag(name: str) -> str:
     """Spell a parameter as on the command line."""
     context = click.get_current_context()
-    found = next(p for p in context.command.params if p.name == name)
-    return found.opts[-1]
+    found = next(parameter for parameter in context.command.params if parameter.name == name)
+    return max(found.opts, key=len)

@@ -6,16 +6,26 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
+from click.core import ParameterSource
+
 from .console import note
 from .options import camera_options, compose, depth_options, metres_options, network_of, network_options
 
 if TYPE_CHECKING:
+    from depth3d.calibrate.calibration import Calibration
+    from depth3d.calibrate.references import Reference
     from depth3d.opened_photo import OpenedPhoto
 
-__all__ = ["check_outputs", "open_scene", "scene_options"]
+__all__ = ["anchors_of", "check_outputs", "metres_of", "open_scene", "scene_options"]
 
 scene_options = compose(depth_options, metres_options, network_options, camera_options)
 """What `open_scene` takes."""
+
+_OF_THE_SCENE = (
+    "depth", "depth_kind", "png_scale", "assume_range_m", "force", "fov_x_deg", "focal_px", "focal_35mm",
+    "camera_file",
+)  # fmt: skip
 
 
 def check_outputs(photo: Path, outputs: Sequence[Path], preview: Path | None, *, overwrite: bool) -> None:
@@ -38,23 +48,67 @@ def check_outputs(photo: Path, outputs: Sequence[Path], preview: Path | None, *,
         verbs.check_output(path, photo, overwrite=overwrite)
 
 
+def anchors_of(options: dict[str, Any]) -> list[Reference]:
+    """Take the values of `anchor_options` out of a command's options, as references.
+
+    Raises:
+        InputError: A distance that is not positive.
+    """
+    from depth3d.calibrate.references import Anchor
+
+    anchors: list[Reference] = [Anchor(*numbers) for numbers in options.pop("anchors", ())]
+    return anchors + [Anchor.from_range(*numbers) for numbers in options.pop("anchor_ranges", ())]
+
+
+def metres_of(
+    calibration: Path | None, options: dict[str, Any]
+) -> tuple[Calibration | None, list[Reference]]:
+    """Take the ways to metres out of a command's options: the calibration, or the references.
+
+    Args:
+        calibration: The file of `--calibration`, if given.
+        options: With the values of `anchor_options`, which are taken out.
+
+    Raises:
+        FileError: The calibration can't be read.
+        InputError: Both are given, or one of them beside an assumed range.
+    """
+    from depth3d import verbs
+    from depth3d.errors import InputError
+
+    references = anchors_of(options)
+    if calibration and references:
+        raise InputError(
+            "--calibration and --anchor would each fix the metres; give one of them, or make a new "
+            "calibration from all anchors with depth3d calibrate"
+        )
+    if calibration or references:
+        context = click.get_current_context()
+        if context.get_parameter_source("assume_range_m") is ParameterSource.COMMANDLINE:
+            given = "--calibration" if calibration else "--anchor"
+            raise InputError(f"{given} gives real metres; leave --assume-range-m out")
+    return (verbs.load_calibration(calibration) if calibration else None), references
+
+
 def open_scene(photo: Path, calibration: Path | None, options: dict[str, Any]) -> OpenedPhoto:
     """Open a photo with the depth, metres and camera options of a command, and say what was assumed.
 
     Args:
         photo: The photo.
         calibration: The file of `--calibration`, if given.
-        options: The values of `scene_options`, without the calibration.
+        options: The values of `scene_options`, without the calibration; others are left alone.
     """
     from depth3d import verbs
     from depth3d.opened_photo import open_photo
 
+    law, references = metres_of(calibration, options)
     network = network_of(options)
     opened = open_photo(
         photo,
-        calibration=verbs.load_calibration(calibration) if calibration else None,
+        calibration=law,
+        references=references,
         estimator=None if options["depth"] else verbs.loaded_estimator(**network),
-        **options,
+        **{name: options[name] for name in _OF_THE_SCENE},
     )
     for line in opened.notes:
         note(line)

@@ -1,4 +1,4 @@
-"""Parameter types: pairs of numbers such as NEAR,FAR and 9x6, and angles that may be `auto`."""
+"""Parameter types: numbers with commas between them, sizes such as 9x6, and angles that may be `auto`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-__all__ = ["FieldOfView", "GridSize", "NumberPair"]
+__all__ = ["FieldOfView", "GridSize", "NumberPair", "Numbers"]
 
 
 class NumberPair(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only

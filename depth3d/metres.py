@@ -43,8 +43,8 @@ def to_metres(
     Args:
         photo: The photo and its depth as it came.
         calibration: Of this very photo, network and input size, or of a fixed camera.
-        references: What is known about the scene, instead of a calibration; it is fitted here. Metric maps are
-            scaled to it.
+        references: What is known about the scene, instead of a calibration, which is fitted here.
+            Metric maps are scaled to it.
         assume_range_m: (near, far) in metres for a relative map with neither.
         force: Apply the calibration even to the map of another network or input size.
 
@@ -56,8 +56,8 @@ def to_metres(
     references = tuple(references)
     if calibration is not None and references:
         raise InputError(
-            "a calibration and references (anchors) would each fix the metres; give one of them, or make a new "
-            "calibration from the references with depth3d calibrate"
+            "a calibration and references (anchors) would each fix the metres; give one of them, or make a "
+            "new calibration from the references with depth3d calibrate"
         )
     depth = photo.depth
     if references:
@@ -79,16 +79,16 @@ def to_metres(
         return Metres(depth)
     if assume_range_m is None:
         raise NeedsMetricError(
-            f"{photo.source} gives relative depth, which has no metres; pass a calibration or references, use a "
-            "metric model (metric-indoor-small), or assume_range_m=(near, far)"
+            f"{photo.source} gives relative depth, which has no metres; pass a calibration or references, "
+            "use a metric model (metric-indoor-small), or assume_range_m=(near, far)"
         )
     assumed = assume_range(depth, *assume_range_m)
     if photo.model is not None:
         assumed = replace(assumed, model=photo.model, input_size=photo.input_size)
     guess = (
         f"depth is relative: assumed a range of {assume_range_m[0]:g} to {assume_range_m[1]:g} m, so "
-        "distances are a guess; give two measured distances with --anchor X,Y,METRES, a calibration, or use a "
-        "metric model for real ones"
+        "distances are a guess; give two measured distances (--anchor X,Y,METRES) or a calibration, or use "
+        "a metric model for real ones"
     )
     return Metres(assumed.apply(depth), assumed, (guess,))
 
@@ -113,8 +113,8 @@ def check_belongs(calibration: Calibration, photo: PhotoDepth, *, force: bool = 
         raise InputError(f"{photo.source} gives metres already; leave the calibration out")
     if not photo.depth.is_metric and calibration.space == "depth":
         raise InputError(
-            f"the calibration scales metric depth and {photo.source} gives relative depth; use the model that "
-            f"it was made with ({calibration.model or 'a metric one'}), or calibrate again"
+            f"the calibration scales metric depth and {photo.source} gives relative depth; use the model "
+            f"that it was made with ({calibration.model or 'a metric one'}), or calibrate again"
         )
     notes = []
     made, given = _made_by(calibration), _made_by(photo)
@@ -125,9 +125,9 @@ def check_belongs(calibration: Calibration, photo: PhotoDepth, *, force: bool = 
     if other_model or other_size:
         if not force:
             raise InputError(
-                f"the calibration belongs to depth by {made} and this depth is by {given}, for which scale and "
-                "shift are different ones; calibrate again, use that model and input size, or insist with "
-                "--force (force=True)"
+                f"the calibration belongs to depth by {made} and this depth is by {given}, for which scale "
+                "and shift are different ones; calibrate again, use that model and input size, or insist "
+                "with --force (force=True)"
             )
         notes.append(f"the calibration belongs to depth by {made}, not by {given}: applied by force")
     elif calibration.model is not None and photo.model is None:
@@ -150,8 +150,8 @@ def fit_sentence(calibration: Calibration) -> str:
         text = text.partition(f" {sign} ")[0]
     bent = f" ({calibration.form})" if calibration.form in ("tilted", "spline") else ""
     return (
-        f"metres from {used} of {total} reference{'s' * (total != 1)}: {text}{bent}; the map itself is good to "
-        f"about {100 * calibration.misfit_rel:.2g} % of a distance"
+        f"metres from {used} of {total} reference{'s' * (total != 1)}: {text}{bent}; the map itself is good "
+        f"to about {100 * calibration.misfit_rel:.2g} % of a distance"
     )
 
 

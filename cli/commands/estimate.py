@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
-from ..console import print_json, progress, warn
+from ..console import note, print_json, progress, warn
 from ..options import (
+    calibration_options,
     depth_options,
     json_option,
     network_of,
@@ -17,6 +18,7 @@ from ..options import (
     overwrite_option,
     verbosity_options,
 )
+from ..scenes import metres_of
 
 FORMATS = ("npz", "npy", "png", "pfm", "tif", "exr")
 COLORMAPS = ("Spectral_r", "viridis", "plasma", "magma", "inferno", "turbo", "gray")
@@ -30,6 +32,7 @@ COLORMAPS = ("Spectral_r", "viridis", "plasma", "magma", "inferno", "turbo", "gr
 @network_options
 @click.option("--batch-size", type=click.IntRange(1), default=1, help="Photos that share one pass.")
 @depth_options
+@calibration_options
 @click.option(
     "--output-png-scale",
     type=click.FloatRange(min=0, min_open=True),
@@ -50,6 +53,8 @@ def command(
     depth: Path | None,
     depth_kind: str | None,
     png_scale: float | None,
+    calibration: Path | None,
+    force: bool,
     output_png_scale: float | None,
     preview: bool,
     colormap: str,
@@ -60,7 +65,8 @@ def command(
     """Estimate the depth of PHOTOS, each at its own size.
 
     Relative models write disparity (larger is nearer, no unit), metric ones z in metres. With --depth
-    no network runs: the depth is read, brought to the photo's size and written in the new format.
+    no network runs: the depth is read, brought to the photo's size and written in the new format. With
+    --calibration or two or more --anchor relative depth is turned into metres.
 
     \b
     depth3d estimate photo.jpg -o depth.npz --preview
@@ -80,6 +86,12 @@ def command(
         )
     if legend and not preview:
         raise InputError("--legend is drawn into the preview; add --preview")
+    law, references = metres_of(calibration, options)
+    if references and len(photos) > 1:
+        raise InputError(
+            f"anchors belong to one photo, and there are {len(photos)}; run it for each of them, or make a "
+            "--calibration of them all with depth3d calibrate"
+        )
     style = PreviewStyle(colormap, legend)
     jobs = plan_jobs(photos, output, format_=suffix, preview=preview, overwrite=overwrite)
     source = (
@@ -93,12 +105,17 @@ def command(
             jobs,
             source,
             camera=source.camera if isinstance(source, FileDepth) else None,
+            calibration=law,
+            references=references,
+            force=force,
             batch_size=batch_size,
             style=style,
             png_scale=output_png_scale or png_scale or 1000.0,
             overwrite=overwrite,
         ):
             rows.append(result.summary())
+            for line in result.notes:
+                note(line)
             advance(1)
             if result.error:
                 warn(f"{result.job.photo}: {result.error}")
