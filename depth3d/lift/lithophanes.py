@@ -52,7 +52,8 @@ def lithophane(
             it with a lamp and a phone's light meter on a plate with both. The default stands for
             1.5 per mm, a guess at white PLA.
         sample_mm: Distance of the samples, never closer than pixels are.
-        max_error_mm: Merge triangles where that moves the surface by no more; 0 keeps all that bend.
+        max_error_mm: Merge triangles where that moves the surface by no more at a time; several merges may
+            add up to twice that. 0 merges only what is flat.
         max_faces: Most triangles, beyond which more are merged; None sets no limit.
 
     Returns:

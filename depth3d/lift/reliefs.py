@@ -59,7 +59,8 @@ def relief(
             strays flatten all the rest.
         flying: What to do with the ramps that a network's resolution leaves at silhouettes: `snap` makes
             them steep, `keep` believes them.
-        max_error_mm: Merge triangles where that moves the surface by no more; 0 keeps all that bend.
+        max_error_mm: Merge triangles where that moves the surface by no more at a time; several merges may
+            add up to twice that. 0 merges only what is flat.
         max_faces: Most triangles, beyond which more are merged; None sets no limit.
 
     Returns:
@@ -91,9 +92,8 @@ def relief(
     heights = sampled_at_corners(levels, *cells)
     if flying == "snap":
         heights = _with_steep_silhouettes(heights, step)
-    heights = np.nan_to_num(heights, nan=0.0)
     return slab(
-        (base_mm + (depth_mm - base_mm) * heights).astype(np.float32),
+        (base_mm + (depth_mm - base_mm) * _spread(heights)).astype(np.float32),
         width_mm,
         width_mm * depth.height / depth.width,
         image=image,
@@ -145,6 +145,14 @@ def _levels(depth: DepthMap, outlier_share: float) -> tuple[FloatMap, float]:
         return np.where(depth.valid, np.float32(1), np.float32(np.nan)), 0.0
     levels = np.clip((disparity - np.float32(low)) / np.float32(high - low), 0, 1)
     return levels.astype(np.float32), (step_of_levels(depth) or 0.0) / (high - low)
+
+
+def _spread(heights: FloatMap) -> FloatMap:
+    """Let the samples, which may miss the extremes of the pixels, reach from 0 to 1; the unknown is 0."""
+    known = heights[~np.isnan(heights)]
+    if known.size and known.max() > known.min():
+        heights = (heights - known.min()) / np.float32(known.max() - known.min())
+    return np.nan_to_num(heights, nan=0.0)
 
 
 def _with_steep_silhouettes(heights: FloatMap, step: float) -> FloatMap:

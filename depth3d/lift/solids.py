@@ -59,11 +59,12 @@ def solid(
     steep wall. From the outline the sides run along the lines of sight to the back, which lies behind the
     farthest point: the body is what the camera sees and all that this hides. It never meets itself, since
     every line of sight enters it once. Its edges have two triangles each and keep them when a reader joins
-    vertices by place.
+    vertices by place. The sides flare the more, the farther the scene reaches against where it begins: keep
+    to the subject with `depth_range_m`, or make a plate with straight sides with `relief`.
 
     Where the depth is unknown or out of range nothing is known to be, and the body has a hole through it;
-    holes and parts of fewer than `min_island_px` pixels are filled and dropped. (`relief` makes a whole
-    plate, with the unknown at its lowest level.)
+    holes and parts of fewer than `min_island_px` pixels are filled and dropped. (A relief is whole, with the
+    unknown at its lowest level.)
 
     Args:
         scene: The photo, its metric depth and its camera.

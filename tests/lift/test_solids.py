@@ -118,7 +118,7 @@ def test_the_three_ways_to_scale_agree():
 
 def test_silhouettes_are_joined_and_lie_on_lines_of_sight():
     made = solid(seen(step_scene(1.0, 3.0)), base_mm=100, min_island_px=0)
-    eye = made.vertices.astype(np.float64) + [0, 0, 3.1]
+    eye = made.vertices + np.array([0, 0, 3.1])
     z = eye[made.faces][..., 2]
     across = (np.abs(z - 1) < 1e-4).any(axis=1) & (np.abs(z - 3) < 1e-4).any(axis=1)
     # One column of squares joins near and far, and a triangle of the wall at either end.
@@ -131,8 +131,7 @@ def test_unknown_and_out_of_range_pixels_leave_holes_and_tiny_ones_are_filled():
     z[20:35, 30:50] = np.nan
     z[5:15, 5:15] = 9.0
     z[50, 70] = np.nan
-    v, u = np.mgrid[:60, :80]
-    z += 0.003 * u
+    z += 0.003 * np.arange(80)
     made = solid(scene_of(z), depth_range_m=(1, 5), min_island_px=2, flying="keep")
     part = assert_printable(made)
     assert part.euler_number == 2 - 2 * 2
@@ -196,7 +195,7 @@ def test_every_line_of_sight_enters_the_body_once():
     given = scene_of(z)
     made = solid(given, base_mm=50, min_island_px=0, flying="keep")
     z_back = float(np.nanmax(given.depth.values)) + 0.05
-    eye = made.vertices.astype(np.float64) + [0, 0, z_back]
+    eye = made.vertices + np.array([0, 0, z_back])
     uv = np.random.default_rng(7).uniform([0.6, 0.6], [15.4, 11.4], (400, 2))
     rays = given.camera.rays(uv)
     counts = crossings(eye[made.faces], rays)
