@@ -77,7 +77,7 @@ def evaluate_da2k(
     suffixes = PHOTO_SUFFIXES if predictions_are_photos else DEPTH_SUFFIXES
     if not folder.is_dir():
         raise InputError(f"{folder} is no directory; give the one with the predictions of all photos")
-    available = files_in(folder, suffixes)
+    available = files_in(folder, suffixes, "photos" if predictions_are_photos else "depth")
     if not available:
         raise InputError(f"{folder} has none of {', '.join(suffixes)}; give another folder")
     found_for = partners([PurePosixPath(photo) for photo in annotations], available, folder)

@@ -229,7 +229,8 @@ def report_of(results: Sequence[PictureResult], protocol: EvaluationProtocol) ->
 def _matched(
     predictions: Path, truths: Path, suffixes: tuple[str, ...]
 ) -> tuple[list[EvaluationJob], list[Path]]:
-    available, wanted = files_in(predictions, suffixes), files_in(truths, DEPTH_SUFFIXES)
+    available = files_in(predictions, suffixes, "photos" if suffixes == PHOTO_SUFFIXES else "depth")
+    wanted = files_in(truths, DEPTH_SUFFIXES, "depth")
     if not wanted:
         raise InputError(f"{truths} has no depth files; give a folder with {', '.join(DEPTH_SUFFIXES)}")
     if not available:
@@ -255,7 +256,7 @@ def _with_pictures(
     shown: list[Path | None]
     if photos is not None and photos.is_dir():
         names = [PurePath(job.name + job.truth.suffix) for job in jobs]
-        found = partners(names, files_in(photos, PHOTO_SUFFIXES), photos)
+        found = partners(names, files_in(photos, PHOTO_SUFFIXES, "photos"), photos)
         shown = [path if isinstance(path, Path) else None for path in found]
     else:
         shown = [job.prediction if photos is None and predictions_are_photos else photos for job in jobs]

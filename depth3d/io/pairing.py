@@ -6,19 +6,24 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path, PurePath
+from typing import Literal
 
 from depth3d.errors import FileError, InputError
 
 __all__ = ["files_in", "partners", "picture_name"]
 
-_WORDS = (
-    "photos?|images?|imgs?|rgb|colou?r|(?:sync_)?depths?|depth_?map|disparity|disp|gt|ground_?truth|truth|pred|"
-    "prediction"
-)
+_PHOTO = "photos?|images?|imgs?|rgb|colou?r"
+_DEPTH = "(?:sync_|raw_)?depths?|depth_?map|disparity|disp|gt|ground_?truth|truth|pred|prediction"
+_WORDS = f"{_PHOTO}|{_DEPTH}"
 _END = re.compile(rf"[._-](?:{_WORDS})$", re.IGNORECASE)
 _START = re.compile(rf"^(?:{_WORDS})[._-]?(?=\d)", re.IGNORECASE)
+_OTHERS = {
+    kind: re.compile(rf"(?:.*[._-])?(?:{words}|masks?|previews?)|(?:{words})[._-]?\d.*", re.IGNORECASE)
+    for kind, words in (("photos", _DEPTH), ("depth", _PHOTO))
+}
+"""What is not of a kind by its name. `depth3d estimate --preview` writes pictures beside depth maps."""
+
 _FOLDER = re.compile(rf"(?:{_WORDS})s?", re.IGNORECASE)
-_PREVIEW = "_preview"
 
 
 def picture_name(path: str | PurePath) -> str:
@@ -33,10 +38,14 @@ def picture_name(path: str | PurePath) -> str:
     return _START.sub("", name) or name
 
 
-def files_in(folder: Path, suffixes: Sequence[str]) -> list[Path]:
-    """Find the files with one of the suffixes in a folder and the folders in it, sorted.
+def files_in(folder: Path, suffixes: Sequence[str], kind: Literal["photos", "depth"]) -> list[Path]:
+    """Find photos, or depth files, in a folder and the folders in it, sorted.
 
-    Hidden ones are left out, and so are the pictures of depth maps that `depth3d estimate --preview` writes.
+    Args:
+        folder: Where to look; links are followed, but not in circles.
+        suffixes: Of the files, in lower case.
+        kind: Files whose names say that they are something else are left out, such as `01.rgb.png` among
+            depth files; and so are hidden ones.
 
     Raises:
         FileError: The folder can't be read.
@@ -46,14 +55,19 @@ def files_in(folder: Path, suffixes: Sequence[str]) -> list[Path]:
     def give_up(error: OSError) -> None:
         raise FileError(f"can't read the directory {error.filename}: {error.strerror}; check it") from None
 
-    for here, inner, names in os.walk(folder, onerror=give_up):
-        inner[:] = sorted(name for name in inner if not name.startswith("."))
+    for where, inner, names in os.walk(folder, onerror=give_up, followlinks=True):
+        here = Path(where)
+        inner[:] = sorted(
+            name
+            for name in inner
+            if not name.startswith(".") and not here.resolve().is_relative_to((here / name).resolve())
+        )
         found += [
-            Path(here) / name
+            here / name
             for name in sorted(names)
             if not name.startswith(".")
             and Path(name).suffix.lower() in suffixes
-            and not Path(name).stem.endswith(_PREVIEW)
+            and not _OTHERS[kind].fullmatch(Path(name).stem)
         ]
     return found
 

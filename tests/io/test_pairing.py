@@ -43,11 +43,35 @@ def folder(tmp_path) -> Path:
 
 
 def test_files(folder):
-    found = [path.relative_to(folder).as_posix() for path in files_in(folder, (".npz", ".npy", ".png"))]
+    found = [
+        path.relative_to(folder).as_posix() for path in files_in(folder, (".npz", ".npy", ".png"), "depth")
+    ]
     assert found == [
         "a_depth.npz", "c.npy", "c.png", "d.npy", "d_depth.npy", "attic/01.npy", "attic/b.npy",
         "kitchen/01.npy",
     ]  # fmt: skip
+
+
+def test_photos_and_depth_in_one_folder(tmp_path):
+    names = {
+        "photos": ["01.rgb.png", "02.png", "color_003.png", "depth_of_field.png", "rgb.png"],
+        "depth": ["01.depth.png", "02_gt.png", "depth.png", "sync_depth_003.png"],
+        "neither": ["01_mask.png", "01_depth_preview.png"],
+    }
+    for name in (name for some in names.values() for name in some):
+        (tmp_path / name).write_bytes(b"")
+    photos = [path.name for path in files_in(tmp_path, (".png",), "photos")]
+    depth = [path.name for path in files_in(tmp_path, (".png",), "depth")]
+    assert photos == names["photos"]
+    assert depth == sorted([*names["depth"], "02.png", "depth_of_field.png"])  # which may be anything
+
+
+def test_links_in_circles(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/1.npy").write_bytes(b"")
+    (tmp_path / "a/up").symlink_to(tmp_path)
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    assert len(files_in(tmp_path, (".npy",), "depth")) == 2
 
 
 @pytest.mark.parametrize(
@@ -66,7 +90,7 @@ def test_files(folder):
     ],
 )
 def test_partners(folder, wanted, found):
-    files = files_in(folder, (".npz", ".npy", ".png"))
+    files = files_in(folder, (".npz", ".npy", ".png"), "depth")
     (partner,) = partners([PurePath(wanted)], files, folder)
     if found is None:
         assert isinstance(partner, InputError)
@@ -77,14 +101,14 @@ def test_partners(folder, wanted, found):
 
 @pytest.mark.parametrize("wanted", ["c.png", "01.png"])
 def test_two_that_fit_equally_well(folder, wanted):
-    (partner,) = partners([PurePath(wanted)], files_in(folder, (".npz", ".npy", ".png")), folder)
+    (partner,) = partners([PurePath(wanted)], files_in(folder, (".npz", ".npy", ".png"), "depth"), folder)
     assert isinstance(partner, InputError)
     assert "both have the name of" in str(partner)
 
 
 def test_one_that_two_would_share(folder):
     wanted = [PurePath("indoor/a.jpg"), PurePath("aerial/a.jpg"), PurePath("attic/b.jpg")]
-    first, second, third = partners(wanted, files_in(folder, (".npz", ".npy")), folder)
+    first, second, third = partners(wanted, files_in(folder, (".npz", ".npy"), "depth"), folder)
     assert "indoor/a.jpg and to aerial/a.jpg" in str(first)
     assert str(first) == str(second)
     assert third == folder / "attic/b.npy"
