@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from depth3d.calibrate.calibration import Calibration as Calibration
     from depth3d.calibrate.camera_fit import calibrate_camera as calibrate_camera
     from depth3d.calibrate.fit import calibrate as calibrate
+    from depth3d.calibrate.focal_correction import focal_correction as focal_correction
     from depth3d.calibrate.markers import find_markers as find_markers
+    from depth3d.calibrate.next_measurement import NextMeasurement as NextMeasurement
+    from depth3d.calibrate.next_measurement import next_measurement as next_measurement
     from depth3d.calibrate.references import Anchor as Anchor
     from depth3d.calibrate.references import CameraHeight as CameraHeight
     from depth3d.calibrate.references import DepthSamples as DepthSamples
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from depth3d.calibrate.references import KnownLength as KnownLength
     from depth3d.calibrate.references import KnownSize as KnownSize
     from depth3d.calibrate.references import RangeAnchor as RangeAnchor
+    from depth3d.calibrate.shared_fit import calibrate_many as calibrate_many
     from depth3d.calibrate.undistortion import undistort_image as undistort_image
     from depth3d.calibrate.vanishing_points import VanishingPoints as VanishingPoints
     from depth3d.calibrate.vanishing_points import (
@@ -72,6 +76,8 @@ if TYPE_CHECKING:
     from depth3d.lift.reliefs import relief as relief
     from depth3d.lift.solids import solid as solid
     from depth3d.lift.unproject import unproject as unproject
+    from depth3d.measurement import Measurement as Measurement
+    from depth3d.measurement import measure as measure
     from depth3d.opened_photo import OpenedPhoto as OpenedPhoto
     from depth3d.opened_photo import open_photo as open_photo
     from depth3d.verbs import estimate as estimate
@@ -93,7 +99,9 @@ _HOME_OF = {
     "FarPoint": "calibrate.references",
     "KnownLength": "calibrate.references",
     "KnownSize": "calibrate.references",
+    "Measurement": "measurement",
     "Mesh": "core.mesh",
+    "NextMeasurement": "calibrate.next_measurement",
     "OpenedPhoto": "opened_photo",
     "PointCloud": "core.cloud",
     "RGBD": "core.scene",
@@ -104,6 +112,7 @@ _HOME_OF = {
     "assume_range": "calibrate.assumed_range",
     "calibrate": "calibrate.fit",
     "calibrate_camera": "calibrate.camera_fit",
+    "calibrate_many": "calibrate.shared_fit",
     "camera_for": "io.photo_camera",
     "camera_from_vanishing_points": "calibrate.vanishing_points",
     "circle_of_confusion_px": "core.lens",
@@ -115,6 +124,7 @@ _HOME_OF = {
     "evaluate": "evaluate.evaluation",
     "find_markers": "calibrate.markers",
     "find_vanishing_points": "calibrate.vanishing_points",
+    "focal_correction": "calibrate.focal_correction",
     "fuse": "lift.fusion",
     "inspect": "inspection",
     "lithophane": "lift.lithophanes",
@@ -125,8 +135,10 @@ _HOME_OF = {
     "load_mesh": "io.mesh_files",
     "load_trajectory": "io.trajectories",
     "locate_board": "calibrate.board_poses",
+    "measure": "measurement",
     "mesh": "lift.meshes",
     "mesh_sheet": "lift.mesh_views",
+    "next_measurement": "calibrate.next_measurement",
     "open_photo": "opened_photo",
     "point_cloud": "lift.clouds",
     "reconstruct": "lift.reconstruction",

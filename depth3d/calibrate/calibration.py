@@ -201,7 +201,7 @@ class Calibration:
         Raises:
             InputError: The map is of the other kind.
         """
-        self._check_kind(depth)
+        self.require_kind(depth)
         y, _ = self._evaluate(depth, with_sigma=False)
         return DepthMap(_depth_of(y, self.space).astype(np.float32), DepthKind.METRIC)
 
@@ -220,7 +220,7 @@ class Calibration:
         Raises:
             InputError: The map is of the other kind, or nothing is known about the parameters' errors.
         """
-        self._check_kind(depth)
+        self.require_kind(depth)
         if self.covariance is None:
             raise InputError(
                 f"a calibration by {self.method} does not know how sure it is; fit one to references with "
@@ -231,7 +231,12 @@ class Calibration:
         sigma_z = sigma_y * z**2 if self.space == "disparity" else sigma_y
         return np.hypot(sigma_z, self.misfit_rel * z).astype(np.float32)
 
-    def _check_kind(self, depth: DepthMap) -> None:
+    def require_kind(self, depth: DepthMap) -> None:
+        """Raise, with advice, unless a map is of the kind that this calibration applies to.
+
+        Raises:
+            InputError: It is of the other kind.
+        """
         if self.space == "disparity" and depth.is_metric:
             raise InputError(
                 "this map is metric already; a calibration of disparity applies to relative maps"
