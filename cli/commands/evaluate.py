@@ -126,7 +126,7 @@ def command(
     if given and "model" not in given:
         raise InputError(
             f"--{min(given).replace('_', '-')} belongs to a network, and none runs; name one with --model, "
-            "or leave it out"
+            "or leave it out (which depths count, --depth-range-m says)"
         )
 
     def read_prediction() -> Reader:

@@ -87,7 +87,9 @@ def draw_error(comparison: Comparison, *, image: ImageArray | None = None, title
         photo.set_title("photo")
     shared = _near_colors(comparison)
     maps = (comparison.true_disparity, comparison.disparity)
-    for name, values in zip(("truth", f"prediction ({comparison.align})"), maps, strict=True):
+    against = comparison.align == "affine" and comparison.scale == 0
+    ours = "prediction (flat: it runs against the truth)" if against else f"prediction ({comparison.align})"
+    for name, values in zip(("truth", ours), maps, strict=True):
         shown = axes.pop(0)
         shown.imshow(
             _shown(values),

@@ -96,7 +96,8 @@ def evaluate(
             crop, up to 10 m; `kitti`: Garg's crop, up to 80 m; `kitti-eigen`: Eigen's crop, up to 80 m; or an
             `EvaluationProtocol` of your own.
         align: `none`: metres as they are; `scale`: median scaling; `affine`: scale and shift by least squares
-            in 1/z. `auto` is `none` for two metric maps, else `affine`.
+            in 1/z, with a scale of at least 0, so that a map that runs against the truth is scored as a flat
+            one. `auto` is `none` for two metric maps, else `affine`.
         tolerance_px: How far edges may be off, in pixels of the truth; see `boundary_f1`. 0 for an exact
             truth.
 
