@@ -85,6 +85,7 @@ def equations_from(
     if camera is not None:
         _check_shape(depth, camera)
     reader = _Reader(depth, camera, seed)
+    reader.read_pixels(references)
     for index, reference in enumerate(references):
         reader.take(index, reference)
     return reader.equations()
@@ -98,9 +99,19 @@ class _Reader:
         self.size_wh = depth.size_wh if camera is None else camera.size_wh
         self._camera = camera
         self._seed = seed
+        self._readings: list[Readings] = []
         self._rows: list[Observations] = []
         self._constraints: list[Constraint] = []
         self._notes: list[str] = []
+
+    def read_pixels(self, references: Sequence[Reference]) -> None:
+        """Read the map at the pixels of all references at once, as each reading costs about a millisecond."""
+        pixels = [_pixels_of(reference) for reference in references]
+        reading = read_values(self.depth, np.concatenate(pixels), self.size_wh)
+        ends = np.cumsum([len(some) for some in pixels])
+        self._readings = [
+            reading[np.arange(end - len(some), end)] for some, end in zip(pixels, ends, strict=True)
+        ]
 
     def equations(self) -> Equations:
         if self._rows:
@@ -118,7 +129,8 @@ class _Reader:
         match reference:
             case Anchor():
                 sigma = reference.sigma_m or _SIGMA_REL * reference.depth_m
-                self._at_pixel(index, reference, reference.depth_m, sigma / reference.depth_m)
+                z = reference.depth_m
+                self._at_pixel(index, reference, 1 / z, sigma / z**2)
             case RangeAnchor():
                 self._take_range(index, reference)
             case FarPoint():
@@ -152,22 +164,18 @@ class _Reader:
             )
         z = reference.range_m / math.sqrt(1 + sideways)
         by_tape = (reference.sigma_m or _SIGMA_REL * reference.range_m) / reference.range_m
-        self._at_pixel(index, reference, z, math.hypot(by_tape, by_focal))
+        self._at_pixel(index, reference, 1 / z, math.hypot(by_tape, by_focal) / z)
 
     def _take_far(self, index: int, reference: FarPoint) -> None:
-        uv = (reference.u_px, reference.v_px)
-        reading = self._read(reference, [uv])
-        self._note_edges(reference, reading)
         nearest = 1 / reference.at_least_m
         # Mean and standard deviation of what is evenly likely between 0 and `nearest`.
-        self._observe(index, reading, [uv], [nearest / 2], [nearest / math.sqrt(12)])
+        self._at_pixel(index, reference, nearest / 2, nearest / math.sqrt(12))
 
     def _take_length(self, index: int, reference: KnownLength) -> None:
         camera = self._camera_for(reference, "turns pixels into lengths")
-        ends = np.array([[reference.u1_px, reference.v1_px], [reference.u2_px, reference.v2_px]])
+        ends = _pixels_of(reference)
         rays = np.array([self._ray(camera, reference, *end) for end in ends.tolist()])
-        reading = self._read(reference, ends)
-        value = self._of_one_object(reference, reading)
+        value = self._of_one_object(reference, self._reading(index, reference))
         length = reference.length_m
 
         def log_residual(inverse_depth: _Array) -> _Array:
@@ -177,7 +185,7 @@ class _Reader:
         by_tape = (reference.sigma_m or _SIGMA_REL * length) / length
         by_hand = math.sqrt(2) * _POINTING_PX / float(np.linalg.norm(ends[1] - ends[0]))
         sigma = math.hypot(by_tape, by_hand, camera.sigma_rel)
-        self._note_assumed(camera, reference)
+        self._note_assumed(camera)
         self._constraints.append(Constraint(value, self._place(ends), log_residual, sigma, index))
 
     def _take_size(self, index: int, reference: KnownSize) -> None:
@@ -195,7 +203,7 @@ class _Reader:
         self._require_inside(reference, np.reshape(box, (2, 2)))
         reading = self._known(reference, read_box(self.depth, box, self.size_wh))
         by_size = (reference.sigma_m or _SIGMA_REL_OF_SIZE * reference.size_m) / reference.size_m
-        self._note_assumed(camera, reference)
+        self._note_assumed(camera)
         self._observe(index, reading, [middle], [1 / z], [math.hypot(by_size, camera.sigma_rel) / z])
 
     def _take_height(self, index: int, reference: CameraHeight) -> None:
@@ -205,7 +213,7 @@ class _Reader:
         )
         height = reference.height_m
         by_height = (reference.sigma_m or _SIGMA_REL_OF_HEIGHT * height) / height
-        self._note_assumed(camera, reference)
+        self._note_assumed(camera)
         self._notes.append(
             f"{reference!r}: the floor is {100 * floor.share:.0f} % of where it was looked for; if that is a "
             "table, give floor_px"
@@ -258,20 +266,23 @@ class _Reader:
                 "nothing; check that both show the same picture"
             )
         z = samples.depth_m[kept]
-        sigma = (
-            samples.sigma
-            * {"relative": 1 / z, "constant": 1 / z**2, "stereo": np.ones_like(z)}[samples.error]
-        )
+        # sigma_q = sigma_z / z^2, and sigma_z grows with the first, the nought or the second power of z.
+        sigma = samples.sigma / z ** {"relative": 1, "constant": 2, "stereo": 0}[samples.error]
         share = 1.0 if samples.independent is None else min(1.0, samples.independent / len(kept))
-        self._observe(index, _rows_of(reading, kept), samples.uv_px[kept], 1 / z, sigma, share)
+        self._observe(index, reading[kept], samples.uv_px[kept], 1 / z, sigma, share)
 
     # -- what they share ----------------------------------------------------------------------------
 
-    def _at_pixel(self, index: int, reference: Anchor | RangeAnchor, z: float, sigma_rel: float) -> None:
-        uv = (reference.u_px, reference.v_px)
-        reading = self._read(reference, [uv])
-        self._note_edges(reference, reading)
-        self._observe(index, reading, [uv], [1 / z], [sigma_rel / z])
+    def _at_pixel(
+        self, index: int, reference: Anchor | RangeAnchor | FarPoint, inverse_depth: float, sigma: float
+    ) -> None:
+        reading = self._reading(index, reference)
+        if reading.at_edge.any():
+            self._notes.append(
+                f"{reference!r} lies on the edge between two surfaces, so it counts for little; give a pixel "
+                "well inside one of them"
+            )
+        self._observe(index, reading, _pixels_of(reference), [inverse_depth], [sigma])
 
     def _observe(
         self,
@@ -298,11 +309,10 @@ class _Reader:
     def _place(self, uv_px: npt.ArrayLike) -> _Array:
         return np.asarray(np.asarray(uv_px, dtype=np.float64) * (2 / np.array(self.size_wh)) - 1)
 
-    def _read(self, reference: Reference, uv_px: npt.ArrayLike) -> Readings:
-        """Read the map at the pixels of a reference, all of which must be known."""
-        uv = np.asarray(uv_px, dtype=np.float64)
-        self._require_inside(reference, uv)
-        return self._known(reference, read_values(self.depth, uv, self.size_wh))
+    def _reading(self, index: int, reference: Reference) -> Readings:
+        """Give what the map says at the pixels of a reference, all of which must be known."""
+        self._require_inside(reference, _pixels_of(reference))
+        return self._known(reference, self._readings[index])
 
     def _require_inside(self, reference: Reference, uv: _Array) -> None:
         if not np.all((uv >= 0) & (uv <= self.size_wh)):
@@ -318,17 +328,10 @@ class _Reader:
             )
         return reading
 
-    def _note_edges(self, reference: Reference, reading: Readings) -> None:
-        if reading.at_edge.any():
-            self._notes.append(
-                f"{reference!r} lies on the edge between two surfaces, so it counts for little; give a pixel "
-                "well inside one of them"
-            )
-
-    def _note_assumed(self, camera: Camera, reference: Reference) -> None:
+    def _note_assumed(self, camera: Camera) -> None:
         if camera.source == "assumed":
             self._notes.append(
-                f"{reference!r} rests on an assumed camera: all distances may be off by "
+                "lengths, sizes and heights rest on an assumed camera: all distances may be off by "
                 f"{100 * camera.sigma_rel:.0f} %; give --fov-x-deg or --focal-35mm"
             )
 
@@ -374,8 +377,15 @@ class _Reader:
         return ray
 
 
-def _rows_of(reading: Readings, rows: npt.NDArray[np.intp]) -> Readings:
-    return Readings(*(getattr(reading, name)[rows] for name in Readings.__dataclass_fields__))
+def _pixels_of(reference: Reference) -> _Array:
+    """Give the (k, 2) pixels at which a reference needs the map."""
+    match reference:
+        case Anchor() | RangeAnchor() | FarPoint():
+            return np.array([[reference.u_px, reference.v_px]])
+        case KnownLength():
+            return np.array([[reference.u1_px, reference.v1_px], [reference.u2_px, reference.v2_px]])
+        case _:
+            return np.empty((0, 2))
 
 
 def _check_shape(depth: DepthMap, camera: Camera) -> None:

@@ -63,6 +63,9 @@ class Readings:
     at_edge: _Flags
     other: _Array
 
+    def __getitem__(self, rows: npt.NDArray[np.intp]) -> Readings:
+        return Readings(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
+
 
 def read_values(
     depth: DepthMap, uv_px: npt.ArrayLike, size_wh: tuple[int, int], *, reach_px: int | None = None
@@ -156,7 +159,7 @@ def _as_stored(depth: DepthMap, value: _Array, sigma: _Array, at_edge: _Flags, o
 
 def _spread(depth: DepthMap) -> float:
     """Tell how far apart the map's nearer and farther values are."""
-    step = max(1, int(np.hypot(*depth.size_wh)) // 500)
+    step = max(1, int(np.hypot(*depth.size_wh)) // 200)
     known = depth.values[::step, ::step]
     known = known[np.isfinite(known)]
     return float(np.subtract(*np.percentile(known, [98, 2]))) if known.size else 0.0
