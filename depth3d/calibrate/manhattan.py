@@ -179,17 +179,17 @@ class _State:
         x, y = self.x, self.y
         sign = np.where(lines.along[:, 0] * x + lines.along[:, 1] * y < 0, -1.0, 1.0)
         scale = sign / (x * x + y * y + 1e-12)
-        jacobian = np.zeros((*x.shape, free))
+        jacobian = np.zeros((len(x), free, *x.shape[1:]))
         for axis, b, c in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
             product = x[:, b] * y[:, c] - y[:, b] * x[:, c]
-            jacobian[:, b, :, axis] = product * scale[:, b]
-            jacobian[:, c, :, axis] = product * scale[:, c]
+            jacobian[:, axis, b] = product * scale[:, b]
+            jacobian[:, axis, c] = product * scale[:, c]
         if free == 4:
             f = self.focal[:, None, None]
-            jacobian[..., 3] = f * (x * self.axes[:, 1, :, None] - y * self.axes[:, 0, :, None]) * scale
-        precision = (self.share * (weight / np.square(lines.sigma_rad))[:, None])[..., None]
-        flat = jacobian.reshape(len(x), -1, free)
-        weighted = (jacobian * precision).reshape(len(x), -1, free).transpose(0, 2, 1)
+            jacobian[:, 3] = f * (x * self.axes[:, 1, :, None] - y * self.axes[:, 0, :, None]) * scale
+        precision = self.share * (weight / np.square(lines.sigma_rad))[:, None]
+        weighted = (jacobian * precision[:, None]).reshape(len(x), free, -1)
+        flat = jacobian.reshape(len(x), free, -1).transpose(0, 2, 1)
         return weighted @ flat, -(weighted @ self.sine.reshape(len(x), -1, 1))[..., 0]
 
 

@@ -165,11 +165,13 @@ def find_vanishing_points(image: ImageArray, *, seed: int = 0) -> VanishingPoint
     )
     chance = np.random.default_rng(seed)
     lines = _lines_of(segments)
-    fit, posterior = _best_frame(lines, chance)
+    starts = search_frames(lines, _STARTS, chance)
+    posterior, profile = _posterior(lines, *starts)
+    fit = _best_frame(lines, *starts, *profile)
     _require_certain(fit, posterior, lines)
     for bulge in _BULGES:
         straightened = replace(_lines_of(segments, bulge=bulge), weight=lines.weight)
-        bent, _ = _best_frame(straightened, chance)
+        bent = _best_frame(straightened, *search_frames(straightened, _STARTS, chance))
         if _credit(bent.focal, bent.log_odds)[0] > _credit(fit.focal, fit.log_odds)[0] + _BENT_CREDIT:
             raise CameraError(
                 "the lens seems to bend straight edges, which makes their vanishing points worthless; "
@@ -207,25 +209,34 @@ def _lines_of(segments: LineSegments, centre: tuple[float, float] = (0.0, 0.0), 
     return Lines(mid, along, sigma_rad, weight)
 
 
-def _best_frame(lines: Lines, chance: np.random.Generator) -> tuple[FrameFit, _Floats]:
-    """The likeliest frame, as a fit with h = 1, and how likely each focal length of the grid is."""
-    focal, axes = search_frames(lines, _STARTS, chance)
-    near = np.argsort(np.abs(np.log(focal / _GRID[:, None])), axis=1, kind="stable")[:, :_NEIGHBOURS]
+def _posterior(lines: Lines, focal: _Floats, axes: _Floats) -> tuple[_Floats, tuple[_Floats, _Floats]]:
+    """How likely each focal length of the grid is, and the best frame (focal lengths, axes) at each of them.
+
+    Args:
+        lines: The lines.
+        focal: (h,) where frames were searched.
+        axes: (h, 3, 3) what was found there.
+    """
     free = fit_frames(lines, focal, axes, steps=12)
     best = np.broadcast_to(free.axes[np.argmax(_credit(free.focal, free.log_odds))], (len(_GRID), 1, 3, 3))
+    near = np.argsort(np.abs(np.log(focal / _GRID[:, None])), axis=1, kind="stable")[:, :_NEIGHBOURS]
     turned = np.concatenate([axes[near], best], axis=1).reshape(-1, 3, 3)
     held = np.repeat(_GRID, _NEIGHBOURS + 1)
     fixed = fit_frames(lines, held, turned, steps=7, free_focal=False)
-    credit = _credit(_GRID, fixed.log_odds.reshape(len(_GRID), -1).max(axis=1))
+    log_odds = fixed.log_odds.reshape(len(_GRID), -1)
+    credit = _credit(_GRID, log_odds.max(axis=1))
     posterior = np.exp(credit - credit.max())
+    chosen = fixed.axes.reshape(*log_odds.shape, 3, 3)[np.arange(len(_GRID)), log_odds.argmax(axis=1)]
+    return posterior / posterior.sum(), (_GRID, chosen)
 
-    focal, axes = np.concatenate([free.focal, held]), np.concatenate([free.axes, fixed.axes])
-    log_odds = np.concatenate([free.log_odds, fixed.log_odds])
-    last = np.argsort(-_credit(focal, log_odds), kind="stable")[:_FINALISTS]
-    final = fit_frames(lines, focal[last], axes[last], steps=20)
+
+def _best_frame(lines: Lines, *starts: _Floats) -> FrameFit:
+    """The likeliest frame, as a fit with h = 1, from sets of focal lengths and axes in turn."""
+    rough = fit_frames(lines, np.concatenate(starts[::2]), np.concatenate(starts[1::2]), steps=8)
+    last = np.argsort(-_credit(rough.focal, rough.log_odds), kind="stable")[:_FINALISTS]
+    final = fit_frames(lines, rough.focal[last], rough.axes[last], steps=20)
     winner = int(np.argmax(_credit(final.focal, final.log_odds)))
-    one = FrameFit(**{f.name: getattr(final, f.name)[winner : winner + 1] for f in fields(FrameFit)})
-    return one, posterior / posterior.sum()
+    return FrameFit(**{f.name: getattr(final, f.name)[winner : winner + 1] for f in fields(FrameFit)})
 
 
 def _credit(focal: _Floats, log_odds: _Floats) -> _Floats:
