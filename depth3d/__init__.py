@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from depth3d.calibrate.fit import calibrate as calibrate
     from depth3d.calibrate.focal_correction import focal_correction as focal_correction
     from depth3d.calibrate.markers import find_markers as find_markers
+    from depth3d.calibrate.network_prior import reference_network as reference_network
     from depth3d.calibrate.next_measurement import NextMeasurement as NextMeasurement
     from depth3d.calibrate.next_measurement import next_measurement as next_measurement
     from depth3d.calibrate.references import Anchor as Anchor
@@ -80,6 +81,8 @@ if TYPE_CHECKING:
     from depth3d.measurement import measure as measure
     from depth3d.opened_photo import OpenedPhoto as OpenedPhoto
     from depth3d.opened_photo import open_photo as open_photo
+    from depth3d.reference_files import samples_from_colmap as samples_from_colmap
+    from depth3d.reference_files import samples_from_file as samples_from_file
     from depth3d.verbs import estimate as estimate
     from depth3d.verbs import save as save
 
@@ -142,10 +145,13 @@ _HOME_OF = {
     "open_photo": "opened_photo",
     "point_cloud": "lift.clouds",
     "reconstruct": "lift.reconstruction",
+    "reference_network": "calibrate.network_prior",
     "relief": "lift.reliefs",
     "render_points": "lift.point_views",
     "resize_depth": "core.resample",
     "sample_surface": "lift.mesh_views",
+    "samples_from_colmap": "reference_files",
+    "samples_from_file": "reference_files",
     "save": "verbs",
     "solid": "lift.solids",
     "undistort_image": "calibrate.undistortion",
