@@ -98,6 +98,13 @@ if TYPE_CHECKING:
     help="Widest ramp between surfaces: 2 suits a sensor.  [default: 1/28 of the longer side]",
 )
 @click.option(
+    "--min-island-faces",
+    type=click.IntRange(0),
+    default=100,
+    metavar="N",
+    help="Drop parts of a mesh with fewer triangles.",
+)
+@click.option(
     "--depth-kind",
     type=click.Choice(["metric"]),
     help="Says that depth files of floats, which say nothing, are metres.",
@@ -144,6 +151,7 @@ def command(
     depth_range_m: tuple[float, float] | None,
     flying_pixels: Literal["remove", "keep"],
     flying_width_px: int | None,
+    min_island_faces: int,
     world: str,
     file_frame: str | None,
     unit: str | None,
@@ -192,6 +200,7 @@ def command(
         "depth_range_m": depth_range_m,
         "flying": flying_pixels,
         "flying_width_px": flying_width_px,
+        "min_island_faces": min_island_faces,
     }
     fused: Mesh | PointCloud
     with progress("fusing", len(frames)) as advance:

@@ -50,6 +50,7 @@ def fuse(
     flying_tolerance: float = 0.03,
     flying_width_px: int | None = None,
     noise_per_m: float = 0.0,
+    min_island_faces: int = 100,
     result: Literal["mesh"] = "mesh",
 ) -> Mesh: ...
 
@@ -66,6 +67,7 @@ def fuse(
     flying_tolerance: float = 0.03,
     flying_width_px: int | None = None,
     noise_per_m: float = 0.0,
+    min_island_faces: int = 100,
     result: Literal["cloud"],
 ) -> PointCloud: ...
 
@@ -81,6 +83,7 @@ def fuse(
     flying_tolerance: float = 0.03,
     flying_width_px: int | None = None,
     noise_per_m: float = 0.0,
+    min_island_faces: int = 100,
     result: FusedKind = "mesh",
 ) -> Mesh | PointCloud:
     """Fuse photos with metric depth and known poses into one coloured surface.
@@ -103,6 +106,8 @@ def fuse(
         flying_width_px: Widest ramp between surfaces to look for; None suits a network's map that was
             scaled up, 2 a sensor's or a rendering.
         noise_per_m: What 1/z may be off by in 1/m, which is no edge.
+        min_island_faces: Drop connected parts of the mesh with fewer triangles, which are mostly noise at
+            silhouettes; 0 keeps all. At 100 a part is some seven voxels across. A cloud keeps all.
         result: `mesh`, or `cloud` for points where the surface crosses the edges of the voxels.
 
     Returns:
@@ -124,6 +129,12 @@ def fuse(
     for name, length in (("voxel_m", voxel_m), ("truncation_m", truncation_m)):
         if length is not None and not _is_positive(length):
             raise InputError(f"{name} must be positive metres, got {length!r}")
+    if (
+        not isinstance(min_island_faces, int | np.integer)
+        or isinstance(min_island_faces, bool)
+        or min_island_faces < 0
+    ):
+        raise InputError(f"min_island_faces must be a whole number or 0, got {min_island_faces!r}")
     views = _checked_poses(poses)
     if isinstance(scenes, Sized):
         _check_count(len(scenes), len(views))
@@ -154,7 +165,7 @@ def fuse(
         return PointCloud(np.empty((0, 3), np.float32)) if volume is None else volume.cloud()
     if volume is None:
         return Mesh(np.empty((0, 3), np.float32), np.empty((0, 3), np.int32))
-    return volume.mesh()
+    return volume.mesh(int(min_island_faces))
 
 
 def suggested_voxel_m(scene: RGBD) -> float:
@@ -212,8 +223,13 @@ class _Volume:
         T_camera_world[:3, :3], T_camera_world[:3, 3] = R.T, -R.T @ t
         self._volume.integrate(rgbd, intrinsic, T_camera_world)
 
-    def mesh(self) -> Mesh:
+    def mesh(self, min_island_faces: int) -> Mesh:
         found = self._volume.extract_triangle_mesh()
+        part_of_face, faces_of_part, _ = found.cluster_connected_triangles()
+        part, sizes = np.asarray(part_of_face, dtype=np.intp), np.asarray(faces_of_part)
+        if len(sizes):
+            found.remove_triangles_by_mask(sizes[part] < min_island_faces)
+        found.remove_unreferenced_vertices()
         found.compute_vertex_normals()
         return Mesh(
             np.asarray(found.vertices, dtype=np.float32),

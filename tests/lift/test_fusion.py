@@ -161,6 +161,19 @@ def test_ranges_unknown_pixels_and_nothing_at_all(views):
     assert len(whole.faces) == len(fuse([views[1]], POSES[1:2], voxel_m=0.03).faces)
 
 
+def test_crumbs_are_dropped_and_large_parts_stay(views):
+    z = np.full((120, 160), np.nan)
+    z[20:100, 20:80] = 2.0
+    z[50:55, 120:125] = 2.0  # 5 pixels of 14 mm: two voxels of 30 mm
+    lone = [RGBD(views[0].image, DepthMap(z, "metric"), CAMERA)]
+    all_parts = fuse(lone, [np.eye(4)], voxel_m=0.03, min_island_faces=0)
+    large = fuse(lone, [np.eye(4)], voxel_m=0.03)
+    assert all_parts.vertices[:, 0].max() > 0.5 > 0.1 > large.vertices[:, 0].max()
+    assert 100 < len(large.faces) < len(all_parts.faces) < len(large.faces) + 100
+    none = fuse(lone, [np.eye(4)], voxel_m=0.03, min_island_faces=10**6)
+    assert len(none.faces) == len(none.vertices) == 0
+
+
 def test_the_default_voxel_is_two_pixels_at_the_median_depth(views):
     assert suggested_voxel_m(views[1]) == pytest.approx(
         2 * np.median(views[1].depth.values) / CAMERA.fx, rel=1e-6
@@ -233,6 +246,8 @@ def test_what_is_refused(views):
         fuse(views, POSES, voxel_m=3e-5)
     with pytest.raises(InputError, match="too small"):
         fuse(views, POSES, voxel_m=1e-9)
+    with pytest.raises(InputError, match="min_island_faces must be a whole number"):
+        fuse(views, POSES, min_island_faces=-1)
     with pytest.raises(InputError, match="result must be"):
         fuse(views, POSES, result="points")
     with pytest.raises(InputError, match="flying must be"):
