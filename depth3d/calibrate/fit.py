@@ -13,9 +13,9 @@ from depth3d.calibrate import refusals
 from depth3d.calibrate.calibration import Calibration
 from depth3d.calibrate.consensus import Consensus, agree, candidates, judge
 from depth3d.calibrate.equations import Equations
-from depth3d.calibrate.fit_quality import figures, remarks
-from depth3d.calibrate.laws import Form, Space, basis
-from depth3d.calibrate.references import Reference, describe
+from depth3d.calibrate.fit_report import calibration_from, lengths_of, names_of
+from depth3d.calibrate.laws import Form, Space
+from depth3d.calibrate.references import Reference
 from depth3d.calibrate.refit import Solution
 from depth3d.calibrate.rows import Law, System, thinned, without_far_places
 from depth3d.calibrate.selection import choose, fit_law, law_for, start_for
@@ -23,7 +23,7 @@ from depth3d.core.camera import Camera
 from depth3d.core.depth import DepthMap
 from depth3d.errors import InputError
 
-__all__ = ["FitForm", "calibrate", "fit_equations"]
+__all__ = ["FitForm", "calibrate", "check", "fit_equations"]
 
 _Array: TypeAlias = npt.NDArray[np.float64]
 
@@ -102,6 +102,7 @@ def fit_equations(
     form: FitForm = "auto",
     depth: DepthMap | None = None,
     references: Sequence[Reference] = (),
+    names: Sequence[str] = (),
     seed: int = 0,
 ) -> Calibration:
     """Fit a law to equations, wherever they come from.
@@ -112,6 +113,7 @@ def fit_equations(
         form: As for `calibrate`.
         depth: The map, for the figures that need all of it; None leaves them out.
         references: What the equations came from, in their numbering, for messages and the report.
+        names: What to call them in messages, if not by their own words.
         seed: As for `calibrate`.
 
     Raises:
@@ -124,8 +126,8 @@ def fit_equations(
         equations, far = without_far_places(equations)
         if far:
             notes.append(f"{far} far places say nothing about a metric map's scale; they were left out")
-    names = _names(equations, references)
-    lengths = _lengths(references, len(names))
+    names = names or names_of(equations, references)
+    lengths = lengths_of(references, len(names))
     starts, tolerance = _starts(equations, space, form, names, lengths, seed)
     if form == "auto":
         choice = choose(equations, space, starts, tolerance, seed)
@@ -133,10 +135,9 @@ def fit_equations(
     else:
         law, errors = law_for(form, space, equations), {}
     system = System(equations, law)
-    count = float(system.share.sum())
     solution = fit_law(equations, law, start_for(law, starts), tolerance)
-    _check(system, solution, names)
-    return _calibration(equations, system, solution, depth, references, errors, notes, count)
+    check(system, solution, names)
+    return calibration_from(equations, system, solution, depth, references, names, errors, notes)
 
 
 def _starts(
@@ -203,7 +204,7 @@ def _consensus(
     return found
 
 
-def _check(system: System, solution: Solution, names: Sequence[str]) -> None:
+def check(system: System, solution: Solution, names: Sequence[str]) -> None:
     """Refuse a law whose slope is not known to rise, or that says next to nothing at the references."""
     law, parameters = solution.law, solution.parameters
     if law.form == "spline":
@@ -215,92 +216,3 @@ def _check(system: System, solution: Solution, names: Sequence[str]) -> None:
     spread = np.sqrt(np.einsum("ni,ij,nj->n", system.places, solution.covariance, system.places))
     if np.min(spread / np.maximum(np.abs(y), 1e-12)) > _MOST_RELATIVE_SIGMA or slope <= 0:
         raise refusals.undetermined(system, names, "any distance to better than a half")
-
-
-def _calibration(
-    equations: Equations,
-    system: System,
-    solution: Solution,
-    depth: DepthMap | None,
-    references: Sequence[Reference],
-    errors_rel: dict[str, float],
-    notes: list[str],
-    count: float,
-) -> Calibration:
-    law, parameters = solution.law, solution.parameters
-    seen = equations.observations
-    scale, shift = float(parameters[0]), float(parameters[1]) if len(parameters) > 1 else 0.0
-    if law.form == "spline":
-        line = basis("affine", seen.value, seen.place)
-        scale, shift = np.linalg.lstsq(line, system.places[: len(seen)] @ parameters, rcond=None)[0]
-    names = _names(equations, references)
-    inliers, residuals = _by_reference(system, solution, _lengths(references, len(names)))
-    known = np.concatenate([seen.value, *(constraint.value for constraint in equations.constraints)])
-    used = np.concatenate(
-        [solution.inlier[: len(seen)], *(np.ones(len(c.value), dtype=bool) for c in equations.constraints)]
-    )
-    span = (float(known[used].min()), float(known[used].max())) if used.any() else None
-    fitted = Calibration(
-        scale,
-        shift,
-        "fit to references",
-        covariance=tuple(map(tuple, solution.covariance)),
-        inliers=inliers,
-        residuals_m=residuals,
-        form=law.form,
-        space=law.space,
-        tilt=(float(parameters[2]), float(parameters[3])) if law.form == "tilted" else None,
-        knots=law.knots,
-        coefficients=tuple(parameters) if law.form == "spline" else (),
-        misfit_rel=solution.misfit_rel,
-        value_range=span,
-        references=tuple(describe(reference) for reference in references),
-    )
-    quality = figures(fitted, system, solution, depth, errors_rel)
-    remarked = remarks(fitted, quality, names, count)
-    return replace(fitted, quality=quality, notes=(*notes, *remarked))
-
-
-def _by_reference(
-    system: System, solution: Solution, lengths: _Array
-) -> tuple[tuple[bool, ...], tuple[float, ...]]:
-    """Give, for each reference, whether most of it was used, and its residual in metres."""
-    count, total = len(system.targets), len(lengths)
-    y, targets = system.places[:count] @ solution.parameters, system.targets
-    disparity = system.law.space == "disparity"
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = targets / y if disparity else y / targets
-        z = 1 / targets if disparity else targets
-    length = lengths[system.reference]
-    length[:count] = np.where(np.isnan(length[:count]), z, length[:count])
-    off = np.concatenate([ratio - 1, np.expm1(system.relative(solution.parameters)[count:])])
-    off_m = np.where(
-        system.far | ~(np.concatenate([y, np.ones(len(system) - count)]) > 0), np.nan, off * length
-    )
-    inliers, residuals = [], []
-    order = np.argsort(system.reference, kind="stable")
-    ends = np.searchsorted(system.reference[order], np.arange(total + 1))
-    for reference in range(total):
-        rows = order[ends[reference] : ends[reference + 1]]
-        inliers.append(bool(len(rows)) and bool(solution.inlier[rows].mean() > 0.5))
-        metres = off_m[rows]
-        residuals.append(float(metres[0] if len(metres) == 1 else np.nanmedian(metres)))
-    return tuple(inliers), tuple(residuals)
-
-
-def _names(equations: Equations, references: Sequence[Reference]) -> list[str]:
-    if references:
-        return [repr(reference) for reference in references]
-    bound_to = [constraint.reference for constraint in equations.constraints]
-    highest = max([*equations.observations.reference.tolist(), *bound_to], default=-1)
-    return [f"reference {index + 1}" for index in range(highest + 1)]
-
-
-def _lengths(references: Sequence[Reference], total: int) -> _Array:
-    """Give the length that each of so many references states, NaN where it states none or many."""
-    names = ("depth_m", "range_m", "length_m", "size_m", "height_m")
-    lengths = np.full(total, np.nan)
-    for index, reference in enumerate(references):
-        stated = [getattr(reference, name, None) for name in names]
-        lengths[index] = next((metres for metres in stated if isinstance(metres, float)), np.nan)
-    return lengths

@@ -12,7 +12,7 @@ from depth3d.calibrate.refit import Solution
 from depth3d.calibrate.rows import System
 from depth3d.core.depth import DepthMap
 
-__all__ = ["figures", "remarks"]
+__all__ = ["figures", "picture_figures", "remarks"]
 
 _OUTERMOST = (1.0, 99.0)  # percent of the map's values that count as its range
 _BEYOND = 0.1  # of the references' span: farther than that is extrapolated
@@ -41,11 +41,12 @@ def figures(
         "cv_rel": dict(errors_rel),
     }
     if depth is not None and fitted.value_range is not None:
-        quality |= _over_the_picture(fitted, depth)
+        quality |= picture_figures(fitted, depth)
     return quality
 
 
-def _over_the_picture(fitted: Calibration, depth: DepthMap) -> dict[str, Any]:
+def picture_figures(fitted: Calibration, depth: DepthMap) -> dict[str, Any]:
+    """Give the figures that depend on the whole map: coverage, and what is extrapolated or invalid."""
     known = depth.values[depth.valid].astype(np.float64)
     if not known.size or fitted.value_range is None:
         return {}
@@ -76,7 +77,7 @@ def remarks(
     if rejected:
         more = f" and {len(rejected) - 3} more" if len(rejected) > 3 else ""
         said.append(f"not used, as the others disagree with it: {'; '.join(rejected[:3])}{more}")
-    if quality.get("extrapolated", 0.0) > _MUCH_EXTRAPOLATED:
+    if fitted.form != "scale" and quality.get("extrapolated", 0.0) > _MUCH_EXTRAPOLATED:
         said.append(
             f"{100 * quality['extrapolated']:.0f} % of the picture is nearer or farther than all references; "
             "distances there are extrapolated"
