@@ -46,7 +46,7 @@ _BULGE_SIGMA = 0.01
 """Of the lens distortion that is assumed to be none: k1 in half longer sides."""
 _BULGES = (-0.04, 0.04, 0.1)
 _BENT_CREDIT = 2.0
-"""Distortions that are tried, and how many times likelier than none (log) makes us refuse."""
+"""Distortions that are tried, and how much less likely than none (log) each is before one looks."""
 _MODEL_SIGMA = 0.03
 """Of the focal length, for all else."""
 
@@ -169,16 +169,8 @@ def find_vanishing_points(image: ImageArray, *, seed: int = 0) -> VanishingPoint
     posterior, profile = _posterior(lines, *starts)
     fit = _best_frame(lines, *starts, *profile)
     _require_certain(fit, posterior, lines)
-    for bulge in _BULGES:
-        straightened = replace(_lines_of(segments, bulge=bulge), weight=lines.weight)
-        bent = _best_frame(straightened, *search_frames(straightened, _STARTS, chance))
-        if _credit(bent.focal, bent.log_odds)[0] > _credit(fit.focal, fit.log_odds)[0] + _BENT_CREDIT:
-            raise CameraError(
-                "the lens seems to bend straight edges, which makes their vanishing points worthless; "
-                "calibrate it (depth3d camera calibrate) and straighten the photo (depth3d camera "
-                f"undistort), or {_CURE}"
-            )
-    sigma = _sigma_log_focal(fit, posterior, lines, segments, chance)
+    bends = _spread_of_bends(fit, segments, lines, profile, chance)
+    sigma = float(np.hypot(_sigma_log_focal(fit, posterior, lines, segments, chance), bends))
     if sigma > _MOST_SIGMA:
         raise CameraError(
             f"the vanishing points leave {100 * sigma:.0f} % doubt about the focal length; {_CURE}"
@@ -271,6 +263,35 @@ def _require_certain(fit: FrameFit, posterior: _Floats, lines: Lines) -> None:
             f"fields of view as different as {across} degrees explain the straight edges of the picture "
             f"about as well; {_CURE}"
         )
+
+
+def _spread_of_bends(
+    fit: FrameFit,
+    segments: LineSegments,
+    lines: Lines,
+    starts: tuple[_Floats, _Floats],
+    chance: np.random.Generator,
+) -> float:
+    """How far log f would be off if the lens were distorted, as likely as that is.
+
+    Raises:
+        CameraError: It is likelier than not.
+    """
+    straight = _credit(fit.focal, fit.log_odds)[0]
+    odds, squares = 1.0, 0.0
+    for bulge in _BULGES:
+        unbent = replace(_lines_of(segments, bulge=bulge), weight=lines.weight)
+        other = _best_frame(unbent, *starts, *search_frames(unbent, _STARTS, chance))
+        gain = float(_credit(other.focal, other.log_odds)[0] - straight) - _BENT_CREDIT
+        if gain > 0:
+            raise CameraError(
+                "the lens seems to bend straight edges, which makes their vanishing points worthless; "
+                "calibrate it (depth3d camera calibrate) and straighten the photo (depth3d camera "
+                f"undistort), or {_CURE}"
+            )
+        odds += np.exp(gain)
+        squares += np.exp(gain) * float(np.log(other.focal[0] / fit.focal[0])) ** 2
+    return float(np.sqrt(squares / odds))
 
 
 def _sigma_log_focal(
