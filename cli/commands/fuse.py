@@ -181,6 +181,9 @@ def command(
     check_outputs(photos[0], [output], preview, overwrite=overwrite)
     known = load_trajectory(trajectory, format=trajectory_format)
     frames = find_frames(photos, known, depths=depths, match=match)
+    for source in chain.from_iterable((frame.photo, frame.depth) for frame in frames):
+        if source and preview:
+            verbs.check_output(preview, source, overwrite=overwrite)
     network = network_of(options)
     if frames[0].depth is None:
         options["estimator"] = verbs.loaded_estimator(**network)

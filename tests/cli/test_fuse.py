@@ -113,6 +113,8 @@ def test_depth_as_metres_and_scaled_integers(run, recording, tmp_path):
         (["-o", "x.glb", "--unit", "mm"], "leave the frame and the unit out"),
         (["-o", "x.npz", "--frame", "opencv", "--preview", "x.ply"], "no picture's name"),
         (["-o", "taken.ply"], "already exists"),
+        (["-o", "x.ply", "--preview", "scan/color/00001.png", "--overwrite"], "the input itself"),
+        (["-o", "x.ply", "--preview", "scan/depth/00002.png", "--overwrite"], "the input itself"),
         (["-o", "x.ply", "--voxel-m", "-1"], "voxel_m must be positive"),
         (["-o", "x.ply", "--voxel-m", "50"], "no surface is left.*smaller --voxel-m"),
         (["-o", "x.ply", "--depth-range-m", "90,100"], "no surface is left"),
