@@ -1,4 +1,4 @@
-"""What the calibration benchmark draws: relative maps with known truth, references with errors, rival fits."""
+"""What the calibration benchmark draws: relative maps of known truth, faulty references, rival fits."""
 
 from __future__ import annotations
 
