@@ -256,6 +256,12 @@ def _of_colmap(text: str) -> _Views:
             q_t = np.array(_numbers(line.split()[1:8]))
             matrices.append(_inverse(_rigid(_of_quaternion(q_t[:4], q_t[4:], len(names)), len(names))))
             names.append(found.group(1).strip())
+    stated = re.search(r"Number of images:\s*(\d+)", text)
+    if stated and int(stated.group(1)) != len(names):
+        raise UnreadableFileError(
+            f"it states {stated.group(1)} images and {len(names)} can be read; copy the file anew, and give the "
+            "pictures names that are no numbers"
+        )
     return matrices, names, None
 
 

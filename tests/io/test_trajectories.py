@@ -151,6 +151,11 @@ MIRRORED = np.diag([1.0, 1, -1, 1])
         ('{"frames": []}', UnreadableFileError, "no poses"),
         ('{"fl_x": 5}', UnreadableFileError, "neither frames"),
         ('{"frames": ', UnreadableFileError, "damaged JSON"),
+        (
+            "# Number of images: 2, mean observations\n1 1 0 0 0 0 0 0 1 a.png\n\n2 1 0 0 0 0 0 0 1 17\n\n",
+            UnreadableFileError,
+            "states 2 images and 1 can be read",
+        ),
     ],
 )
 def test_bad_files_get_one_sentence(text, error, sentence, tmp_path):
