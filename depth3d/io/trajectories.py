@@ -259,8 +259,8 @@ def _of_colmap(text: str) -> _Views:
     stated = re.search(r"Number of images:\s*(\d+)", text)
     if stated and int(stated.group(1)) != len(names):
         raise UnreadableFileError(
-            f"it states {stated.group(1)} images and {len(names)} can be read; copy the file anew, and give the "
-            "pictures names that are no numbers"
+            f"it states {stated.group(1)} images and {len(names)} can be read; copy the file anew, and give "
+            "the pictures names that are no numbers"
         )
     return matrices, names, None
 
