@@ -49,8 +49,6 @@ _SIGMA_PITCH_DEG = 1.0
 """Of a stated pitch: about what a phone's own level is good for."""
 _POINTING_PX = 1.0
 """How far, one sigma, a hand misses the end of a length."""
-_REACH_OF_SAMPLES_PX = 2
-"""Of many samples each needs no more than a small window: they correct one another."""
 _CORNERS = ((0.05, 0.5), (0.95, 0.02), (0.95, 0.98))
 """Three places of the floor, from far to near and from left to right, that fix its plane."""
 _SPREAD = ((0.05, 0.05), (0.05, 0.95), (0.5, 0.5), (0.95, 0.05), (0.95, 0.95))
@@ -248,7 +246,7 @@ class _Reader:
         return Readings(value, sigma, np.zeros(len(chosen), dtype=np.bool_), none)
 
     def _take_samples(self, index: int, samples: DepthSamples) -> None:
-        reading = read_values(self.depth, samples.uv_px, self.size_wh, reach_px=_REACH_OF_SAMPLES_PX)
+        reading = read_values(self.depth, samples.uv_px, self.size_wh, coarse=True)
         inside = np.all((samples.uv_px >= 0) & (samples.uv_px <= self.size_wh), axis=1)
         known = np.isfinite(reading.value)
         kept = np.flatnonzero(known & ~reading.at_edge)
