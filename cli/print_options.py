@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -84,6 +85,9 @@ _OF = {
     "lithophane": {"min_mm", "max_mm", "border_mm", "contrast", "sample_mm"},
 }  # fmt: skip
 _ONLY_PRINTS = ("width_mm", "depth_mm", "base_mm", "sample_mm", "min_mm", "max_mm", "border_mm", "contrast")
+
+
+_MUCH_FLARE = 2.5
 
 
 def wants_body(given: dict[str, Any]) -> bool:
@@ -185,6 +189,14 @@ def _solid(given: dict[str, Any]) -> _Made:
     )
     if given["width_mm"] is None and given["depth_mm"] is None:
         note("the solid is as large as the scene; give --width-mm to make it fit a printer")
+    near, far = given["depth_range_m"] or (0, math.inf)
+    z = opened.scene.depth.values[opened.scene.depth.valid]
+    reach = min(float(z.max()), far) / max(float(z.min()), near)
+    if reach > _MUCH_FLARE:
+        note(
+            f"the scene ends {reach:.1f} times as far away as it begins, so the sides flare as much; keep "
+            "to the subject with --depth-range-m, or make a plate with --relief"
+        )
     camera = camera_to_dict(opened.scene.camera)
     return mesh, opened.comments, {"camera": camera, "depth": opened.depth_source, "notes": opened.notes}
 

@@ -61,6 +61,15 @@ def test_a_solid_without_a_size_is_as_large_as_the_scene(run, photo, ball, tmp_p
     assert (len(mesh.faces), len(mesh.vertices)) == (facts["faces"], facts["vertices"])
 
 
+def test_sides_that_flare_are_told_of(run, photo, disparity):
+    words = ("mesh", photo, "--depth", disparity, "--solid", "--width-mm", 50)
+    done = run(*words, "--assume-range-m", "1,6", "-o", "m.stl")
+    assert done.exit_code == 0, done.output
+    assert "ends 6.0 times as far away as it begins" in done.stderr
+    done = run(*words, "--assume-range-m", "1,6", "--depth-range-m", "1,2", "-o", "near.stl")
+    assert "flare" not in done.stderr
+
+
 def test_a_relief_needs_no_metres(run, photo, disparity, tmp_path):
     words = ("mesh", photo, "--depth", disparity, "--relief", "--width-mm", 80, "--depth-mm", 9)
     done = run(*words, "--base-mm", 3, "-o", "m.stl", "--preview", "views.png")
