@@ -236,6 +236,8 @@ def _read_split(
 
 def _split(values: _Array, least: _Array) -> tuple[_Array, _Array, _Flags]:
     """Find two heaps in each row: the threshold between, the distance of their means, whether it is two."""
+    if values.shape[1] < 2:
+        return values[:, 0], np.zeros(len(values)), np.zeros(len(values), dtype=np.bool_)
     count = np.isfinite(values).sum(axis=1)
     ordered = np.sort(values, axis=1)  # NaN last
     origin = np.nan_to_num(ordered[:, :1])  # for the squares' sake

@@ -1,5 +1,6 @@
 """Equations of references, each against the exact depth of an analytic scene."""
 
+import contextlib
 import math
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from depth3d.calibrate.from_references import equations_from
 from depth3d.calibrate.references import (
     Anchor,
+    CameraHeight,
     DepthSamples,
     FarPoint,
     KnownLength,
@@ -273,3 +275,31 @@ def test_fifty_thousand_true_samples_of_a_room_satisfy_the_law():
     off = np.abs(inverse_depth(depth, rows.value) / rows.inverse_depth - 1)
     assert len(rows) > 0.9 * len(samples.depth_m)
     assert np.quantile(off, 0.95) < 1e-4
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 200), (200, 1), (3, 3), (60, 80)])
+@pytest.mark.parametrize("fill", [0.0, 1.0, np.nan])
+@pytest.mark.parametrize("kind", ["relative", "metric"])
+def test_odd_maps_give_equations_or_advice_and_nothing_else(shape, fill, kind):
+    height, width = shape
+    camera = Camera(200, 200, width / 2, height / 2, width, height)
+    depth = DepthMap(np.full(shape, fill, np.float32), kind)
+    for reference in (
+        Anchor(width / 2, height / 2, 2),
+        FarPoint(width, height),
+        KnownLength(0, 0, width, height, 1),
+        KnownSize(0, 0, width, height, 1),
+        CameraHeight(1.5),
+        CameraHeight(1.5, 90),
+        DepthSamples([[width / 2, height / 2], [0, 0]], [1.0, 2.0]),
+    ):
+        unknown = np.isnan(fill) or (kind == "metric" and fill == 0)
+        if unknown or isinstance(reference, CameraHeight):
+            with contextlib.suppress(InputError):
+                equations_from(depth, [reference], camera)
+                assert not unknown
+        else:
+            equations = equations_from(depth, [reference], camera)
+            np.testing.assert_allclose(equations.observations.value, fill)
+            for constraint in equations.constraints:
+                np.testing.assert_allclose(constraint.value, fill)
