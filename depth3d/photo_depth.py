@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from depth3d.calibrate.vanishing_points import find_vanishing_points
+from depth3d.calibrate.vanishing_points import VanishingPoints, find_vanishing_points
 from depth3d.core.arrays import ImageArray
 from depth3d.core.camera import Camera
 from depth3d.core.depth import DepthMap
@@ -28,6 +28,7 @@ __all__ = [
     "PhotoDepth",
     "fit_depth_to",
     "input_size_of",
+    "is_depth_file",
     "photo_sha256",
     "read_any_depth",
     "read_depth_alone",
@@ -41,6 +42,8 @@ _ASPECT_TOLERANCE = 0.02
 
 _CARRIERS_OF_DEPTH = (".heic", ".heif", ".hif", ".jpg", ".jpeg", ".mpo")
 """Photos that can hold a depth map of their own."""
+
+_DEPTH_ONLY_SUFFIXES = (".npz", ".npy", ".pfm", ".exr")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,28 +70,28 @@ class CameraOptions:
         """Whether none is given."""
         return all(getattr(self, name) is None for name in self.__dataclass_fields__)
 
-    def measured_on(self, image: ImageArray) -> tuple[CameraOptions, tuple[str, ...]]:
+    def measured_on(self, image: ImageArray) -> tuple[CameraOptions, VanishingPoints | None]:
         """Answer `fov_x_deg="auto"` with the camera that a photo's straight edges tell.
 
         Args:
             image: (H, W, 3) uint8 sRGB, upright.
 
         Returns:
-            Options without `auto`, and a sentence that says what the camera rests on; other options stay as
-            they are, and say nothing.
+            Options without `auto`, and what the camera rests on; None where it was not asked for, and the
+            options stay as they are.
 
         Raises:
             CameraError: The photo does not tell its field of view.
             InputError: Something else about the camera is given too.
         """
         if self.fov_x_deg != "auto":
-            return self, ()
+            return self, None
         if not replace(self, fov_x_deg=None).says_nothing:
             raise InputError(
                 "fov_x_deg='auto' measures the camera; leave the other camera options out, or leave it out"
             )
-        view = find_vanishing_points(image)
-        return CameraOptions(camera=view.camera), (view.note,)
+        found = find_vanishing_points(image)
+        return CameraOptions(camera=found.camera), found
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -167,7 +170,7 @@ def read_photo_depth(
     opened = load_photo(photo)
     height, width = opened.image.shape[:2]
     options, measured = (camera or CameraOptions()).measured_on(opened.image)
-    notes = [*measured]
+    notes = [] if measured is None else [measured.note]
     model: str | None = None
     input_size: int | None = None
     model_fov_x_deg, known_camera, level_step = None, options.camera, 0.0
@@ -246,6 +249,23 @@ def read_depth_alone(
     notes = (_assumed(found, "depth file"),) if found.source == "assumed" else ()
     step = step_of_levels(file.depth) or 0.0
     return PhotoDepth(None, raw, found, _name_of(path, model), model, input_size_of(file), notes, step)
+
+
+def is_depth_file(path: str | Path) -> bool:
+    """Tell a depth file from a photo, by its suffix or as a gray picture of 16 bits or floats."""
+    from PIL import Image, UnidentifiedImageError
+
+    if Path(path).suffix.lower() in _DEPTH_ONLY_SUFFIXES:
+        return True
+    try:
+        with Image.open(path) as picture:
+            return (
+                picture.mode.startswith("I")
+                or picture.mode == "F"
+                or "depth3d" in "".join(map(str, picture.info))
+            )
+    except (OSError, UnidentifiedImageError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return False  # the reader of photos says what is wrong with it
 
 
 def input_size_of(file: DepthFile) -> int | None:

@@ -9,6 +9,7 @@ import click
 
 from ..console import note, print_json, print_rows
 from ..options import camera_options, json_option, output_option, overwrite_option, verbosity_options
+from ..scenes import check_outputs
 from . import camera_calibrate, camera_undistort
 
 
@@ -24,27 +25,42 @@ command.add_command(camera_undistort.command)
 @command.command(name="show", short_help="Show the intrinsics of a photo.")
 @click.argument("photo", type=click.Path(path_type=Path))
 @camera_options
+@click.option(
+    "--preview",
+    type=click.Path(path_type=Path),
+    metavar="PNG",
+    help="With --fov auto: draw the straight edges, in a colour for each direction.",
+)
+@overwrite_option
 @json_option
 @verbosity_options
-def show(photo: Path, as_json: bool, **sources: Any) -> None:
+def show(photo: Path, preview: Path | None, overwrite: bool, as_json: bool, **sources: Any) -> None:
     """Show the intrinsics of PHOTO, and every source that was asked, best first.
 
     \b
     explicit > file > embedded > EXIF > assumed
 
     
-    depth3d camera show photo.jpg --fov auto       # measured by the straight edges of a room or a house
+    depth3d camera show room.jpg --fov auto --preview edges.png    # measured by the photo's straight edges
     """
+    from depth3d import verbs
+    from depth3d.calibrate.line_pictures import draw_vanishing_lines
     from depth3d.io.camera_json import camera_to_dict
     from depth3d.io.images import load_image
     from depth3d.io.photo_camera import camera_candidates, camera_for
     from depth3d.photo_depth import CameraOptions
 
+    check_outputs(photo, [], preview, overwrite=overwrite)
     if sources["fov_x_deg"] == "auto":
-        options, measured = CameraOptions(**sources).measured_on(load_image(photo))
+        image = load_image(photo)
+        options, found = CameraOptions(**sources).measured_on(image)
         sources = {"camera": options.camera}
-        for line in measured:
-            note(line)
+        assert found is not None
+        note(found.note)
+        if preview:
+            verbs.save(draw_vanishing_lines(image, found), preview, overwrite=overwrite)
+    elif preview:
+        raise click.UsageError("--preview draws what --fov auto rests on; give both, or neither")
     candidates = camera_candidates(photo, **sources)
     chosen = camera_for(photo, **sources)
     if as_json:

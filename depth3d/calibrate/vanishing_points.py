@@ -143,7 +143,8 @@ def find_vanishing_points(image: ImageArray, *, seed: int = 0) -> VanishingPoint
     little lens distortion would change.
 
     Args:
-        image: (H, W, 3) uint8 sRGB, not cropped off centre, without visible lens distortion.
+        image: (H, W, 3) uint8 sRGB, not cropped off centre, without visible lens distortion. A centre that
+            is off by 1.5 % of the longer side changes the focal length by up to 6 %.
         seed: Of the random draws.
 
     Returns:

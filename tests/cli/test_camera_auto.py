@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import depth3d as d3
+from depth3d.calibrate.line_pictures import draw_vanishing_lines
 from depth3d.synthetic import place, render_image, room_scene
 
 
@@ -85,3 +86,21 @@ def test_the_short_name_takes_degrees_too(run, corner):
     path, _ = corner
     done = run("camera", "show", path, "--fov", "50", "--json")
     assert json.loads(done.stdout)["fov_x_deg"] == pytest.approx(50)
+
+
+def test_the_preview_shows_the_edges(run, corner, tmp_path):
+    path, _ = corner
+    done = run("camera", "show", path, "--fov", "auto", "--preview", "edges.png")
+    assert done.exit_code == 0, done.output
+    picture, photo = d3.load_image(tmp_path / "edges.png"), d3.load_image(path)
+    found = d3.find_vanishing_points(photo)
+    np.testing.assert_array_equal(picture, draw_vanishing_lines(photo, found))
+    longest = [int(np.argmax(found.axis_of == axis)) for axis in range(3)]  # segments come longest first
+    at = np.floor(found.segments.ends_px[longest].mean(axis=1)).astype(int)
+    np.testing.assert_array_equal(
+        picture[at[:, 1], at[:, 0]].argmax(axis=1), [0, 1, 2]
+    )  # red, green and blue in turn
+    assert run("camera", "show", path, "--fov", "auto", "--preview", "edges.png").exit_code == 1
+    assert run("camera", "show", path, "--preview", "other.png").exit_code == 2
+    with pytest.raises(d3.Depth3DError, match="480x360"):
+        draw_vanishing_lines(photo[:100], found)
