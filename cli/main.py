@@ -20,6 +20,8 @@ COMMANDS = {
     "estimate": "Estimate depth maps of photos.",
     "cloud": "Make a point cloud from a photo.",
     "mesh": "Make a mesh from a photo.",
+    "calibrate": "Turn relative depth into metres by what is known about the scene.",
+    "measure": "Measure distances between points of a photo.",
     "fuse": "Fuse photos with depth and poses into one mesh or cloud.",
     "camera": "Show, convert and calibrate camera intrinsics.",
     "inspect": "Describe a photo, depth map, cloud, mesh, camera or calibration.",

@@ -21,13 +21,13 @@ from depth3d.io.depth_files import DepthFile, read_depth
 from depth3d.io.geometry_files import CloudFile, read_cloud
 from depth3d.io.images import PhotoInfo, read_photo_info
 from depth3d.io.mesh_files import MeshFile, read_mesh
+from depth3d.photo_depth import is_depth_file
 
 __all__ = ["Inspection", "depth_facts", "draw_report", "inspect"]
 
 _CLOUD_SUFFIXES = (".ply", ".pcd", ".xyz")
 _MESH_SUFFIXES = (".glb", ".obj", ".stl", ".3mf")
 _CAMERA_SUFFIXES = (".json", ".yaml", ".yml", ".xml", ".txt", ".bin")
-_DEPTH_ONLY_SUFFIXES = (".npz", ".npy", ".pfm", ".exr")
 _PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
 
 
@@ -75,7 +75,7 @@ def inspect(path: str | Path, *, depth_kind: str | None = None, png_scale: float
         return _inspect_cloud(read_cloud(path))
     if suffix in _CAMERA_SUFFIXES:
         return _inspect_calibration_or_camera(path)
-    if suffix in _DEPTH_ONLY_SUFFIXES or depth_kind or png_scale or _is_depth_picture(path):
+    if depth_kind or png_scale or is_depth_file(path):
         return _inspect_depth(read_depth(path, kind=depth_kind, png_scale=png_scale))
     return _inspect_photo(path)
 
@@ -252,18 +252,3 @@ def _ply_has_faces(path: Path) -> bool:
         head = file.read(1 << 16).partition(b"end_header")[0]
     counts = [line.split()[2:3] for line in head.splitlines() if line.startswith(b"element face ")]
     return any(count and count[0] != b"0" for count in counts)
-
-
-def _is_depth_picture(path: Path) -> bool:
-    """Tell a 16-bit or float gray picture, which is depth, from a photo."""
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(path) as picture:
-            return (
-                picture.mode.startswith("I")
-                or picture.mode == "F"
-                or "depth3d" in "".join(map(str, picture.info))
-            )
-    except (OSError, UnidentifiedImageError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return False  # the reader of photos says what is wrong with it
