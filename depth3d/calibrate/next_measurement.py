@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from depth3d.calibrate.calibration import Calibration
 from depth3d.calibrate.laws import basis, place_of_pixels
-from depth3d.core.depth import DepthMap
+from depth3d.core.depth import DepthKind, DepthMap
 from depth3d.errors import InputError
 
 __all__ = ["NextMeasurement", "next_measurement"]
@@ -23,7 +23,9 @@ _SEEN_PERCENT = 98.0
 _BORDER = 0.03  # of the shorter side: nobody measures at the frame
 _REACH = 0.01  # of the diagonal: how far around a pixel its surface should go on
 _FLATTEST_PERCENT = 50.0
-_FARTHEST_SIGMA_REL = 1.0
+_MOST_SIGMA_REL, _FARTHEST_TIMES = 1.0, 4.0
+"""A place counts if its depth is known to a factor of two, or not beyond four times the references': of the
+sky, a share of z means nothing, and nobody can measure it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,9 +83,9 @@ def next_measurement(
     rows, cols = _grid(depth)
     factors, y = _factors(calibration, depth, rows, cols)
     relative = _relative(factors, covariance, y)
-    # Where nothing at all is known yet, next to infinity, a share of z means nothing.
-    told = relative < _FARTHEST_SIGMA_REL
-    judged = told if told.any() else np.ones(len(rows), dtype=bool)
+    judged = (relative < _MOST_SIGMA_REL) | (z.values[rows, cols] < _FARTHEST_TIMES * _reach_m(calibration))
+    if not judged.any():
+        judged = np.ones(len(rows), dtype=bool)
     usable = np.flatnonzero(_flat(depth, rows, cols) & judged)
     if not len(usable):
         usable = np.flatnonzero(judged)
@@ -119,6 +121,15 @@ def _grid(depth: DepthMap) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
         known = depth.valid
     row, col = np.nonzero(known)
     return row, col
+
+
+def _reach_m(calibration: Calibration) -> float:
+    """Give z at the farthest reference by the law, inf where it is not known."""
+    if calibration.value_range is None:
+        return np.inf
+    kind = DepthKind.METRIC if calibration.space == "depth" else DepthKind.RELATIVE
+    values = DepthMap(np.array([calibration.value_range]), kind)
+    return float(np.nanmax(calibration.apply(values).values, initial=0.0))
 
 
 def _factors(

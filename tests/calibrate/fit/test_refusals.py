@@ -80,7 +80,7 @@ def test_two_scenes_that_satisfy_the_same_lengths_are_told(rows_of, length_betwe
     d = (2.0, 8.0)
     bound = (length_between(d, along, 2.0), length_between((2.0, 4.0), along, 1.0, reference=1))
     equations = Equations(rows_of([], []).observations, bound)
-    with pytest.raises(InputError, match="two different scenes|can't tell"):
+    with pytest.raises(InputError, match="two different scenes"):
         fit_equations(equations, "disparity")
 
 
