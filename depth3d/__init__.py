@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from depth3d.calibrate.camera_fit import calibrate_camera as calibrate_camera
     from depth3d.calibrate.fit import calibrate as calibrate
     from depth3d.calibrate.focal_correction import focal_correction as focal_correction
+    from depth3d.calibrate.line_pictures import draw_vanishing_lines as draw_vanishing_lines
     from depth3d.calibrate.markers import find_markers as find_markers
     from depth3d.calibrate.network_prior import reference_network as reference_network
     from depth3d.calibrate.next_measurement import NextMeasurement as NextMeasurement
@@ -122,6 +123,7 @@ _HOME_OF = {
     "colorize_depth": "io.previews",
     "contact_sheet": "lift.point_views",
     "doctor": "diagnosis",
+    "draw_vanishing_lines": "calibrate.line_pictures",
     "error_picture": "evaluate.error_pictures",
     "estimate": "verbs",
     "evaluate": "evaluate.evaluation",
