@@ -130,6 +130,11 @@ calibration_options = compose(
     ),
     anchor_options,
     click.option(
+        "--focal-correct", is_flag=True,
+        help="Scale a metric model's depth by the photo's focal length over that of its training pictures. "
+        "Helps unusual lenses; one --anchor helps more.",
+    ),
+    click.option(
         "--force", is_flag=True, help="Apply --calibration even if another model or input size made it."
     ),
 )  # fmt: skip

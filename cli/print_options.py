@@ -73,7 +73,7 @@ _OF_ALL = {"photo", "output", "overwrite", "max_faces", "frame", "unit", "previe
 _NETWORK = {"model", "device", "dtype", "input_size", "tta", "refine", "max_depth_m"}
 _DEPTH = {"depth", "depth_kind", "png_scale", *_NETWORK}
 _METRES = {
-    "calibration", "anchors", "anchor_ranges", "force", "assume_range_m",
+    "calibration", "anchors", "anchor_ranges", "focal_correct", "force", "assume_range_m",
     "fov_x_deg", "focal_px", "focal_35mm", "camera_file",
 }  # fmt: skip
 _OF = {

@@ -32,13 +32,14 @@ _OF_THE_MESH = {
 }
 _OF_POISSON = {"octree_depth"}
 _OF_THE_PHOTO = {
-    "calibration", "anchors", "anchor_ranges", "force", "depth", "depth_kind", "png_scale", "assume_range_m",
+    "calibration", "anchors", "anchor_ranges", "focal_correct", "force", "assume_range_m",
+    "depth", "depth_kind", "png_scale",
     "model", "device", "dtype", "input_size", "tta", "refine", "max_depth_m",
     "fov_x_deg", "focal_px", "focal_35mm", "camera_file",
     "stride", "depth_range_m", "flying_pixels", "flying_tolerance", "flying_width_px",
 }  # fmt: skip
 _SCENE = (
-    "anchors", "anchor_ranges", "force",
+    "anchors", "anchor_ranges", "focal_correct", "force",
     "depth", "depth_kind", "png_scale", "assume_range_m", "model", "device", "dtype", "input_size", "tta",
     "refine", "max_depth_m", "fov_x_deg", "focal_px", "focal_35mm", "camera_file",
 )  # fmt: skip

@@ -23,8 +23,8 @@ scene_options = compose(depth_options, metres_options, network_options, camera_o
 """What `open_scene` takes."""
 
 _OF_THE_SCENE = (
-    "depth", "depth_kind", "png_scale", "assume_range_m", "force", "fov_x_deg", "focal_px", "focal_35mm",
-    "camera_file",
+    "depth", "depth_kind", "png_scale", "assume_range_m", "focal_correct", "force",
+    "fov_x_deg", "focal_px", "focal_35mm", "camera_file",
 )  # fmt: skip
 
 

@@ -69,7 +69,7 @@ def draw_picture(
             label="measure next",
         )  # fmt: skip
         axes.legend(loc="lower right", fontsize=9)
-    axes.set(xlim=(0, width), ylim=(height, 0), xlabel="u (px)", ylabel="v (px)")
+    axes.set(xlim=(0, width), ylim=(height, 0))
 
 
 def _mark(axes: Any, reference: Reference, color: str, marker: str) -> tuple[float, float] | None:

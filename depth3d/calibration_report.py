@@ -67,7 +67,9 @@ class ReferenceRow:
     def cells(self) -> tuple[str, str, str, str, str]:
         """Number, name, fate, metres and percent, as text."""
         metres = "" if math.isnan(self.residual_m) else f"{self.residual_m:+.3g} m"
-        share = "" if math.isnan(self.residual_rel) else f"{100 * self.residual_rel:+.1f} %"
+        # Adding 0 takes the sign off a -0.
+        percent = round(100 * self.residual_rel, 1) + 0.0
+        share = "" if math.isnan(percent) else f"{percent:+.1f} %"
         return str(self.number), self.name, "used" if self.used else "rejected", metres, share
 
 
@@ -224,7 +226,7 @@ def _picture(
             below.text(x, y + 0.5, _short(cell, 68), color=color, ha=ha, **style)
     for y, (name, value) in enumerate(law_lines(calibration)):
         below.text(0.63, y + 0.5, name, color="#666666", **style)
-        below.text(0.82, y + 0.5, value, **style)
+        below.text(0.86, y + 0.5, value, **style)
     if following is not None:
         below.text(0, lines - 0.6, f"Next: {following.sentence}", weight="bold", **style)
     canvas = FigureCanvasAgg(figure)

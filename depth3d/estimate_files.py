@@ -172,6 +172,7 @@ def estimate_files(
     camera: Camera | None = None,
     calibration: Calibration | None = None,
     references: Sequence[Reference] = (),
+    focal_correct: bool = False,
     force: bool = False,
     batch_size: int = 1,
     style: PreviewStyle | None = None,
@@ -186,6 +187,7 @@ def estimate_files(
         camera: Intrinsics to keep in the files; None takes the best that each photo offers.
         calibration: Write metres by it: of the one photo, or of a fixed camera.
         references: What is known about the one photo's scene, to fit a calibration to.
+        focal_correct: Scale the maps of a metric network for each photo's focal length.
         force: Apply the calibration even to the depth of another network or input size.
         batch_size: How many photos are held and estimated at a time.
         style: How previews are drawn.
@@ -213,10 +215,16 @@ def estimate_files(
                 if input_size is not None:
                     lines["input_size"] = str(input_size)
                 made = Metres(prediction.depth)
-                if calibration is not None or references:
+                if calibration is not None or references or focal_correct:
                     model = source.model if isinstance(source, FileDepth) else source.name
                     raw = PhotoDepth(photo.image, prediction.depth, kept, source.name, model, input_size)
-                    made = to_metres(raw, calibration=calibration, references=references, force=force)
+                    made = to_metres(
+                        raw,
+                        calibration=calibration,
+                        references=references,
+                        focal_correct=focal_correct,
+                        force=force,
+                    )
                     lines["metres"] = "; ".join(made.notes) or repr(made.calibration)
                 _write(job, made.depth, kept, lines, style or PreviewStyle(), png_scale, overwrite)
             except Depth3DError as error:

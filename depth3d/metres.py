@@ -36,6 +36,7 @@ def to_metres(
     calibration: Calibration | None = None,
     references: Sequence[Reference] = (),
     assume_range_m: tuple[float, float] | None = None,
+    focal_correct: bool = False,
     force: bool = False,
 ) -> Metres:
     """Give the depth of a photo metres.
@@ -46,6 +47,7 @@ def to_metres(
         references: What is known about the scene, instead of a calibration, which is fitted here.
             Metric maps are scaled to it.
         assume_range_m: (near, far) in metres for a relative map with neither.
+        focal_correct: Scale the map of a metric network for the photo's focal length (`focal_correction`).
         force: Apply the calibration even to the map of another network or input size.
 
     Raises:
@@ -60,6 +62,14 @@ def to_metres(
             "new calibration from the references with depth3d calibrate"
         )
     depth = photo.depth
+    if focal_correct:
+        if calibration is not None or references:
+            raise InputError(
+                "a focal correction guesses the scale that a calibration or references measure; leave "
+                "focal_correct (--focal-correct) out"
+            )
+        calibration = _focal_correction(photo)
+        return Metres(calibration.apply(depth), calibration, calibration.notes)
     if references:
         from depth3d.calibrate.fit import calibrate
 
@@ -91,6 +101,22 @@ def to_metres(
         "a metric model for real ones"
     )
     return Metres(assumed.apply(depth), assumed, (guess,))
+
+
+def _focal_correction(photo: PhotoDepth) -> Calibration:
+    from depth3d.calibrate.focal_correction import focal_correction
+
+    if not photo.depth.is_metric or photo.model is None:
+        raise InputError(
+            f"a focal correction belongs to the depth of a metric model, and {photo.source} is none; use "
+            "one, such as metric-indoor-small, or leave focal_correct (--focal-correct) out"
+        )
+    if photo.camera.source == "assumed":
+        raise InputError(
+            "a focal correction needs the photo's focal length, which is unknown; give --focal-35mm, "
+            "--fov-x-deg or --camera"
+        )
+    return focal_correction(photo.model, photo.camera, input_size=photo.input_size or 518)
 
 
 def check_belongs(calibration: Calibration, photo: PhotoDepth, *, force: bool = False) -> tuple[str, ...]:

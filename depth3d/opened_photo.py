@@ -57,6 +57,7 @@ def open_photo(
     calibration: Calibration | None = None,
     references: Sequence[Reference] = (),
     assume_range_m: tuple[float, float] | None = None,
+    focal_correct: bool = False,
     force: bool = False,
     camera: Camera | None = None,
     camera_file: str | Path | None = None,
@@ -76,6 +77,8 @@ def open_photo(
         calibration: Turns the map into metres; one for relative maps is refused where the map has metres.
         references: What is known about the scene, such as `Anchor`: a calibration is fitted to it.
         assume_range_m: (near, far) in metres to assume for a relative map with neither of them.
+        focal_correct: Scale the map of a metric network for the photo's focal length: it was trained through
+            one lens (`depth3d.calibrate.focal_correction`).
         force: Apply the calibration even if another network, or another input size, made it.
         camera: Intrinsics, if known.
         camera_file: A file with intrinsics.
@@ -106,7 +109,12 @@ def open_photo(
         estimator=estimator,
     )
     metres = to_metres(
-        opened, calibration=calibration, references=references, assume_range_m=assume_range_m, force=force
+        opened,
+        calibration=calibration,
+        references=references,
+        assume_range_m=assume_range_m,
+        focal_correct=focal_correct,
+        force=force,
     )
     assert opened.image is not None
     used, step = metres.calibration, opened.level_step
