@@ -26,6 +26,8 @@ _TOLERANCE = 1e-7
 _TUKEY = 4.685  # keeps 95 % of the efficiency on Gaussian errors (Huber, "Robust Statistics", 1981)
 _INLIER = 3.0  # sigmas, of rows that the misfit is estimated from
 _FLOOR = 0.02  # of a reference's y: less than that is pinned there
+_TILT = 0.1
+"""How much a map is believed to drift from the picture's centre to its edge, as a share of its middle 1/z."""
 _BEND = 0.3
 """How much a spline's slope is believed to change from knot to knot, as a share of it."""
 
@@ -87,7 +89,7 @@ def refit(
     if misfit is None:
         near = relative[relative < tolerance]
         misfit = max(PRIOR_MISFIT_REL, 1.4826 * float(np.median(near)) if len(near) else 0.0)
-    prior = _bending(system.law, start)
+    prior = _belief(system, start)
     sigma = np.hypot(rows.noise, misfit * rows.drift)
     solved = _Solved(parameters, np.zeros(len(system)), np.eye(len(parameters)), 1.0)
     for _ in range(steps):
@@ -142,8 +144,15 @@ def _kept(score: _Array, parameters: int) -> _Array:
     return np.asarray(weight)
 
 
-def _bending(law: Law, start: _Array) -> _Array:
-    """Give (k, p) rows that are N(0, 1) by belief: of a spline, the changes of its slope."""
+def _belief(system: System, start: _Array) -> _Array:
+    """Give (k, p) rows that are N(0, 1) by belief: a tilt, and the changes of a spline's slope.
+
+    Without it a floor, which rises with the rows of the picture, would be explained by them and not by the map.
+    """
+    law = system.law
+    if law.form == "tilted":
+        level = float(np.median(system.places @ start))
+        return np.asarray(np.eye(4)[2:] / (_TILT * level))
     if law.form != "spline":
         return np.zeros((0, len(start)))
     points = spline_points(law.knots)
