@@ -23,7 +23,7 @@ _SPREADS = np.geomspace(0.01, 0.3, 9)
 _WRONG = np.array([0.02, 0.1, 0.2, 0.3, 0.4, 0.5])
 _WRONG_DENSITY = 0.25
 """Of the relative error of a wrong reference: anywhere from -1 to 3."""
-_NARROWEST, _WIDEST = 0.1, 0.35
+_NARROWEST, _WIDEST = 0.15, 0.35
 _SPREADS_WIDE = 2.5
 """Who agrees: within so many spreads, but no fewer and no more percents of z than those."""
 

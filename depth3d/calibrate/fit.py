@@ -31,6 +31,7 @@ FitForm: TypeAlias = Literal["auto", "scale", "affine", "tilted", "spline"]
 """A law of `laws.py`, or `auto` to let cross-validation choose."""
 
 _LEAST_SLOPE_SIGMAS = 1.5
+_LEAST_OF_SLOPE = 0.5  # that a tilt may leave of what it is without
 _MUCH_LIKELIER = 3.0  # of log-likelihoods
 _MOST_RELATIVE_SIGMA = 0.5
 _GRID_ROWS = 60
@@ -136,6 +137,12 @@ def fit_equations(
         law, errors = law_for(form, space, equations), {}
     system = System(equations, law)
     solution = fit_law(equations, law, start_for(law, starts), tolerance)
+    plain = start_for(Law("affine", space), starts)
+    if form == "auto" and law.form == "tilted" and solution.parameters[0] < _LEAST_OF_SLOPE * plain[0]:
+        # The tilt explains the scene, and not the map's error.
+        law = Law("affine", space)
+        system = System(equations, law)
+        solution = fit_law(equations, law, plain, tolerance)
     check(system, solution, names)
     return calibration_from(equations, system, solution, depth, references, names, errors, notes)
 
