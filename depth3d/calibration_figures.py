@@ -23,7 +23,7 @@ from depth3d.calibrate.references import (
     Reference,
 )
 from depth3d.core.depth import DepthMap
-from depth3d.io.previews import colorize_depth
+from depth3d.io.previews import colorize_depth, nearness
 from depth3d.photo_depth import PhotoDepth
 
 __all__ = ["draw_depth", "draw_fit", "draw_picture", "draw_sigma", "thumbnail"]
@@ -53,8 +53,8 @@ def draw_picture(
     """Draw the photo with its references, numbered, and the place to measure next."""
     width, height = photo.depth.size_wh
     step = max(1, -(-max(width, height) // _MOST_SIDE_PX))
-    shown = colorize_depth(thumbnail(photo), "gray") if photo.image is None else photo.image[::step, ::step]
-    axes.imshow(shown, extent=(0, width, height, 0))
+    shown = nearness(thumbnail(photo))[0] if photo.image is None else photo.image[::step, ::step]
+    axes.imshow(shown, cmap="gray", extent=(0, width, height, 0))
     for index, reference in enumerate(references):
         used = calibration.inliers[index]
         at = _mark(axes, reference, _USED if used else _REJECTED, "o" if used else "X")

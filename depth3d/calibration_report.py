@@ -208,9 +208,12 @@ def _picture(
     if len(rows) > len(shown):
         shown.append(("", f"and {len(rows) - len(shown)} more", "", "", ""))
     lines = max(len(shown), len(law_lines(calibration))) + 2 + (following is not None)
-    figure = Figure(figsize=(15, 10.5 + 0.24 * lines), dpi=100, layout="constrained")
-    grid = figure.add_gridspec(3, 2, height_ratios=(5, 5, 0.24 * lines))
-    figure.suptitle(fit_sentence(calibration), fontsize=14)
+    below_inches = 0.24 * lines
+    tall = 11.0 + below_inches
+    figure = Figure(figsize=(15, tall), dpi=100)
+    sides = {"left": 0.035, "right": 0.955, "top": 1 - 0.8 / tall, "bottom": 0.1 / tall}
+    grid = figure.add_gridspec(3, 2, height_ratios=(5, 5, below_inches), **sides, hspace=0.14, wspace=0.13)
+    figure.suptitle(fit_sentence(calibration), fontsize=14, y=1 - 0.25 / tall)
     for i, (title, draw) in enumerate(_panels(photo, references, calibration, following)):
         axes = figure.add_subplot(grid[i // 2, i % 2])
         draw(axes)
