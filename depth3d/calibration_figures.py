@@ -60,7 +60,8 @@ def draw_picture(
         at = _mark(axes, reference, _USED if used else _REJECTED, "o" if used else "X")
         if at is not None and len(references) <= _MOST_NUMBERED:
             axes.annotate(
-                str(index + 1), at, xytext=(7, 7), textcoords="offset points", color="white", fontsize=9,
+                str(index + 1), at, xytext=(7, 7 if at[1] > 0.05 * height else -16),
+                textcoords="offset points", color="white", fontsize=9,
                 bbox={"boxstyle": "round,pad=0.15", "fc": _USED if used else _REJECTED, "ec": "none"},
             )  # fmt: skip
     if following is not None:
@@ -117,20 +118,22 @@ def draw_fit(axes: Any, photo: PhotoDepth, references: Sequence[Reference], cali
         target = seen.inverse_depth if disparity else 1 / seen.inverse_depth
     spread = seen.sigma if disparity else seen.sigma * target**2
     used = np.array([calibration.inliers[index] for index in seen.reference], dtype=bool)
-    dots = len(target) > 200
+    many = np.array([isinstance(references[index], DepthSamples) for index in seen.reference], dtype=bool)
     for which, color, marker, label in ((used, _USED, "o", "used"), (~used, _REJECTED, "X", "rejected")):
-        if not which.any():
-            continue
-        rows = np.flatnonzero(which)[:: max(1, int(which.sum()) // _MOST_DOTS)]
-        axes.errorbar(
-            seen.value[rows], target[rows], None if dots else spread[rows],
-            fmt="." if dots else marker, ms=2 if dots else 8, color=color, label=label,
-        )  # fmt: skip
-    if len(references) <= _MOST_NUMBERED and not dots:
-        for value, level, index in zip(seen.value, target, seen.reference, strict=True):
-            axes.annotate(
-                str(index + 1), (value, level), xytext=(7, -11), textcoords="offset points", fontsize=9
+        samples, single = np.flatnonzero(which & many), np.flatnonzero(which & ~many)
+        samples = samples[:: max(1, len(samples) // _MOST_DOTS)]
+        if len(samples):
+            axes.plot(seen.value[samples], target[samples], ".", ms=4, color=color, alpha=0.6)
+        if len(single):
+            axes.errorbar(
+                seen.value[single], target[single], spread[single], fmt=marker, ms=8, color=color, label=label
             )
+    if len(references) <= _MOST_NUMBERED:
+        for row in np.flatnonzero(~many):
+            axes.annotate(
+                str(seen.reference[row] + 1), (seen.value[row], target[row]), xytext=(7, -11),
+                textcoords="offset points", fontsize=9,
+            )  # fmt: skip
     for bound in equations.constraints:
         axes.plot(bound.value, _law(calibration, bound.value)[0], "D", mfc="none", mec=_USED, ms=8)
     top = float(np.nanmax(np.concatenate([y, target]))) * 1.06

@@ -66,7 +66,7 @@ class ReferenceRow:
     @property
     def cells(self) -> tuple[str, str, str, str, str]:
         """Number, name, fate, metres and percent, as text."""
-        metres = "" if math.isnan(self.residual_m) else f"{self.residual_m:+.3g} m"
+        metres = "" if math.isnan(self.residual_m) else f"{self.residual_m:+.3f} m"
         # Adding 0 takes the sign off a -0.
         percent = round(100 * self.residual_rel, 1) + 0.0
         share = "" if math.isnan(percent) else f"{percent:+.1f} %"

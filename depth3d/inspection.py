@@ -21,6 +21,7 @@ from depth3d.io.depth_files import DepthFile, read_depth
 from depth3d.io.geometry_files import CloudFile, read_cloud
 from depth3d.io.images import PhotoInfo, read_photo_info
 from depth3d.io.mesh_files import MeshFile, read_mesh
+from depth3d.metres import fit_sentence
 from depth3d.photo_depth import is_depth_file
 
 __all__ = ["Inspection", "depth_facts", "draw_report", "inspect"]
@@ -206,10 +207,21 @@ def _is_closed(mesh: Mesh) -> bool:
 def _inspect_calibration_or_camera(path: Path) -> Inspection:
     if path.suffix.lower() == ".json" and b'"depth3d-calibration"' in path.read_bytes()[:4096]:
         calibration = verbs.load_calibration(path)
-        facts = {name: getattr(calibration, name) for name in calibration.__dataclass_fields__}
-        return Inspection(calibration, {"type": "calibration", **facts})
+        return Inspection(calibration, {"type": "calibration", **_calibration_facts(calibration)})
     camera = load_camera(path)
     return Inspection(camera, {"type": "camera", **_camera_facts(camera)})
+
+
+def _calibration_facts(calibration: Calibration) -> dict[str, Any]:
+    """List the fields in which something stands; references, figures and notes one by one."""
+    facts = {name: getattr(calibration, name) for name in calibration.__dataclass_fields__}
+    references, quality, notes = (facts.pop(name) for name in ("references", "quality", "notes"))
+    facts = {name: value for name, value in facts.items() if value not in (None, ())}
+    if calibration.inliers:
+        facts = {"says": fit_sentence(calibration), **facts}
+    facts |= {f"reference.{i + 1}": dict(reference) for i, reference in enumerate(references)}
+    facts |= {f"quality.{name}": value for name, value in quality.items()}
+    return facts | {f"note.{i + 1}": line for i, line in enumerate(notes)}
 
 
 def _inspect_photo(path: Path) -> Inspection:

@@ -59,7 +59,7 @@ def test_rows_say_what_became_of_each_reference(fit):
     assert rows[2].residual_rel == pytest.approx(1 / 2.5 - 1, abs=0.02)
     assert rows[2].cells[2:] == (
         "rejected",
-        f"{rows[2].residual_m:+.3g} m",
+        f"{rows[2].residual_m:+.3f} m",
         f"{100 * rows[2].residual_rel:+.1f} %",
     )
     assert rows[6].cells[3:] == ("", "")
