@@ -24,7 +24,7 @@ def test_sigma_covers_what_it_says(rows_of, count):
     at = rng.uniform(0.5, 10, 200)
     within = []
     for _ in range(60):
-        misfit = 0.05 * np.sqrt(4 / rng.chisquare(4))
+        misfit = 0.06 * np.sqrt(4 / rng.chisquare(4))
         d = np.concatenate([[0.6, 9.5], rng.uniform(0.5, 10, count - 2)])
         z = np.exp(rng.normal(0, np.hypot(misfit, 0.02), count)) / (SCALE * d + SHIFT)
         try:
