@@ -90,25 +90,35 @@ def metres_of(
     return (verbs.load_calibration(calibration) if calibration else None), references
 
 
-def open_scene(photo: Path, calibration: Path | None, options: dict[str, Any]) -> OpenedPhoto:
+def open_scene(
+    photo: Path, calibration: Path | None, options: dict[str, Any], *, allow_relative: bool = False
+) -> OpenedPhoto:
     """Open a photo with the depth, metres and camera options of a command, and say what was assumed.
 
     Args:
         photo: The photo.
         calibration: The file of `--calibration`, if given.
         options: The values of `scene_options`, without the calibration; others are left alone.
+        allow_relative: Leave a relative map as it is unless the command line says how to get metres: the
+            default of --assume-range-m is no such thing.
     """
     from depth3d import verbs
     from depth3d.opened_photo import open_photo
 
     law, references = metres_of(calibration, options)
     network = network_of(options)
+    of_scene = {name: options[name] for name in _OF_THE_SCENE}
+    if allow_relative:
+        source = click.get_current_context().get_parameter_source("assume_range_m")
+        if source in (ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP):
+            of_scene["assume_range_m"] = None
     opened = open_photo(
         photo,
         calibration=law,
         references=references,
         estimator=None if options["depth"] else verbs.loaded_estimator(**network),
-        **{name: options[name] for name in _OF_THE_SCENE},
+        allow_relative=allow_relative,
+        **of_scene,
     )
     for line in opened.notes:
         note(line)

@@ -12,7 +12,7 @@ from depth3d.calibrate.references import Reference
 from depth3d.core.camera import Camera
 from depth3d.core.depth import DepthMap
 from depth3d.core.scene import RGBD
-from depth3d.metres import to_metres
+from depth3d.metres import Metres, to_metres
 from depth3d.photo_depth import CameraOptions, fit_depth_to, read_any_depth, read_photo_depth
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class OpenedPhoto:
     """A photo made ready for geometry, and how that was done.
 
     Attributes:
-        scene: The photo with metric depth and a camera.
+        scene: The photo with its depth, metric unless a relative one was allowed, and a camera.
         calibration: What turned the depth into metres, or None where it was metric already.
         depth_source: Name of the network or of the file that the depth came from, and of the network that
             made the file where the file tells.
@@ -59,6 +59,7 @@ def open_photo(
     assume_range_m: tuple[float, float] | None = None,
     focal_correct: bool = False,
     force: bool = False,
+    allow_relative: bool = False,
     camera: Camera | None = None,
     camera_file: str | Path | None = None,
     focal_px: float | None = None,
@@ -80,6 +81,7 @@ def open_photo(
         focal_correct: Scale the map of a metric network for the photo's focal length: it was trained through
             one lens (`depth3d.calibrate.focal_correction`).
         force: Apply the calibration even if another network, or another input size, made it.
+        allow_relative: Leave a relative map as it is where nothing gives it metres.
         camera: Intrinsics, if known.
         camera_file: A file with intrinsics.
         focal_px: Focal length in pixels of the upright photo.
@@ -93,7 +95,8 @@ def open_photo(
         The scene and its history.
 
     Raises:
-        NeedsMetricError: The map is relative, with nothing that gives it metres.
+        NeedsMetricError: The map is relative, with nothing that gives it metres, and `allow_relative` is
+            False.
         InputError: The depth has another shape than the photo, the calibration belongs to another network,
             the references do not fit, or options contradict each other.
         CameraError: `fov_x_deg` is `auto` and the photo does not tell it.
@@ -108,14 +111,18 @@ def open_photo(
         camera=CameraOptions(camera, camera_file, focal_px, focal_35mm, fov_x_deg),
         estimator=estimator,
     )
-    metres = to_metres(
-        opened,
-        calibration=calibration,
-        references=references,
-        assume_range_m=assume_range_m,
-        focal_correct=focal_correct,
-        force=force,
-    )
+    given = calibration is not None or len(references) > 0 or assume_range_m is not None or focal_correct
+    if allow_relative and not given:
+        metres = Metres(opened.depth)
+    else:
+        metres = to_metres(
+            opened,
+            calibration=calibration,
+            references=references,
+            assume_range_m=assume_range_m,
+            focal_correct=focal_correct,
+            force=force,
+        )
     assert opened.image is not None
     used, step = metres.calibration, opened.level_step
     return OpenedPhoto(
