@@ -66,8 +66,8 @@ class ReferenceRow:
     @property
     def cells(self) -> tuple[str, str, str, str, str]:
         """Number, name, fate, metres and percent, as text."""
-        metres = "" if math.isnan(self.residual_m) else f"{self.residual_m:+.3f} m"
         # Adding 0 takes the sign off a -0.
+        metres = "" if math.isnan(self.residual_m) else f"{round(self.residual_m, 3) + 0.0:+.3f} m"
         percent = round(100 * self.residual_rel, 1) + 0.0
         share = "" if math.isnan(percent) else f"{percent:+.1f} %"
         return str(self.number), self.name, "used" if self.used else "rejected", metres, share
