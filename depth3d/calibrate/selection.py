@@ -12,6 +12,7 @@ from depth3d.calibrate.equations import Equations
 from depth3d.calibrate.laws import Form, Space, spline_points
 from depth3d.calibrate.refit import Solution, refit
 from depth3d.calibrate.rows import Law, System, picked, thinned
+from depth3d.errors import InputError
 
 __all__ = ["FEWEST_FOR", "Choice", "choose", "fit_law", "law_for", "start_for"]
 
@@ -64,7 +65,9 @@ def choose(
     kept = thinned(equations, _MOST_ROWS)
     count = kept.observations.share.sum() + len(kept.constraints)
     forms: list[Form] = [simplest]
-    forms += [form for form, fewest in FEWEST_FOR.items() if form != "scale" and count >= fewest]
+    value = kept.observations.value
+    if len(value) and np.ptp(value) > 1e-7 * np.abs(value).max():  # one value has no slope to tell
+        forms += [form for form, fewest in FEWEST_FOR.items() if form != "scale" and count >= fewest]
     laws = {form: law_for(form, space, kept) for form in dict.fromkeys(forms)}
     if len(laws) == 1:
         return Choice(laws[simplest], {})
@@ -97,11 +100,16 @@ def law_for(form: Form, space: Space, equations: Equations) -> Law:
     count = int(np.clip(equations.observations.share.sum() // _REFERENCES_A_KNOT, *_KNOTS))
     knots = np.quantile(value, np.linspace(0.0, 1.0, count))
     # Half of the references may have one value, the wall's: knots need some room between them.
-    room = 0.05 * (knots[-1] - knots[0])
+    room = max(0.05 * (knots[-1] - knots[0]), 1e-7 * float(np.abs(knots).max()))
     spaced = [knots[0]]
     for knot in knots[1:]:
         if knot - spaced[-1] > room:
             spaced.append(knot)
+    if len(spaced) < 2:
+        raise InputError(
+            "a spline bends between references at several distances, and all of these are at one; add "
+            "others, or leave the form to 'auto'"
+        )
     return Law(form, space, tuple(float(knot) for knot in spaced))
 
 
