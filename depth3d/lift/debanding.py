@@ -18,19 +18,26 @@ _SIGMAS_PX = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 _TERRACE_PER_SIGMA = 2.0
 """A blur bridges terraces up to twice its sigma wide. (The rim of a single terrace looks 2.5 wide.)"""
 
+_FLICKER_SHARE = 0.03
+"""Share of steps that the next pixel takes back, beyond which a map is noisy. Rounding alone leaves 0.3 % at
+most, on ridges; noise of 0.15 levels 5 to 20 %."""
+
 
 def smooth_levels(depth: DepthMap) -> DepthMap:
     """Smooth a map of 256 levels without leaving what each level can stand for.
 
     Every stored level stands for an interval of disparity one step wide. Each pixel takes the least blur
     that bridges the terraces around it, clamped to its interval. So the map still rounds to the very same
-    levels: slopes come back, and edges, which jump over many levels, move by half a step at most.
+    levels: slopes come back, and edges, which jump over many levels, move by half a step at most. A map
+    that flickers between levels was noisy before it was rounded, or a lossy file made it so: there the
+    level beside may be the true one, and the interval is twice as wide.
 
     Args:
         depth: Any map. Those that are not quantised are returned as they are.
 
     Returns:
-        A map of the same kind, within half a step of disparity (1/m where metric) everywhere.
+        A map of the same kind, within half a step of disparity (1/m where metric) everywhere, of a noisy
+        map within one step.
     """
     step = step_of_levels(depth)
     if step is None:
@@ -52,10 +59,11 @@ def smooth_levels(depth: DepthMap) -> DepthMap:
         finer = blur(filled, sigma)
         slope = np.hypot(_slope(finer, 0), _slope(finer, 1))
         smooth = np.where(step <= _TERRACE_PER_SIGMA * sigma * slope, finer, smooth)
-    low, high = disparity - np.float32(step / 2), disparity + np.float32(step / 2)
+    within = np.float32(step if _flickers(disparity, step) else step / 2)
+    low, high = disparity - within, disparity + within
     smooth = np.clip(blur(np.nan_to_num(np.clip(smooth, low, high)), _SIGMAS_PX[0]), low, high)
     smooth = np.where(depth.valid, smooth, np.float32(np.nan))
-    # A mean of inverse depths is positive, so z stays finite even where half a step less is not.
+    # A mean of inverse depths is positive, so z stays finite even where a step less is not.
     return DepthMap(np.asarray(1.0 / smooth if depth.is_metric else smooth), depth.kind)
 
 
@@ -81,6 +89,19 @@ def step_of_levels(depth: DepthMap) -> float | None:
     position = (levels - levels[0]) / step
     on_grid = np.abs(position - np.rint(position)).max() < 0.05 and position[-1] < _MOST_LEVELS
     return step if on_grid else None
+
+
+def _flickers(disparity: FloatMap, step: float) -> bool:
+    """Tell whether small steps, of up to two levels, are often taken back by the next pixel."""
+    small = taken_back = 0
+    for along in (disparity, disparity.T):
+        steps = np.rint(np.diff(along, axis=1) / np.float32(step))
+        first, second = steps[:, :-1], steps[:, 1:]
+        # NaN compares false: beside unknown pixels there is no telling.
+        here = (np.maximum(np.abs(first), np.abs(second)) <= 2) & ((first != 0) | (second != 0))
+        small += int(here.sum())
+        taken_back += int((here & (first * second < 0)).sum())
+    return taken_back > _FLICKER_SHARE * small
 
 
 def _disparity(depth: DepthMap) -> FloatMap:

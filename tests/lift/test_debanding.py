@@ -33,6 +33,19 @@ def test_a_slope_comes_back_within_a_fraction_of_a_level(kind):
     assert np.abs(np.diff(back[:, 20:-20], axis=1)).max() < 0.75 / 255
 
 
+def test_a_map_that_flickers_loses_its_noise_and_keeps_its_edges():
+    true = slope()
+    true[:, 80:] += 0.3
+    noisy = true + np.random.default_rng(0).normal(0, 0.3 / 255, true.shape).astype(np.float32)
+    stored = quantised(noisy)
+    back = smooth_levels(DepthMap(stored, "relative")).values
+    assert np.abs(back - stored).max() <= 1 / 255 + 1e-6
+    calm = np.abs(np.arange(WIDTH) - 79.5) > 8
+    rms = [float(np.sqrt(((found - true)[:, calm] ** 2).mean())) for found in (back, stored)]
+    assert rms[0] < 0.32 * rms[1]
+    np.testing.assert_allclose(back[:, 80] - back[:, 79], 0.3, atol=3 / 255)
+
+
 def test_edges_stay_where_they_are():
     true = slope()
     true[:, 80:] += 0.3
