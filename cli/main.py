@@ -22,6 +22,7 @@ COMMANDS = {
     "mesh": "Make a mesh from a photo.",
     "calibrate": "Turn relative depth into metres by what is known about the scene.",
     "measure": "Measure distances between points of a photo.",
+    "bokeh": "Blur a photo as a wide open lens would.",
     "fuse": "Fuse photos with depth and poses into one mesh or cloud.",
     "camera": "Show, convert and calibrate camera intrinsics.",
     "inspect": "Describe a photo, depth map, cloud, mesh, camera or calibration.",

@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from depth3d.core.depth import DepthMap as DepthMap
     from depth3d.core.lens import ThinLens as ThinLens
     from depth3d.core.lens import circle_of_confusion_px as circle_of_confusion_px
+    from depth3d.core.lens import depth_of_field_m as depth_of_field_m
+    from depth3d.core.lens import hyperfocal_m as hyperfocal_m
     from depth3d.core.mesh import Mesh as Mesh
     from depth3d.core.resample import resize_depth as resize_depth
     from depth3d.core.scene import RGBD as RGBD
@@ -84,12 +86,18 @@ if TYPE_CHECKING:
     from depth3d.opened_photo import open_photo as open_photo
     from depth3d.reference_files import samples_from_colmap as samples_from_colmap
     from depth3d.reference_files import samples_from_file as samples_from_file
+    from depth3d.render.aperture import Aperture as Aperture
+    from depth3d.render.bokeh import BokehMaps as BokehMaps
+    from depth3d.render.bokeh import bokeh as bokeh
+    from depth3d.render.bokeh import bokeh_maps as bokeh_maps
     from depth3d.verbs import estimate as estimate
     from depth3d.verbs import save as save
 
 _HOME_OF = {
     "Anchor": "calibrate.references",
+    "Aperture": "render.aperture",
     "Board": "calibrate.boards",
+    "BokehMaps": "render.bokeh",
     "Calibration": "calibrate.calibration",
     "Camera": "core.camera",
     "CameraHeight": "calibrate.references",
@@ -114,6 +122,8 @@ _HOME_OF = {
     "Trajectory": "io.trajectories",
     "VanishingPoints": "calibrate.vanishing_points",
     "assume_range": "calibrate.assumed_range",
+    "bokeh": "render.bokeh",
+    "bokeh_maps": "render.bokeh",
     "calibrate": "calibrate.fit",
     "calibrate_camera": "calibrate.camera_fit",
     "calibrate_many": "calibrate.shared_fit",
@@ -122,6 +132,7 @@ _HOME_OF = {
     "circle_of_confusion_px": "core.lens",
     "colorize_depth": "io.previews",
     "contact_sheet": "lift.point_views",
+    "depth_of_field_m": "core.lens",
     "doctor": "diagnosis",
     "draw_vanishing_lines": "calibrate.line_pictures",
     "error_picture": "evaluate.error_pictures",
@@ -131,6 +142,7 @@ _HOME_OF = {
     "find_vanishing_points": "calibrate.vanishing_points",
     "focal_correction": "calibrate.focal_correction",
     "fuse": "lift.fusion",
+    "hyperfocal_m": "core.lens",
     "inspect": "inspection",
     "lithophane": "lift.lithophanes",
     "load_camera": "io.camera_files",

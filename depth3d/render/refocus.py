@@ -1,0 +1,206 @@
+"""`Refocus`: a photo taken apart once, to be focused and opened as often as you like."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Literal
+
+import numpy as np
+import torch
+
+from depth3d.accel.devices import resolve_device
+from depth3d.accel.tensors import tensor_view
+from depth3d.core.arrays import BoolMap, FloatArray, FloatMap, ImageArray
+from depth3d.core.color import to_linear, to_srgb
+from depth3d.core.lens import ThinLens
+from depth3d.core.scene import RGBD
+from depth3d.errors import InputError
+from depth3d.render.crisp import crisp_disparity
+from depth3d.render.defocus import Defocus, gain_of, tilted
+from depth3d.render.disparity import whole_disparity
+from depth3d.render.focus import Focus, find_focus
+from depth3d.render.hidden import HiddenLayer, hidden_layer
+from depth3d.render.looks import Look, grain_of, with_grain, with_highlights
+from depth3d.render.scatter import Surface, scatter
+
+__all__ = ["EDGES", "Refocus"]
+
+EDGES = ("snap", "keep")
+"""What is done to soft edges of a depth map: moved to the photo's, or believed."""
+
+_JUMP_PX = 2.0
+"""Difference in radius between neighbours that makes a silhouette."""
+_BAND_ROWS = 256
+
+
+class Refocus:
+    """A photo with its disparity, ready for any focus and opening.
+
+    What is behind the foreground is guessed once, so that the pictures of a focus pull agree.
+
+    Args:
+        scene: The photo with metric or relative depth.
+        edges: `snap` moves soft edges of the depth to where the photo has them, `keep` believes them.
+        device: Where light is spread: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
+
+    Raises:
+        InputError: The depth knows no pixel, or `edges` is none of the two.
+        DeviceError: The device is not there.
+    """
+
+    def __init__(self, scene: RGBD, *, edges: Literal["snap", "keep"] = "snap", device: str = "auto") -> None:
+        if not isinstance(scene, RGBD):
+            raise InputError(
+                f"bokeh needs an RGBD scene, got {type(scene).__name__}; make one with RGBD(...)"
+            )
+        if edges not in EDGES:
+            raise InputError(f"edges must be one of {', '.join(EDGES)}, got {edges!r}")
+        self.scene = scene
+        self.device = resolve_device(device)
+        self.is_metric = scene.depth.is_metric
+        self.disparity: FloatMap = whole_disparity(scene.depth)
+        if edges == "snap":
+            self.disparity = crisp_disparity(self.disparity, scene.image)
+        self._light: FloatArray = to_linear(scene.image)
+        self._behind: HiddenLayer | None = None
+        self._behind_for = (np.inf, 0)
+
+    def focus(
+        self,
+        point: tuple[float, float] | None = None,
+        *,
+        focus_m: float | None = None,
+        focus_disparity: float | None = None,
+    ) -> Focus:
+        """Find the plane of focus (`find_focus`)."""
+        return find_focus(
+            self.disparity,
+            is_metric=self.is_metric,
+            focus=point,
+            focus_m=focus_m,
+            focus_disparity=focus_disparity,
+        )
+
+    def defocus(
+        self,
+        focus: Focus,
+        *,
+        lens: ThinLens | None = None,
+        strength_px: float | None = None,
+        sharp_range: float = 0.0,
+        sharp_px: float = 0.0,
+        tilt_deg: tuple[float, float] = (0.0, 0.0),
+    ) -> Defocus:
+        """Say how large blur is, by disparity.
+
+        Args:
+            focus: The plane of focus.
+            lens: Of a metric scene.
+            strength_px: Instead, as `gain_of` defines it.
+            sharp_range: Whole range of disparity around the focus that stays sharp, in the map's unit:
+                dioptres (1/m) of a metric one.
+            sharp_px: Diameter of blur in pixels up to which it is taken for none.
+            tilt_deg: Of the plane of focus, as `tilted` defines it.
+
+        Raises:
+            InputError: Numbers that are negative, contradict each other, or tilt a relative map.
+            NeedsMetricError: A lens or a tilt for a relative map.
+        """
+        for name, value in (("sharp_range", sharp_range), ("sharp_px", sharp_px)):
+            if not (np.isfinite(value) and value >= 0):
+                raise InputError(f"{name} must be 0 or more, got {value!r}")
+        gain = gain_of(
+            self.disparity, self.scene.camera, is_metric=self.is_metric, lens=lens, strength_px=strength_px
+        )
+        slope = middle = (0.0, 0.0)
+        if any(tilt_deg):
+            self.scene.depth.require_metric("a tilted plane of focus")
+            focus_m = 1 / focus.disparity if focus.disparity > 0 else np.inf
+            slope, middle = tilted(self.scene.camera, focus_m=focus_m, point=focus.point, tilt_deg=tilt_deg)
+        return Defocus(gain, focus.disparity, slope, middle, max(gain * sharp_range, sharp_px) / 2)
+
+    def prepare(self, settings: Iterable[Defocus]) -> None:
+        """Guess what is behind the foreground, as far as any of these settings shows it."""
+        settings = list(settings)
+        reach = max((float(np.abs(s.radius(self.disparity)).max()) for s in settings), default=0.0)
+        gain = max((s.gain for s in settings), default=0.0)
+        if gain == 0 or reach <= _JUMP_PX / 2:
+            return
+        limit = int(math.hypot(*self.disparity.shape)) + 1
+        jump, width = _JUMP_PX / gain, min(int(np.ceil(reach)) + 2, limit)
+        if jump < self._behind_for[0] or width > self._behind_for[1]:
+            self._behind_for = (min(jump, self._behind_for[0]), max(width, self._behind_for[1]))
+            self._behind = hidden_layer(
+                self._light, self.disparity, jump=self._behind_for[0], width_px=self._behind_for[1]
+            )
+
+    def image(self, defocus: Defocus, look: Look | None = None) -> ImageArray:
+        """Take the picture.
+
+        Args:
+            defocus: How it is focused.
+            look: What is added to bare optics.
+
+        Returns:
+            (H, W, 3) uint8. Pixels whose radius is below half a pixel, and over which nothing nearer
+            spreads, are the photo's own.
+        """
+        look = look or Look()
+        radius = defocus.radius(self.disparity)
+        if float(np.abs(radius).max()) < 0.5:
+            return self.scene.image
+        self.prepare([defocus])
+        spread = self._spread(with_highlights(self._light, radius, look.highlights), radius, defocus, look)
+        image = _encoded(spread)
+        if look.grain:
+            image = with_grain(image, radius, grain_of(self.scene.image), look.grain, look.seed)
+        image.flags.writeable = False
+        return image
+
+    def coverage(self, defocus: Defocus, look: Look | None = None) -> FloatMap:
+        """Compute the share of each pixel's light that comes from in front of what is in focus.
+
+        Returns:
+            (H, W) float32, 0..1.
+        """
+        radius = defocus.radius(self.disparity)
+        near = (radius >= 0.5).astype(np.float32)
+        self.prepare([defocus])
+        light = np.repeat(near[..., None], 3, axis=2)
+        spread = self._spread(light, radius, defocus, look or Look(), hidden_light=0.0)
+        return np.ascontiguousarray(spread[0].clamp(0, 1).cpu().numpy())
+
+    def _spread(
+        self,
+        light: FloatArray,
+        radius: FloatMap,
+        defocus: Defocus,
+        look: Look,
+        *,
+        hidden_light: float | None = None,
+    ) -> torch.Tensor:
+        behind = None
+        if self._behind is not None and self._behind.mask.any():
+            color = self._behind.color if hidden_light is None else np.full_like(light, hidden_light)
+            behind = self._surface(color, defocus.radius(self._behind.disparity), self._behind.mask)
+        with torch.inference_mode():
+            return scatter(self._surface(light, radius), behind, look.aperture, fringe_px=look.fringe_px)
+
+    def _surface(self, light: FloatArray, radius: FloatMap, mask: BoolMap | None = None) -> Surface:
+        planes = np.ascontiguousarray(light.transpose(2, 0, 1), dtype=np.float32)
+        return Surface(
+            tensor_view(planes).to(self.device),
+            tensor_view(radius).to(self.device),
+            None if mask is None else tensor_view(mask).to(self.device),
+        )
+
+
+def _encoded(light: torch.Tensor) -> ImageArray:
+    """Turn (3, H, W) linear light into bytes, a band of rows at a time."""
+    height, width = light.shape[1:]
+    image = np.empty((height, width, 3), np.uint8)
+    for top in range(0, height, _BAND_ROWS):
+        rows = slice(top, top + _BAND_ROWS)
+        image[rows] = to_srgb(light[:, rows].permute(1, 2, 0).cpu().numpy())
+    return image
