@@ -190,11 +190,11 @@ def _markers(options: dict[str, Any], photo: PhotoDepth, path: Path) -> list[Ref
         kind, (columns, rows) = options["pattern"], options["board"]
         named = {} if given == "auto" else {"dictionary": given}
         board = Board(kind, columns, rows, square_m=options["square_mm"] / 1000, **named)
-        pose = locate_board(_image_of(photo, "--board"), photo.camera, board, name=str(path))
+        pose = locate_board(_image_of(photo, "--board"), photo.camera, board, name=path.name)
         if pose is None:
             raise InputError(f"{path} shows no {kind} of {columns}x{rows}; check --board and --pattern")
         note(f"found {pose!r}")
-        references += pose.anchors
+        references.append(pose.samples)
     return references
 
 

@@ -30,7 +30,7 @@ def no_reference() -> InputError:
     """Nothing at all is known."""
     return InputError(
         "a calibration needs something known in metres; measure the distance of two points, one near and "
-        "one far, and give each as Anchor(u_px, v_px, depth_m)"
+        "one far, and give each as Anchor(u_px, v_px, depth_m) or --anchor X,Y,METRES"
     )
 
 
@@ -38,7 +38,8 @@ def one_reference(name: str) -> InputError:
     """One equation for scale and shift."""
     return InputError(
         f"one reference ({name}) can't fix scale and shift of a relative map; add a second one at another "
-        "distance, such as FarPoint(u_px, v_px) on the sky, or form='scale' to assume a shift of 0"
+        "distance, such as FarPoint(u_px, v_px) on the sky (depth3d calibrate --far X,Y), or form='scale' "
+        "to assume a shift of 0"
     )
 
 
@@ -54,8 +55,8 @@ def undetermined(system: System, names: Sequence[str], what: str) -> InputError:
     order = np.argsort(system.targets)
     z = _metres(system, system.targets[order]) if count else np.array([])
     if count >= 2:
-        between = f"({names[system.reference[order[0]]]}, {names[system.reference[order[-1]]]})"
-        spread = f"all lie between {z.min():.3g} and {z.max():.3g} m {between}"
+        ends = dict.fromkeys(names[system.reference[order[end]]] for end in (0, -1))
+        spread = f"all lie between {z.min():.3g} and {z.max():.3g} m ({', '.join(ends)})"
     else:
         spread = "are too alike"
     return InputError(
