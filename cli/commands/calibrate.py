@@ -165,6 +165,7 @@ def _read(
     with progress("Reading", len(photos)) as advance:
         for path in photos:
             if depth is None and (kind or png_scale or is_depth_file(path)):
+                note(f"{path} is a depth file: took its pixels for those of the photo")
                 photo = read_depth_alone(path, depth_kind=kind, png_scale=png_scale, camera=camera)
             else:
                 photo = read_photo_depth(

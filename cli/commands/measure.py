@@ -44,8 +44,10 @@ def command(
     opened = open_scene(photo, calibration, options)
     assert opened.raw_depth is not None
     found = measure(opened.raw_depth, opened.scene.camera, points, calibration=opened.calibration)
+    law = opened.calibration
     for line in found.notes:
-        note(line)
+        if law is None or law.method != "assumed range" or "guess" not in line:  # that was said already
+            note(line)
     if as_json:
         print_json(_as_dict(found, opened.notes))
     else:
