@@ -260,3 +260,21 @@ def test_anchors_of_many_photos_are_refused_by_estimate(run, files):
     assert result.exit_code == 1
     assert "anchors belong to one photo" in result.stderr
     assert not Path("out").exists()
+
+
+@pytest.mark.filterwarnings("ignore:Open3D was built with CUDA:ImportWarning")
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["cloud", "-o", "made.ply"],
+        ["mesh", "-o", "made.glb"],
+        ["mesh", "--method", "poisson", "-o", "made.ply", "--octree-depth", 5],
+        ["mesh", "--solid", "--width-mm", 80, "-o", "made.stl"],
+    ],
+)
+def test_everything_that_makes_metres_takes_anchors(run, files, words):
+    result = run(*words[:1], "photo.png", "--depth", "depth.npz", *TWO, *words[1:])
+    assert result.exit_code == 0, result.stderr
+    assert "metres from 2 of 2 references" in result.stderr
+    assert "guess" not in result.stderr
+    assert Path(words[words.index("-o") + 1]).stat().st_size > 1000
