@@ -21,6 +21,9 @@ _TRUNCATED_AT = (0.1, 0.2, 0.35)
 _FINALISTS = 12  # of each
 _SPREADS = np.geomspace(0.01, 0.3, 9)
 _WRONG = np.array([0.02, 0.1, 0.2, 0.3, 0.4, 0.5])
+_FEW = 4.0  # right references that the belief in them is worth
+_SKY_NOISE = 0.02  # of 1/z, as a share of the references' median
+_BEYOND_COST = 30.0  # of log-likelihood, for all of the picture
 _WRONG_DENSITY = 0.25
 """Of the relative error of a wrong reference: anywhere from -1 to 3."""
 _NARROWEST, _WIDEST = 0.15, 0.35
@@ -57,7 +60,9 @@ class Consensus:
     majority: bool
 
 
-def agree(system: System, seed: int, *, rising: bool = True) -> Consensus | None:
+def agree(
+    system: System, seed: int, *, rising: bool = True, picture: _Array | None = None
+) -> Consensus | None:
     """Find the law through one or two observations that explains all of them best.
 
     All pairs are tried where there are at most 2000, and as many random ones otherwise (Fischler and Bolles,
@@ -71,6 +76,7 @@ def agree(system: System, seed: int, *, rising: bool = True) -> Consensus | None
         system: Rows under a law of the form `scale` or `affine`.
         seed: Of the random pairs.
         rising: Try laws that rise with the map's value; else those that fall, for a diagnosis.
+        picture: Values from all over the map: a law that puts much of them beyond infinity is less likely.
 
     Returns:
         The best, or None where no pair of observations gives a law of that kind.
@@ -88,13 +94,14 @@ def agree(system: System, seed: int, *, rising: bool = True) -> Consensus | None
             for limit in _TRUNCATED_AT
         ]
     )
-    return judge(system, tried[np.unique(finalists)])
+    return judge(system, tried[np.unique(finalists)], picture)
 
 
-def judge(system: System, tried: _Array) -> Consensus:
+def judge(system: System, tried: _Array, picture: _Array | None = None) -> Consensus:
     """Take the likeliest of (m, p) laws, and count who agrees with it.
 
-    The spread of right references has the prior that their misfit has in the refit.
+    The spread of right references has the prior that their misfit has in the refit; wrong ones are believed
+    to be few.
     """
     judges = system if len(system) <= _MOST_ROWS else system.thinned(_MOST_ROWS)
     square = np.minimum(np.abs(judges.relative(tried)), 1e3)[:, None, :] ** 2
@@ -105,16 +112,27 @@ def judge(system: System, tried: _Array) -> Consensus:
     shares = _WRONG if len(system) > 3 else _WRONG[:1] * 1e-6
     evidence = np.stack(
         [
-            np.logaddexp(right + np.log1p(-wrong), np.log(wrong * _WRONG_DENSITY)) @ judges.share + belief
+            np.logaddexp(right + np.log1p(-wrong), np.log(wrong * _WRONG_DENSITY)) @ judges.share
+            + belief
+            + _FEW * np.log1p(-wrong)
             for wrong in shares
         ]
     )
+    if picture is not None and system.law.form == "affine":
+        evidence -= _BEYOND_COST * _beyond(system, tried, picture)[:, None]
     _, best, spread = np.unravel_index(int(np.argmax(evidence)), evidence.shape)
     tolerance = float(np.clip(_SPREADS_WIDE * _SPREADS[spread], _NARROWEST, _WIDEST))
     residual = system.relative(tried[best])
     agreeing = np.abs(residual) < np.hypot(tolerance, _SPREADS_WIDE * system.relative_sigma)
     majority = _is_majority(system, agreeing)
     return Consensus(tried[best], tolerance, residual, agreeing, float(evidence.max()), majority)
+
+
+def _beyond(system: System, tried: _Array, picture: _Array) -> _Array:
+    """Give (m,) the share of the picture that laws put beyond infinity, further than the sky may be by noise."""
+    y = tried[:, :1] * picture + tried[:, 1:2]
+    noise = _SKY_NOISE * np.median(system.targets) if len(system.targets) else 0.0
+    return np.asarray((y < -noise).mean(axis=1))
 
 
 def _is_majority(system: System, agreeing: npt.NDArray[np.bool_]) -> bool:

@@ -35,6 +35,7 @@ _LEAST_OF_SLOPE = 0.5  # that a tilt may leave of what it is without
 _MUCH_LIKELIER = 3.0  # of log-likelihoods
 _MOST_RELATIVE_SIGMA = 0.5
 _GRID_ROWS = 60
+_QUANTILES = 101
 
 
 def calibrate(
@@ -129,7 +130,10 @@ def fit_equations(
             notes.append(f"{far} far places say nothing about a metric map's scale; they were left out")
     names = names or names_of(equations, references)
     lengths = lengths_of(references, len(names))
-    starts, tolerance = _starts(equations, space, form, names, lengths, seed)
+    picture = None
+    if depth is not None:
+        picture = np.quantile(depth.values[depth.valid].astype(np.float64), np.linspace(0, 1, _QUANTILES))
+    starts, tolerance = _starts(equations, space, form, names, lengths, seed, picture)
     if form == "auto":
         choice = choose(equations, space, starts, tolerance, seed)
         law, errors = choice.law, choice.errors_rel
@@ -148,7 +152,13 @@ def fit_equations(
 
 
 def _starts(
-    equations: Equations, space: Space, form: FitForm, names: Sequence[str], lengths: _Array, seed: int
+    equations: Equations,
+    space: Space,
+    form: FitForm,
+    names: Sequence[str],
+    lengths: _Array,
+    seed: int,
+    picture: _Array | None,
 ) -> tuple[dict[Form, _Array], float]:
     """Find the law that most references agree on, in the simplest form that may be asked for."""
     simple: list[Form] = ["affine"]
@@ -172,7 +182,7 @@ def _starts(
     for base in simple:
         system = System(equations, Law(base, space))
         try:
-            found = _consensus(equations, system, names, lengths, seed)
+            found = _consensus(equations, system, names, lengths, seed, picture)
         except InputError as error:
             refusal = refusal or error
             continue
@@ -184,20 +194,25 @@ def _starts(
 
 
 def _consensus(
-    equations: Equations, system: System, names: Sequence[str], lengths: _Array, seed: int
+    equations: Equations,
+    system: System,
+    names: Sequence[str],
+    lengths: _Array,
+    seed: int,
+    picture: _Array | None,
 ) -> Consensus:
     if system.law.form == "affine":
         value = system.places[:, 0]
         if np.ptp(value) <= 1e-7 * np.abs(value).max():
             raise refusals.undetermined(system, names, "scale from shift")
-    found = agree(system, seed)
+    found = agree(system, seed, picture=picture)
     if equations.constraints:
         solutions = candidates(thinned(equations, _GRID_ROWS), system.law.form, system.law.space)
         if len(solutions) > 1:
             raise refusals.ambiguous(system, solutions)
         if solutions:
             known = [] if found is None else [found.parameters]
-            found = judge(system, np.stack([*solutions, *known]))
+            found = judge(system, np.stack([*solutions, *known]), picture)
     against = agree(System(equations, Law("affine", system.law.space)), seed, rising=False)
     enough = len(system.targets) >= (2 if system.law.form == "affine" else 3)
     if enough and against is not None and against.majority:
