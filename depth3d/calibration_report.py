@@ -34,6 +34,7 @@ __all__ = [
 
 _HTML_SUFFIXES = (".html", ".htm")
 _MOST_ROWS_IN_PICTURE = 14
+_WORTH_IT = 0.99
 
 _STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; color: #222; margin: 2rem auto; max-width: 1180px; padding: 0
@@ -126,11 +127,17 @@ def law_lines(calibration: Calibration) -> list[tuple[str, str]]:
 
 
 def next_to_measure(calibration: Calibration, photo: PhotoDepth) -> NextMeasurement | None:
-    """Tell which distance to measure next; None where the calibration does not know how sure it is."""
+    """Tell which distance to measure next.
+
+    Returns:
+        The place; None where one more distance would hardly help, as what is unsure is the map itself, and
+        where the calibration does not know how sure it is.
+    """
     try:
-        return next_measurement(calibration, photo.depth)
+        following = next_measurement(calibration, photo.depth)
     except InputError:
         return None
+    return following if following.sigma_after < _WORTH_IT * following.sigma_before else None
 
 
 def check_report_suffix(path: str | Path) -> None:

@@ -108,6 +108,14 @@ def test_every_law_can_be_drawn(form, tmp_path):
     assert d3.load_image(tmp_path / "r.png").std() > 10
 
 
+def test_no_more_is_asked_for_where_it_would_not_help(fit):
+    """With parameters known for sure the map's own error is left, which no distance lowers."""
+    sure = tuple(tuple(1e-6 * number for number in row) for row in fit.covariance)
+    assert next_to_measure(fit, photo()) is not None
+    assert next_to_measure(replace(fit, covariance=sure), photo()) is None
+    assert next_to_measure(replace(fit, covariance=None), photo()) is None
+
+
 def test_other_suffixes_are_refused(fit, tmp_path):
     with pytest.raises(UnsupportedFormatError, match=r"use one of \.html"):
         save_report(tmp_path / "r.pdf", photo(), references(), fit)
