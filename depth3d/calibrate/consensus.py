@@ -129,7 +129,7 @@ def judge(system: System, tried: _Array, picture: _Array | None = None) -> Conse
 
 
 def _beyond(system: System, tried: _Array, picture: _Array) -> _Array:
-    """Give (m,) the share of the picture that laws put beyond infinity, further than the sky may be by noise."""
+    """Give (m,) the share of the picture that laws put further beyond infinity than noise may put the sky."""
     y = tried[:, :1] * picture + tried[:, 1:2]
     noise = _SKY_NOISE * np.median(system.targets) if len(system.targets) else 0.0
     return np.asarray((y < -noise).mean(axis=1))

@@ -13,6 +13,7 @@ from depth3d.calibrate import refusals
 from depth3d.calibrate.calibration import Calibration
 from depth3d.calibrate.consensus import Consensus, agree, candidates, judge
 from depth3d.calibrate.equations import Equations
+from depth3d.calibrate.fit_quality import thinned_map
 from depth3d.calibrate.fit_report import calibration_from, lengths_of, names_of
 from depth3d.calibrate.laws import Form, Space
 from depth3d.calibrate.references import Reference
@@ -130,9 +131,12 @@ def fit_equations(
             notes.append(f"{far} far places say nothing about a metric map's scale; they were left out")
     names = names or names_of(equations, references)
     lengths = lengths_of(references, len(names))
-    picture = None
-    if depth is not None:
-        picture = np.quantile(depth.values[depth.valid].astype(np.float64), np.linspace(0, 1, _QUANTILES))
+    picture: _Array | None = None
+    if depth is not None and depth.valid.any():
+        thin = thinned_map(depth)
+        known = thin.values[thin.valid].astype(np.float64)
+        if len(known):
+            picture = np.asarray(np.quantile(known, np.linspace(0, 1, _QUANTILES)), dtype=np.float64)
     starts, tolerance = _starts(equations, space, form, names, lengths, seed, picture)
     if form == "auto":
         choice = choose(equations, space, starts, tolerance, seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,10 +13,11 @@ from depth3d.calibrate.refit import Solution
 from depth3d.calibrate.rows import System
 from depth3d.core.depth import DepthMap
 
-__all__ = ["figures", "picture_figures", "remarks"]
+__all__ = ["figures", "picture_figures", "remarks", "thinned_map"]
 
 _OUTERMOST = (1.0, 99.0)  # percent of the map's values that count as its range
 _BEYOND = 0.1  # of the references' span: farther than that is extrapolated
+_MOST_PIXELS = 1_000_000
 _MUCH_EXTRAPOLATED, _MUCH_INVALID = 0.3, 0.02
 
 
@@ -47,6 +49,7 @@ def figures(
 
 def picture_figures(fitted: Calibration, depth: DepthMap) -> dict[str, Any]:
     """Give the figures that depend on the whole map: coverage, and what is extrapolated or invalid."""
+    depth = thinned_map(depth)
     known = depth.values[depth.valid].astype(np.float64)
     if not known.size or fitted.value_range is None:
         return {}
@@ -60,6 +63,12 @@ def picture_figures(fitted: Calibration, depth: DepthMap) -> dict[str, Any]:
         "extrapolated": float(np.mean((known < low - margin) | (known > high + margin))),
         "invalid": float(1 - metres.valid.sum() / known.size),
     }
+
+
+def thinned_map(depth: DepthMap) -> DepthMap:
+    """Keep every so manyth row and column of a large map: shares of its area need no more than a million."""
+    step = math.ceil(math.sqrt(depth.values.size / _MOST_PIXELS))
+    return depth if step == 1 else DepthMap(depth.values[::step, ::step], depth.kind)
 
 
 def remarks(

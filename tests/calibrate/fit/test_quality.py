@@ -147,3 +147,25 @@ def test_one_pixel_and_constant_maps():
     flat = DepthMap(np.full((9, 9), 4.0), "relative")
     with pytest.raises(InputError, match="much nearer or much farther"):
         d3.calibrate(flat, [d3.Anchor(2, 2, 1.0), d3.Anchor(6, 6, 2.0)])
+
+
+def test_a_law_that_puts_the_picture_beyond_infinity_is_less_likely(rows_of):
+    # Three references say a steep law, and two a flat one; the steep one leaves half the picture nowhere.
+    d = np.array([6.0, 7.0, 8.0, 6.5, 7.5])
+    steep, flat = 0.2 * d - 1.0, 0.03 * d + 0.25
+    z = 1 / np.array([steep[0], steep[1], steep[2], flat[3], flat[4]])
+    picture = DepthMap(np.linspace(0.5, 9.5, 400).reshape(20, 20), "relative")
+    alone = fit_equations(rows_of(d, z), "disparity", form="affine")
+    seen = fit_equations(rows_of(d, z), "disparity", form="affine", depth=picture)
+    invalid = [np.isnan(fit.apply(picture).values).mean() for fit in (alone, seen)]
+    assert invalid[1] < invalid[0]
+
+
+def test_large_maps_are_judged_by_a_part_of_them():
+    values = np.repeat(np.linspace(0.5, 9.5, 1500)[:, None], 2000, axis=1)
+    d = values[[200, 700, 1300], 0]
+    anchors = [
+        d3.Anchor(900.5, v + 0.5, 1 / (SCALE * x + SHIFT)) for v, x in zip((200, 700, 1300), d, strict=True)
+    ]
+    fit = d3.calibrate(DepthMap(values, "relative"), anchors)
+    np.testing.assert_allclose(fit.quality["coverage"], 1100 / 1470, rtol=0.01)
