@@ -11,7 +11,7 @@ import numpy.typing as npt
 from depth3d.calibrate.equations import Constraint, Equations, Observations
 from depth3d.calibrate.laws import Form, Space, basis
 
-__all__ = ["Law", "Rows", "System", "picked", "slopes", "thinned", "without_far_places"]
+__all__ = ["Law", "Rows", "System", "picked", "thinned", "without_far_places"]
 
 _Array: TypeAlias = npt.NDArray[np.float64]
 
@@ -68,6 +68,7 @@ class System:
         self._equations = equations
         self._seen, self._constraints = seen, constraints
         self._factors = law.factors(seen.value, seen.place)
+        self._rise = _rise(law, seen.value, seen.place)
         self._bound = [law.factors(constraint.value, constraint.place) for constraint in constraints]
         self.places = np.concatenate([self._factors, *self._bound])
         self.share = np.concatenate([seen.share, np.ones(len(constraints))])
@@ -87,7 +88,7 @@ class System:
     def rows(self, parameters: _Array) -> Rows:
         """Give the rows about some parameters, which must make all places positive for constraints."""
         y = self._factors @ parameters
-        scatter = slopes(self.law, parameters, self._seen.value, self._seen.place) * self._seen.value_sigma
+        scatter = (self._rise @ parameters) * self._seen.value_sigma
         noise = np.hypot(self._sigma, scatter)
         drift = np.maximum(y, 0.1 * np.abs(self._target))
         if not self._constraints:
@@ -151,13 +152,10 @@ class System:
         return self._target
 
 
-def slopes(law: Law, parameters: _Array, value: _Array, place: _Array) -> _Array:
-    """Give dy/dv at places: how fast the law rises with the map's value."""
-    if law.form != "spline":
-        return np.full(len(value), parameters[0])
-    step = 1e-4 * (law.knots[-1] - law.knots[0])
-    rise = law.factors(value + step, place) - law.factors(value - step, place)
-    return np.asarray(rise @ parameters / (2 * step))
+def _rise(law: Law, value: _Array, place: _Array) -> _Array:
+    """Give the (n, p) factors of dy/dv: how fast the law rises with the map's value."""
+    step = 1e-4 * (law.knots[-1] - law.knots[0]) if law.form == "spline" else 1.0
+    return (law.factors(value + step, place) - law.factors(value - step, place)) / (2 * step)
 
 
 def picked(equations: Equations, rows: npt.NDArray[np.intp] | npt.NDArray[np.bool_]) -> Equations:

@@ -22,6 +22,7 @@ FEWEST_FOR: dict[Form, int] = {"scale": 1, "affine": 5, "tilted": 15, "spline": 
 """Independent references from which a law is worth trying where a simpler one would do."""
 
 _MOST_LEFT_OUT_ONE_BY_ONE = 30
+_MANY_SAMPLES = 300
 _FOLDS = 5
 _CELLS = 4  # samples are left out by cells of a grid of so many each way: neighbours share their errors
 _MOST_ROWS = 1500
@@ -134,7 +135,7 @@ def _folds(equations: Equations, seed: int) -> npt.NDArray[np.intp]:
     corner = np.concatenate([cell[:, 1] * _CELLS + cell[:, 0], np.zeros(len(bound_to), dtype=np.intp)])
     _, group = np.unique(reference * _CELLS**2 + corner, return_inverse=True)
     count = int(group.max()) + 1
-    if count <= _MOST_LEFT_OUT_ONE_BY_ONE:
+    if count <= _MOST_LEFT_OUT_ONE_BY_ONE and len(reference) < _MANY_SAMPLES:
         return np.asarray(group)
     part = np.arange(count) % _FOLDS
     np.random.default_rng(seed).shuffle(part)
