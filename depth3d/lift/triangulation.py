@@ -3,8 +3,9 @@
 The test works in inverse depth q = 1/z, in which a plane is affine in the pixel coordinates. So the step
 from a pixel to the next equals the steps before and after it on every plane, however slanted, and lies
 between the two where planes meet in a crease. Only where a surface ends is the step unlike both. A side
-counts only as far as it goes on, for two edges a pixel apart do not explain each other. (Cuts by `|grad z|`
-or `(max - min) / z` take a distant floor for one edge after the other.)
+counts only as far as it goes on, for two edges a pixel apart do not explain each other, nor do networks'
+maps that flare up in the outermost rows. (Cuts by `|grad z|` or `(max - min) / z` take a distant floor for
+one edge after the other.)
 """
 
 from __future__ import annotations
@@ -75,8 +76,11 @@ def _faces_of_rows(
             return array[r : r + n_rows, c : c + n_cols]
 
         jump = at(1) - at(0)
-        before = _going_on(at(0) - at(-1), at(-1) - at(-2))
-        after = _going_on(at(2) - at(1), at(3) - at(2))
+        last, next_ = at(0) - at(-1), at(2) - at(1)
+        before, after = _going_on(last, at(-1) - at(-2)), _going_on(next_, at(3) - at(2))
+        # A side of two pixels, up to the border, counts only where the other one is no better known.
+        neither = np.isnan(before) & np.isnan(after)
+        before, after = np.where(neither, last, before), np.where(neither, next_, after)
         # fmin and fmax pass over an unknown side, and in the end over two.
         low, high = np.fmin(before, after), np.fmax(before, after)
         unexplained = np.fmin(np.maximum(low - jump, jump - high), np.abs(jump))
@@ -112,11 +116,9 @@ def _faces_of_rows(
 
 
 def _going_on(step: FloatMap, farther: FloatMap) -> FloatMap:
-    """Limit a step to a multiple of the one beyond it, where that is known, and to 0 if it turns back."""
+    """Limit a step to a multiple of the one beyond it, and to 0 if it turns back; unknown if either is."""
     most = np.float32(_MOST_STEEPENING) * farther
-    low, high = np.minimum(most, 0), np.maximum(most, 0)
-    # fmin and fmax pass over what is unknown: a limit may be, but an unknown step stays so.
-    limited: FloatMap = np.where(np.isnan(step), step, np.fmin(np.fmax(step, low), high))
+    limited: FloatMap = np.minimum(np.maximum(step, np.minimum(most, 0)), np.maximum(most, 0))
     return limited
 
 

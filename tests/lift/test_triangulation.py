@@ -39,9 +39,10 @@ def plain_triangulate(q, keep, tolerance, noise):
         steps = np.diff(line)
         sides = []
         for step, farther in ((steps[1], steps[0]), (steps[3], steps[4])):
-            if not np.isnan(farther):
-                step = np.sign(step) * min(abs(step), max(2 * farther * np.sign(step), 0))
-            sides.append(step)
+            limit = max(2 * farther * np.sign(step), 0) if np.isfinite(farther) else np.nan
+            sides.append(np.nan if np.isnan(limit) else np.sign(step) * min(abs(step), limit))
+        if np.isnan(sides).all():
+            sides = [steps[1], steps[3]]
         known = [s for s in sides if not np.isnan(s)] or [0.0]
         excess = min(max(min(known) - jump, jump - max(known)), abs(jump))
         return excess <= max(tolerance * max(q[r0, c0], q[r1, c1]), 5 * noise)
@@ -104,6 +105,22 @@ def test_two_edges_a_pixel_apart_do_not_explain_each_other(turn):
     faces = triangulate(q, np.ones(q.shape, bool), tolerance=0.03)
     assert len(faces) == 2 * 7 * (8 + 9)
     assert (np.ptp(q.reshape(-1)[faces], axis=1) == 0).all()
+
+
+@pytest.mark.parametrize("turn", range(4))
+def test_a_flare_in_the_outermost_rows_is_cut_off(turn):
+    across = np.r_[0.9, 0.5, 0.22, np.full(9, 0.2)]
+    q = np.rot90(np.tile(across, (8, 1)), turn).astype(np.float32)
+    faces = triangulate(q, np.ones(q.shape, bool), tolerance=0.03)
+    assert len(faces) == 2 * 7 * 9
+    assert q.reshape(-1)[faces].max() == np.float32(0.22)
+
+
+@pytest.mark.parametrize("width", range(2, 7))
+def test_a_steep_plane_is_whole_in_a_narrow_picture(width):
+    q = np.tile(1 + 0.5 * np.arange(width), (width, 1)).astype(np.float32)
+    whole = 2 * (width - 1) ** 2 if width > 2 else 0  # two pixels show no slope
+    assert len(triangulate(q, np.ones(q.shape, bool), tolerance=0.03)) == whole
 
 
 @pytest.mark.parametrize("turn", range(4))
