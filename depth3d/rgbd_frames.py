@@ -5,16 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from depth3d.errors import InputError, UnreadableFileError
+from depth3d.errors import InputError, NeedsMetricError, UnreadableFileError
 from depth3d.io.depth_files import DEPTH_SUFFIXES
 from depth3d.io.frames import FRAMES, check_frame
 from depth3d.io.images import IMAGE_SUFFIXES
+from depth3d.io.pairing import partners
 from depth3d.io.trajectories import Trajectory
 from depth3d.opened_photo import OpenedPhoto, open_photo
 
@@ -54,12 +55,13 @@ def find_frames(
         photos: Photo files; or one folder of photos; or one folder that holds `color/` (or `rgb/`,
             `images/`) and `depth/`. Files of a folder come in the order of the numbers in their names.
         trajectory: The poses.
-        depths: Folder of depth files. Each belongs to the photo of the same name (a `_depth` at its end does
-            not count), or, if no name agrees and there are as many, to the photo at the same place.
+        depths: Folder of depth files. Each belongs to the photo of the same name (what says that it is a
+            photo or a depth map does not count, such as a `_depth` at its end), or, if no name agrees and
+            there are as many, to the photo at the same place.
         match: `order`: one pose for each photo in turn. `name`: the trajectory names its pictures. `number`:
             the last number in a photo's name counts poses from 0. `time`: a photo's name is its time in
             seconds, the nearest pose within 20 ms is taken. `auto`: the first of name, time and order that
-            fits.
+            fits any of the photos.
 
     Returns:
         The frames in the order of the photos; poses may be left over, unless `order` matched them.
@@ -78,6 +80,11 @@ def find_frames(
         photos = _files_in(inside or folder, _PHOTO_SUFFIXES, "photos")
     if not photos:
         raise InputError("there are no photos; give photos, or a folder that holds color/ and depth/")
+    missing = next((photo for photo in photos if not photo.is_file()), None)
+    if missing is not None:
+        raise UnreadableFileError(
+            f"{missing} is no file; give photos, or one folder that holds color/ and depth/"
+        )
     maps = _paired(photos, None if depths is None else _files_in(depths, DEPTH_SUFFIXES, "depth maps"))
     chosen = _matched(photos, trajectory, match)
     return [
@@ -101,7 +108,13 @@ def open_frames(frames: Sequence[Frame], **options: Any) -> Iterator[OpenedPhoto
         FileError: A file can't be read.
     """
     for frame in frames:
-        yield open_photo(frame.photo, depth=frame.depth, **options)
+        try:
+            yield open_photo(frame.photo, depth=frame.depth, **options)
+        except NeedsMetricError:
+            raise NeedsMetricError(
+                f"{frame.depth or frame.photo} has relative depth, and photos can only be fused in the same "
+                "metres; use a metric model (--model metric-indoor-small), or give depth maps in metres"
+            ) from None
 
 
 def world_axes(poses: npt.ArrayLike) -> str:
@@ -152,42 +165,49 @@ def _natural(name: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
-def _paired(photos: Sequence[Path], maps: Sequence[Path] | None) -> list[Path | None]:
+def _paired(photos: Sequence[Path], maps: Sequence[Path] | None) -> Sequence[Path | None]:
+    """Find the depth map of each photo by its name, or else, if there are as many, by its place."""
     if maps is None:
         return [None] * len(photos)
-    of_name = {re.sub(r"[._-]?depth$", "", path.stem, flags=re.IGNORECASE): path for path in maps}
-    found = [of_name.get(photo.stem) for photo in photos]
-    if any(found):
-        lonely = next((photo for photo, depth in zip(photos, found, strict=True) if depth is None), None)
-        if lonely is not None:
-            raise InputError(
-                f"there is no depth map of the name {lonely.stem!r} in {maps[0].parent}; add it, or leave "
-                "the photo out"
-            )
-        return found
+    folder = maps[0].parent
+    found = partners([PurePath(photo.name) for photo in photos], maps, folder)
+    paths = [one for one in found if isinstance(one, Path)]
+    if len(paths) == len(photos):
+        return paths
+    if paths:
+        raise next(one for one in found if isinstance(one, InputError))
     if len(maps) != len(photos):
         raise InputError(
-            f"there are {len(photos)} photos and {len(maps)} depth maps in {maps[0].parent}, and no names "
+            f"there are {len(photos)} photos and {len(maps)} depth maps in {folder}, and no names "
             "agree; name each depth map like its photo (of TUM's recordings, link the pairs that its "
             "associate.py finds)"
         )
-    return list(maps)
+    return maps
 
 
 def _matched(photos: Sequence[Path], trajectory: Trajectory, match: PoseMatch) -> list[int]:
     """Find the index of each photo's pose."""
     if match == "auto":
         for attempt in (_by_name, _by_time):
-            try:
+            # What fits one photo must fit all: by order, the others would get each other's poses.
+            if any(_fits(attempt, photo, trajectory) for photo in photos):
                 return attempt(photos, trajectory)
-            except InputError:
-                continue
     by: Mapping[str, Callable[[Sequence[Path], Trajectory], list[int]]] = {
         "name": _by_name,
         "time": _by_time,
         "number": _by_number,
     }
     return by.get(match, _by_order)(photos, trajectory)
+
+
+def _fits(
+    attempt: Callable[[Sequence[Path], Trajectory], list[int]], photo: Path, trajectory: Trajectory
+) -> bool:
+    try:
+        attempt([photo], trajectory)
+    except InputError:
+        return False
+    return True
 
 
 def _by_order(photos: Sequence[Path], trajectory: Trajectory) -> list[int]:

@@ -80,6 +80,30 @@ def test_depth_names(tmp_path):
     assert [f.depth.name for f in frames] == ["1a.npz", "1b.npz"]  # no name agrees: by order
 
 
+def test_depth_names_of_sensors(tmp_path):
+    for i in (1, 2, 3):
+        for name in (f"rgb/rgb_{i:05d}.jpg", f"maps/sync_depth_{i:05d}.png"):
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).touch()
+    (tmp_path / "rgb/rgb_00001.jpg").unlink()
+    frames = find_frames([tmp_path / "rgb"], Trajectory(poses(2)), depths=tmp_path / "maps")
+    assert [f.depth.name for f in frames] == ["sync_depth_00002.png", "sync_depth_00003.png"]
+
+
+def test_a_photo_that_the_trajectory_lacks_shifts_no_poses(tmp_path):
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        (tmp_path / name).touch()
+    track = Trajectory(poses(3), names=("a.jpg", "c.jpg", "d.jpg"))
+    with pytest.raises(InputError, match=r"no picture of the name b\.jpg"):
+        find_frames([tmp_path], track)
+    for name in ("a", "b", "c"):
+        (tmp_path / f"{name}.jpg").unlink()
+    for time in ("1.0", "2.0", "3.0"):
+        (tmp_path / f"{time}.jpg").touch()
+    with pytest.raises(InputError, match=r"within 20 ms of 2\.0\.jpg"):
+        find_frames([tmp_path], Trajectory(poses(3), timestamps_s=[1.0, 3.0, 4.0]))
+
+
 def test_what_is_refused(recording, tmp_path):
     twelve = Trajectory(poses(12))
     with pytest.raises(InputError, match=r"12 photos and 5 poses.*--match number"):
@@ -98,8 +122,10 @@ def test_what_is_refused(recording, tmp_path):
         find_frames([recording], twelve, match="colour")
     with pytest.raises(InputError, match="no photos"):
         find_frames([], twelve)
+    with pytest.raises(UnreadableFileError, match=r"nowhere is no file; give photos"):
+        find_frames([recording / "nowhere"], twelve)
     (recording / "depth" / "frame3.png").unlink()
-    with pytest.raises(InputError, match="no depth map of the name 'frame3'"):
+    with pytest.raises(InputError, match=r"nothing in .* has the name of frame3\.jpg"):
         find_frames([recording], twelve)
     (tmp_path / "empty").mkdir()
     with pytest.raises(UnreadableFileError, match="no photos in"):
