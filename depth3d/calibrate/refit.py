@@ -28,6 +28,8 @@ _INLIER = 3.0  # sigmas, of rows that the misfit is estimated from
 _FLOOR = 0.02  # of a reference's y: less than that is pinned there
 _TILT = 0.1
 """How much a map is believed to drift from the picture's centre to its edge, as a share of its middle 1/z."""
+_WRONG, _WRONG_DENSITY = 0.1, 0.25
+"""Share of references that are believed wrong, and the density of their relative errors, from -1 to 3."""
 _BEND = 0.3
 """How much a spline's slope is believed to change from knot to knot, as a share of it."""
 
@@ -109,6 +111,13 @@ def refit(
             break
     score = (rows.target - rows.factors @ parameters) / sigma
     inlier = np.abs(score) < _TUKEY if robust else np.ones(len(score), dtype=bool)
+    if robust and misfit_rel is None and not inlier.all():
+        # Few references may disagree because they are wrong, or because the map is: sigma counts both.
+        kept = _kept(score, len(parameters))
+        misfit = max(misfit, _misfit(rows, parameters, solved.leverage, system.share, inlier, doubt=True))
+        sigma = np.hypot(rows.noise, misfit * rows.drift)
+        solved = _solve(rows, sigma, system.share * kept, prior, system)
+        score = (rows.target - rows.factors @ parameters) / sigma
     chi2 = float(np.sum(system.share[inlier] * score[inlier] ** 2))
     freedom = float(system.share[inlier].sum()) - len(parameters)
     excess = max(1.0, chi2 / freedom) if freedom >= 1 else 1.0
@@ -148,7 +157,7 @@ def _kept(score: _Array, parameters: int) -> _Array:
 def _belief(system: System, start: _Array) -> _Array:
     """Give (k, p) rows that are N(0, 1) by belief: a tilt, and the changes of a spline's slope.
 
-    Without it a floor, which rises with the rows of the picture, would be explained by them and not by the map.
+    Without it a floor, which is nearer the lower it is seen, would be explained by that and not by the map.
     """
     law = system.law
     if law.form == "tilted":
@@ -253,12 +262,15 @@ def _misfit(
     leverage: _Array,
     share: _Array,
     inlier: npt.NDArray[np.bool_],
+    *,
+    doubt: bool = False,
 ) -> float:
     """Estimate what the law leaves unexplained, relative to z: the posterior's mean square.
 
     The likelihood of residuals e with leverages h (whose variance the fit has shrunk by 1 - h) is
     `sum (share - h) log v + share e^2 / v` with v = noise^2 + misfit^2 drift^2; the prior is a scaled
     inverse chi-square of few degrees of freedom (Gelman et al., "Bayesian Data Analysis", 2013, section 2.6).
+    With `doubt`, rows that were rejected count as right or wrong, whichever the misfit makes likelier.
     """
     chosen = np.flatnonzero(inlier & (share > 0))
     weight = share[chosen]
@@ -272,5 +284,11 @@ def _misfit(
     variance = rows.noise[chosen] ** 2 + square * rows.drift[chosen] ** 2
     fit = (left * np.log(variance) + weight * residual**2 / variance).sum(axis=1)
     log_posterior = -0.5 * fit + misfit_belief(_MISFITS)
+    if doubt:
+        out = np.flatnonzero(~inlier & (share > 0))[:_MOST_ROWS_FOR_MISFIT]
+        off = (rows.target - rows.factors @ parameters)[out] / rows.drift[out]
+        spread = (rows.noise[out] / rows.drift[out]) ** 2 + square
+        right = np.log1p(-_WRONG) - 0.5 * (np.log(2 * np.pi * spread) + off**2 / spread)
+        log_posterior += np.logaddexp(right, np.log(_WRONG * _WRONG_DENSITY)) @ share[out]
     posterior = np.exp(log_posterior - log_posterior.max())
     return float(np.sqrt((posterior @ square[:, 0]) / posterior.sum()))
