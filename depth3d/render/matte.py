@@ -1,0 +1,176 @@
+"""`depth_matte`: a soft mask by depth, whose edges are the photo's."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from depth3d.core.arrays import FloatMap
+from depth3d.core.color import to_linear
+from depth3d.core.depth import DepthMap
+from depth3d.core.scene import RGBD
+from depth3d.errors import InputError
+from depth3d.render.color_lines import follow_colors
+from depth3d.render.depth_edges import edge_band, thing_at
+from depth3d.render.disparity import whole_disparity
+
+__all__ = ["depth_matte", "trust_in_depth"]
+
+_TRUST = 0.3
+"""What depth weighs beside colour on the plateaus at both sides of a silhouette."""
+_TRUST_POWER = 4
+"""How fast that falls on the ramp between them. Both were chosen on scenes with known alpha."""
+
+
+def depth_matte(
+    scene: RGBD,
+    *,
+    at: tuple[float, float] | None = None,
+    connected: bool = False,
+    near_m: float | None = None,
+    far_m: float | None = None,
+    nearer_than_percent: float | None = None,
+    disparity_range: tuple[float, float] | None = None,
+    fade: float = 0.0,
+) -> FloatMap:
+    """Select a range of depth, with soft edges that follow the photo: hair, fur, leaves.
+
+    Away from silhouettes depth alone decides. Around the silhouettes between what is in the range and what is
+    not, in a band as wide as the map's own ramp, the share of each pixel that is covered follows the photo's
+    colours (`depth3d.render.color_lines`); depth itself counts the less there, the nearer it is to the middle
+    of the ramp. Unknown pixels are filled as for bokeh (`depth3d.render.disparity`).
+
+    Exactly one way to select is to be given.
+
+    Args:
+        scene: The photo with metric or relative depth.
+        at: (u, v) in pixels: what is there and everything nearer, up to the gap behind it. Without a gap
+            anywhere around, what is at least as near as the point.
+        connected: With `at`, only what hangs together with the thing at the point.
+        near_m: Nothing nearer than this z in metres; it may stand beside `far_m`.
+        far_m: Nothing farther than this z in metres.
+        nearer_than_percent: This share of all pixels, the nearest ones, 0..100.
+        disparity_range: (low, high) in the unit of a relative map, or in 1/m; infinities are allowed.
+        fade: How gradually the range ends where nothing ends, as on a floor: width of the slope as a share of
+            the map's spread of disparity.
+
+    Returns:
+        (H, W) float32, 1 inside and 0 outside.
+
+    Raises:
+        InputError: None or several ways to select, numbers out of range, or a map that knows no pixel.
+        NeedsMetricError: `near_m` or `far_m` with a relative map.
+    """
+    _check_selection(
+        at=at, near_m=near_m, far_m=far_m, nearer_than_percent=nearer_than_percent, range_=disparity_range
+    )
+    if not 0 <= fade <= 1:
+        raise InputError(f"fade must lie in 0..1, got {fade!r}; it is a share of the map's spread")
+    if connected and at is None:
+        raise InputError(
+            "connected says to keep the thing at a point; give the point as at=(u, v) (--at X,Y)"
+        )
+    disparity = whole_disparity(scene.depth)
+    if at is not None:
+        low, high = thing_at(disparity, at, is_metric=scene.depth.is_metric), math.inf
+    elif nearer_than_percent is not None:
+        low, high = _quantile(disparity, nearer_than_percent), math.inf
+    elif disparity_range is not None:
+        low, high = disparity_range
+    else:
+        low, high = _metric_range(scene.depth, near_m, far_m)
+    inside = _inside(disparity, low, high, fade)
+    if connected and at is not None:
+        inside *= _island(inside, at)
+    unknown = np.zeros(inside.shape, dtype=np.bool_)
+    trust = np.full(inside.shape, _TRUST, dtype=np.float32)
+    for level in (low, high):
+        if math.isfinite(level):
+            band = edge_band(disparity, level)
+            unknown |= band.mask
+            here = trust_in_depth(disparity, np.float32(level), band.low, band.high)
+            trust = np.where(band.mask, np.minimum(trust, here), trust)
+    return follow_colors(to_linear(scene.image), inside, unknown, trust=trust)
+
+
+def trust_in_depth(
+    disparity: FloatMap, level: FloatMap | np.float32, low: FloatMap, high: FloatMap
+) -> FloatMap:
+    """Weigh depth by where on a ramp it lies: fully on the plateaus, not at all halfway.
+
+    Args:
+        disparity: (H, W).
+        level: Of the edge between the two sides, one number or (H, W).
+        low: (H, W) disparity of the farther side.
+        high: (H, W) disparity of the nearer side.
+
+    Returns:
+        (H, W) float32, what `follow_colors` takes.
+    """
+    room = np.where(disparity >= level, high - level, level - low)
+    sure = np.abs(disparity - level) / np.maximum(room, np.finfo(np.float32).tiny)
+    return np.asarray(_TRUST * np.clip(sure, 0, 1) ** _TRUST_POWER, dtype=np.float32)
+
+
+def _check_selection(
+    *,
+    at: tuple[float, float] | None,
+    near_m: float | None,
+    far_m: float | None,
+    nearer_than_percent: float | None,
+    range_: tuple[float, float] | None,
+) -> None:
+    metres = None if near_m is None and far_m is None else (near_m or 0.0, far_m or math.inf)
+    ways = {
+        "at": at,
+        "near_m or far_m": metres,
+        "nearer_than_percent": nearer_than_percent,
+        "disparity_range": range_,
+    }
+    given = [name for name, value in ways.items() if value is not None]
+    if len(given) != 1:
+        what = (
+            f"{' and '.join(given)} would each select; give one of them" if given else "nothing is selected"
+        )
+        cure = "" if given else "; give a point at=(u, v) (--at X,Y), far_m (--far-m) or nearer_than_percent"
+        raise InputError(what + cure)
+    if nearer_than_percent is not None and not 0 < nearer_than_percent <= 100:
+        raise InputError(f"nearer_than_percent must lie in 0..100, above 0, got {nearer_than_percent!r}")
+    if range_ is not None and not range_[0] < range_[1]:
+        raise InputError(f"disparity_range must be (low, high) with low < high, got {range_!r}")
+    for name, value in (("near_m", near_m), ("far_m", far_m)):
+        if value is not None and not value > 0:
+            raise InputError(f"{name} must be positive metres, got {value!r}")
+    if metres is not None and not metres[0] < metres[1]:
+        raise InputError(f"near_m must be less than far_m, got {near_m} and {far_m}")
+
+
+def _metric_range(depth: DepthMap, near_m: float | None, far_m: float | None) -> tuple[float, float]:
+    depth.require_metric("a matte by near_m or far_m")
+    return (-math.inf if far_m is None else 1 / far_m), (math.inf if near_m is None else 1 / near_m)
+
+
+def _quantile(disparity: FloatMap, percent: float) -> float:
+    if percent == 100:
+        return -math.inf
+    return float(np.percentile(disparity, 100 - percent))
+
+
+def _inside(disparity: FloatMap, low: float, high: float, fade: float) -> FloatMap:
+    width = fade * float(disparity.max() - disparity.min())
+    if not width > 0:
+        return ((disparity >= low) & (disparity <= high)).astype(np.float32)
+    rise = np.clip((disparity - low) / width + 0.5, 0, 1)
+    fall = np.clip((high - disparity) / width + 0.5, 0, 1)
+    return np.asarray(np.minimum(rise, fall), dtype=np.float32)
+
+
+def _island(inside: FloatMap, at: tuple[float, float]) -> FloatMap:
+    """Find the connected area at, or nearest to, a point."""
+    import cv2
+
+    _, areas = cv2.connectedComponents((inside >= 0.5).astype(np.uint8), connectivity=4)
+    rows, columns = np.nonzero(areas)
+    nearest = int(np.argmin((columns + 0.5 - at[0]) ** 2 + (rows + 0.5 - at[1]) ** 2))
+    return np.asarray(areas == areas[rows[nearest], columns[nearest]], dtype=np.float32)
