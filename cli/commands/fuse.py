@@ -92,6 +92,13 @@ if TYPE_CHECKING:
     help="Pixels that hang between a near and a far surface.",
 )
 @click.option(
+    "--flying-tolerance",
+    type=float,
+    default=0.03,
+    metavar="SHARE",
+    help="Smallest jump in inverse depth between two such surfaces.",
+)
+@click.option(
     "--flying-width-px",
     type=click.IntRange(1),
     metavar="PX",
@@ -150,6 +157,7 @@ def command(
     truncation_m: float | None,
     depth_range_m: tuple[float, float] | None,
     flying_pixels: Literal["remove", "keep"],
+    flying_tolerance: float,
     flying_width_px: int | None,
     min_island_faces: int,
     world: str,
@@ -202,7 +210,9 @@ def command(
         "truncation_m": truncation_m,
         "depth_range_m": depth_range_m,
         "flying": flying_pixels,
+        "flying_tolerance": flying_tolerance,
         "flying_width_px": flying_width_px,
+        "noise_per_m": first.noise_per_m,
         "min_island_faces": min_island_faces,
     }
     fused: Mesh | PointCloud
