@@ -1,12 +1,222 @@
-"""`crisp_disparity`: soft edges of a disparity map, moved to where the photo has them."""
+"""`crisp_disparity`: soft edges of a disparity map, moved to where the photo has them.
+
+A network's map, or any map that was scaled up, has a ramp where one surface ends before another. Spread by
+such a map, a subject gets a rim of all radii between its own and the background's. Here every pixel around
+such a ramp goes to one of the two surfaces: to that whose colours, nearby, are more like its own.
+"""
 
 from __future__ import annotations
 
-from depth3d.core.arrays import FloatMap, ImageArray
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from depth3d.core.arrays import BoolMap, FloatMap, ImageArray
 
 __all__ = ["crisp_disparity"]
 
+_LEAST_STEP = 0.02
+"""What counts as a step between two surfaces, as a share of the map's spread."""
+_SATURATED = 0.75
+"""Share of the range within twice a reach that lies within the reach: of a plane a half, of a step all."""
+_SHARPEST = 0.6
+"""Share of a step that one pixel may take on a ramp."""
+_WIDEST_SHARE = 1 / 28
+"""Widest ramp, as a share of the longer side: what a network's map has."""
+_SIDE = 0.2
+"""How far from either surface, as a share of the step, a pixel still speaks for it."""
+_COLOR_SIGMA = 16.0
+"""Deviation of colours in bytes that are still taken for one surface."""
+_INSIDE_TRUST = 5e-4
+"""What a pixel beside a ramp counts for, beside one away from it, in how far away a surface is."""
+_PRIOR = 2.0
+"""Odds, as an exponent, that the level of the ramp itself gives."""
+_SAMPLES = 64
+_AGREEMENT_PX = 0.8
+"""Deviation of the window in which neighbours agree on a side."""
+_MOST_RESTORED = 4.0
+"""By how much the height of a thin thing is raised at most."""
+_CHUNK_PX = 1 << 19
+
 
 def crisp_disparity(disparity: FloatMap, image: ImageArray) -> FloatMap:
-    """Placeholder."""
-    return disparity
+    """Turn ramps between surfaces into steps where the photo has its edges.
+
+    Args:
+        disparity: (H, W) float32, larger is nearer; every pixel is known.
+        image: (H, W, 3) uint8 sRGB.
+
+    Returns:
+        (H, W) float32 within the span of `disparity`. Pixels on no ramp, and edges that are one pixel wide,
+        are as they were: slanted planes, exact maps.
+    """
+    reach, low, high = _ramps(disparity)
+    at = np.flatnonzero(reach)
+    if not len(at):
+        return disparity
+    result = disparity.copy()
+    nearer = np.zeros(disparity.size, dtype=np.float32)
+    sides = np.zeros((2, disparity.size), dtype=np.float32)
+    for start in range(0, len(at), _CHUNK_PX):
+        some = at[start : start + _CHUNK_PX]
+        nearer[some], sides[:, some] = _votes(disparity, image, some, reach, low, high)
+    near = _agreed(nearer.reshape(disparity.shape), reach > 0)
+    result.ravel()[at] = np.where(near.ravel()[at], sides[1, at], sides[0, at])
+    return _restored(result, disparity, near, reach, low, high)
+
+
+def _ramps(disparity: FloatMap) -> tuple[npt.NDArray[np.uint16], FloatMap, FloatMap]:
+    """Find the pixels around ramps, and between which two values each of them is.
+
+    A reach is looked for within which disparity rises as much as within twice that reach: on a plane,
+    however steep, it rises half as much.
+
+    Returns:
+        Half the ramp's width in pixels, 0 off ramps, and the lowest and highest value around.
+    """
+    import cv2
+
+    reaches = np.zeros(disparity.shape, dtype=np.uint16)
+    low_around, high_around = disparity.copy(), disparity.copy()
+    least = _LEAST_STEP * float(np.subtract(*np.percentile(disparity, (99, 1))))
+    limit = max(2.0, _WIDEST_SHARE * max(disparity.shape) / 2)
+    free = np.ones(disparity.shape, dtype=np.bool_)
+    steepest = _steepest(disparity)
+    reach, exact, soft = 1, 0, 0
+    low, high = _extremes(disparity, reach)
+    while least > 0 and reach <= limit:
+        wide_low, wide_high = _extremes(disparity, 2 * reach)
+        found = free & (high - low > np.maximum(least, _SATURATED * (wide_high - wide_low)))
+        found &= _beside(disparity >= (low + high) / 2)
+        free &= ~found
+        exact += int(found.sum()) if reach == 1 else 0
+        if reach > 1:
+            # Between surfaces that really end there one pixel takes the whole step.
+            found &= cv2.dilate(steepest, _square(reach)) < _SHARPEST * (high - low)
+            soft += int(found.sum())
+        if reach > 1 and found.any():
+            disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3 * reach + 1, 3 * reach + 1))
+            around = cv2.dilate(found.astype(np.uint8), disc).astype(np.bool_) & (reaches == 0)
+            reaches[around] = reach
+            low_around[around], high_around[around] = wide_low[around], wide_high[around]
+        low, high, reach = wide_low, wide_high, 2 * reach
+    if exact > soft:
+        reaches[:] = 0
+    return reaches, low_around, high_around
+
+
+def _votes(
+    disparity: FloatMap,
+    image: ImageArray,
+    at: npt.NDArray[np.intp],
+    reach: npt.NDArray[np.uint16],
+    low: FloatMap,
+    high: FloatMap,
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Ask the pixels around, which are on one of the two surfaces, whose colour is that of the pixel.
+
+    Returns:
+        (n,) the share of the nearer surface in the votes, and (2, n) what the voters of the farther and of
+        the nearer surface say the disparity is.
+    """
+    height, width = disparity.shape
+    rows, cols = np.divmod(at, width)
+    flat, band, colors = disparity.ravel(), reach.ravel(), image.reshape(-1, 3)
+    bottom, top, size = low.ravel()[at], high.ravel()[at], reach.ravel()[at].astype(np.float32)
+    step = np.maximum(top - bottom, 1e-30)
+    own = colors[at].astype(np.float32)
+    votes = np.full((2, len(at)), 1e-6, dtype=np.float32)
+    weights = np.full((2, len(at)), 1e-9, dtype=np.float32)
+    sums = np.stack([bottom, top]) * np.float32(1e-9)
+    for number in range(_SAMPLES):
+        # A sunflower's pattern, evenly over a disc.
+        rho = math.sqrt((number + 0.5) / _SAMPLES)
+        turn = number * math.pi * (3 - math.sqrt(5))
+        far = rho * (3 * size + 1)
+        there = np.rint(rows + far * math.sin(turn)).astype(np.intp).clip(0, height - 1) * width
+        there += np.rint(cols + far * math.cos(turn)).astype(np.intp).clip(0, width - 1)
+        value = flat[there]
+        level = (value - bottom) / step
+        unlike = np.square(colors[there] - own).sum(axis=1)
+        weight = np.exp(-unlike / (2 * _COLOR_SIGMA**2) - 2 * rho**2) + 1e-4
+        firm = band[there] == 0
+        trust = weight * np.where(firm, 1, _INSIDE_TRUST)
+        for side, (speaks, near) in enumerate(
+            ((level <= _SIDE, level < 0.5), (level >= 1 - _SIDE, level >= 0.5))
+        ):
+            votes[side] += weight * speaks
+            share = trust * (speaks | (near & firm))
+            weights[side] += share
+            sums[side] += share * value
+    votes[1] *= np.exp(_PRIOR * ((flat[at] - bottom) / step - 0.5))
+    return votes[1] / votes.sum(axis=0), sums / weights
+
+
+def _agreed(nearer: FloatMap, band: BoolMap) -> BoolMap:
+    """Decide for a side, each pixel in agreement with those around it."""
+    import cv2
+
+    inside = band.astype(np.float32)
+    votes, count = (cv2.GaussianBlur(x, (0, 0), _AGREEMENT_PX) for x in (nearer * inside, inside))
+    return np.asarray(votes > 0.5 * count) & band
+
+
+def _restored(
+    result: FloatMap,
+    disparity: FloatMap,
+    near: BoolMap,
+    reach: npt.NDArray[np.uint16],
+    low: FloatMap,
+    high: FloatMap,
+) -> FloatMap:
+    """Give thin things the height back that they lost when the map was smoothed.
+
+    Smoothing keeps the mean: what a rod stands out from its background, summed over a window, is the same
+    before and after. Only of things that are thinner than the ramps beside them the height is unknown.
+    """
+    import cv2
+
+    band = reach > 0
+    for size in (int(k) for k in np.unique(reach[band])):
+        # Outside the band a side is told by the middle between the sides nearby.
+        window = (6 * size + 1, 6 * size + 1)
+        middle, count = (
+            cv2.blur(x, window) for x in (np.where(band, (low + high) / 2, 0), band.astype(np.float32))
+        )
+        solid = np.where(band, near, (count > 0) & (disparity * count >= middle)).astype(np.uint8)
+        disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * size + 1, 2 * size + 1))
+        thin = near & (reach == size) & (cv2.morphologyEx(solid, cv2.MORPH_OPEN, disc) == 0)
+        if not thin.any():
+            continue
+        before, after = (cv2.blur(np.where(band, x - low, 0), window) for x in (disparity, result))
+        ratio = np.clip(before / np.maximum(after, 1e-30), 1, _MOST_RESTORED)
+        result = np.where(thin, low + (result - low) * ratio, result).astype(np.float32)
+    return np.asarray(np.minimum(result, disparity.max()), dtype=np.float32)
+
+
+def _beside(inside: BoolMap) -> BoolMap:
+    """Find the pixels on both sides of a region's outline."""
+    import cv2
+
+    cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+    region = inside.astype(np.uint8)
+    return np.asarray(cv2.dilate(region, cross) != cv2.erode(region, cross))
+
+
+def _steepest(values: FloatMap) -> FloatMap:
+    """Find the largest difference between each pixel and the next ones down and to the right."""
+    steepest = np.zeros_like(values)
+    steepest[:-1] = np.abs(np.diff(values, axis=0))
+    steepest[:, :-1] = np.maximum(steepest[:, :-1], np.abs(np.diff(values, axis=1)))
+    return steepest
+
+
+def _square(reach: int) -> npt.NDArray[np.uint8]:
+    return np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
+
+
+def _extremes(values: FloatMap, reach: int) -> tuple[FloatMap, FloatMap]:
+    import cv2
+
+    return cv2.erode(values, _square(reach)), cv2.dilate(values, _square(reach))
