@@ -19,6 +19,7 @@ __all__ = [
     "depth_options",
     "json_option",
     "metres_options",
+    "names_of",
     "network_of",
     "network_options",
     "output_option",
@@ -41,6 +42,16 @@ def compose(*decorators: _Decorator[Any]) -> _Decorator[Any]:
         return command
 
     return apply
+
+
+def names_of(*decorators: _Decorator[Any]) -> frozenset[str]:
+    """Name the parameters that options pass to a command."""
+
+    def bare() -> None:
+        pass
+
+    compose(*decorators)(bare)
+    return frozenset(option.name for option in getattr(bare, "__click_params__", ()) if option.expose_value)
 
 
 def output_option(help_text: str, *, required: bool = True) -> _Decorator[Any]:

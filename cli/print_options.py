@@ -10,9 +10,9 @@ import click
 from click.core import ParameterSource
 
 from .console import note, print_json
-from .options import compose, network_of
+from .options import compose, depth_options, names_of, network_of, network_options
 from .reconstructions import is_cloud
-from .scenes import check_outputs, open_scene
+from .scenes import check_outputs, open_scene, scene_options
 
 if TYPE_CHECKING:
     from depth3d.core.mesh import Mesh
@@ -70,18 +70,15 @@ print_options = compose(
 
 _KINDS = ("solid", "relief", "lithophane")
 _OF_ALL = {"photo", "output", "overwrite", "max_faces", "frame", "unit", "preview", "as_json", "width_mm"}
-_NETWORK = {"model", "device", "dtype", "input_size", "tta", "refine", "max_depth_m"}
-_DEPTH = {"depth", "depth_kind", "png_scale", *_NETWORK}
-_METRES = {
-    "calibration", "anchors", "anchor_ranges", "focal_correct", "force", "assume_range_m",
-    "fov_x_deg", "focal_px", "focal_35mm", "camera_file",
-}  # fmt: skip
 _OF = {
     "solid": {
-        *_DEPTH, *_METRES, "stride", "depth_range_m", "flying_pixels", "flying_tolerance", "flying_width_px",
-        "min_island_px", "max_error_px", "paint", "texture_format", "depth_mm", "base_mm",
+        *names_of(scene_options), "stride", "depth_range_m", "flying_pixels", "flying_tolerance",
+        "flying_width_px", "min_island_px", "max_error_px", "paint", "texture_format", "depth_mm", "base_mm",
     },
-    "relief": {*_DEPTH, "flying_pixels", "paint", "texture_format", "depth_mm", "base_mm", "sample_mm"},
+    "relief": {
+        *names_of(depth_options, network_options), "flying_pixels", "paint", "texture_format", "depth_mm",
+        "base_mm", "sample_mm",
+    },
     "lithophane": {"min_mm", "max_mm", "border_mm", "contrast", "sample_mm"},
 }  # fmt: skip
 _ONLY_PRINTS = ("width_mm", "depth_mm", "base_mm", "sample_mm", "min_mm", "max_mm", "border_mm", "contrast")
@@ -170,10 +167,10 @@ _Made = tuple["Mesh", tuple[str, ...], dict[str, Any]]
 
 def _solid(given: dict[str, Any]) -> _Made:
     from depth3d.io.camera_json import camera_to_dict
+    from depth3d.lift.mesh_parts import count_parts
     from depth3d.lift.solids import solid
 
-    scene = {name: given[name] for name in (_DEPTH | _METRES) - {"calibration"}}
-    opened = open_scene(given["photo"], given["calibration"], scene)
+    opened = open_scene(given["photo"], given["calibration"], dict(given))
     mesh = solid(
         opened.scene,
         stride=given["stride"],
@@ -197,8 +194,14 @@ def _solid(given: dict[str, Any]) -> _Made:
             f"the scene ends {reach:.1f} times as far away as it begins, so the sides flare as much; keep "
             "to the subject with --depth-range-m, or make a plate with --relief"
         )
-    camera = camera_to_dict(opened.scene.camera)
-    return mesh, opened.comments, {"camera": camera, "depth": opened.depth_source, "notes": opened.notes}
+    parts = count_parts(mesh)
+    if parts > 1:
+        note(
+            f"the solid falls into {parts} parts that don't hang together; widen --depth-range-m, raise "
+            "--min-island-px to drop the small ones, or make a plate with --relief"
+        )
+    facts = {"parts": parts, "depth": opened.depth_source, "notes": opened.notes}
+    return mesh, opened.comments, {"camera": camera_to_dict(opened.scene.camera), **facts}
 
 
 def _relief(given: dict[str, Any]) -> _Made:
@@ -215,7 +218,7 @@ def _relief(given: dict[str, Any]) -> _Made:
     elif given["depth_kind"] or given["png_scale"]:
         raise InputError("--depth-kind and --png-scale tell how to read --depth; give it, or leave them out")
     else:
-        estimator = verbs.loaded_estimator(**network_of({name: given[name] for name in _NETWORK}))
+        estimator = verbs.loaded_estimator(**network_of(dict(given)))
         depth, source = estimator.predict(image).depth, estimator.name
     mesh = relief(
         depth,

@@ -10,7 +10,8 @@ import click
 from click.core import ParameterSource
 
 from .console import note, print_json
-from .scenes import check_outputs, open_scene
+from .options import names_of
+from .scenes import check_outputs, open_scene, scene_options
 
 if TYPE_CHECKING:
     from depth3d.core.camera import Camera
@@ -32,17 +33,9 @@ _OF_THE_MESH = {
 }
 _OF_POISSON = {"octree_depth"}
 _OF_THE_PHOTO = {
-    "calibration", "anchors", "anchor_ranges", "focal_correct", "force", "assume_range_m",
-    "depth", "depth_kind", "png_scale",
-    "model", "device", "dtype", "input_size", "tta", "refine", "max_depth_m",
-    "fov_x_deg", "focal_px", "focal_35mm", "camera_file",
+    *names_of(scene_options),
     "stride", "depth_range_m", "flying_pixels", "flying_tolerance", "flying_width_px",
 }  # fmt: skip
-_SCENE = (
-    "anchors", "anchor_ranges", "focal_correct", "force",
-    "depth", "depth_kind", "png_scale", "assume_range_m", "model", "device", "dtype", "input_size", "tta",
-    "refine", "max_depth_m", "fov_x_deg", "focal_px", "focal_35mm", "camera_file",
-)  # fmt: skip
 
 
 def is_cloud(path: Path) -> bool:
@@ -124,7 +117,7 @@ def _points_of(
         return file.cloud, None, (*file.comments, *notes), {"depth": None, "notes": notes}
     from depth3d.lift.clouds import point_cloud
 
-    opened = open_scene(source, given["calibration"], {name: given[name] for name in _SCENE})
+    opened = open_scene(source, given["calibration"], dict(given))
     cloud = point_cloud(
         opened.scene,
         stride=given["stride"],

@@ -109,6 +109,19 @@ def test_a_lithophane_needs_no_depth(run, photo, tmp_path):
     assert z[right].min() < 1.0
 
 
+def test_a_solid_in_several_parts_says_so(run, photo, tmp_path):
+    z_m = np.full((36, 48), 2, np.float32)
+    z_m[:, 20] = np.nan
+    d3.save(d3.DepthMap(z_m, "metric"), tmp_path / "gap.npz")
+    words = ("mesh", photo, "--depth", "gap.npz", "--fov-x-deg", 60, "--solid", "--width-mm", 60)
+    done = run(*words, "-o", "m.stl", "--min-island-px", 0, "--json")
+    assert done.exit_code == 0, done.output
+    assert "falls into 2 parts" in done.stderr
+    assert json.loads(done.stdout)["parts"] == printed(tmp_path / "m.stl").body_count == 2
+    done = run(*words, "-o", "one.stl", "--min-island-px", 800)
+    assert done.stderr == ""
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
