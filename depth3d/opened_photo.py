@@ -72,7 +72,8 @@ def open_photo(
     Args:
         photo: Any photo file.
         depth: A depth file, a photo that carries depth (it may be `photo` itself), or a map. None
-            asks the network. The terraces of an 8-bit file are smoothed within half a level.
+            asks the network. The terraces of an 8-bit file are smoothed within half a level, of a noisy
+            one within a level.
         depth_kind: `relative` or `metric`, where the depth file does not say.
         png_scale: Units a metre of a 16-bit PNG: 1000, 256 (KITTI) or 5000 (TUM).
         calibration: Turns the map into metres; one for relative maps is refused where the map has metres.

@@ -47,7 +47,7 @@ def relief(
 
     Args:
         depth: Relative map, or metric one, of which the inverse is taken. The terraces of 8-bit maps are
-            smoothed within half a level.
+            smoothed within half a level, of noisy ones within a level.
         image: (H, W, 3) uint8 sRGB of the same picture at any size, to become the texture; None for no
             texture.
         width_mm: Width of the plate; its height follows from the picture's.
