@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from depth3d.core.arrays import BoolMap, FloatMap
 from depth3d.render.focus import find_focus
@@ -55,8 +54,6 @@ def edge_band(disparity: FloatMap, level: float | None = None) -> EdgeBand:
         disparity: (H, W) float32, larger is nearer, all known.
         level: Only silhouettes whose sides lie below and above it; None takes all.
     """
-    import cv2
-
     mask = np.zeros(disparity.shape, dtype=np.bool_)
     low_beside, high_beside = disparity.copy(), disparity.copy()
     least = _LEAST_STEP * float(np.subtract(*np.percentile(disparity, (99, 1))))
@@ -71,7 +68,7 @@ def edge_band(disparity: FloatMap, level: float | None = None) -> EdgeBand:
         found &= _beside(disparity >= middle) if level is None else (low < middle) & (high >= middle)
         if found.any():
             width = reach if reach == 1 else reach + 1
-            near = cv2.dilate(found.astype(np.uint8), _disc(width)).astype(np.bool_)
+            near = _widened(found, width)
             low_beside[near] = np.minimum(low_beside, wide_low)[near]
             high_beside[near] = np.maximum(high_beside, wide_high)[near]
             mask |= near
@@ -126,6 +123,14 @@ def thing_at(disparity: FloatMap, at: tuple[float, float], *, is_metric: bool) -
     return level
 
 
+def _widened(region: BoolMap, by_px: int) -> BoolMap:
+    """Grow a region on all sides by so many pixels."""
+    import cv2
+
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * by_px + 1, 2 * by_px + 1))
+    return np.asarray(cv2.dilate(region.astype(np.uint8), disc).astype(np.bool_))
+
+
 def _beside(inside: BoolMap) -> BoolMap:
     """Find the pixels on both sides of a region's outline."""
     import cv2
@@ -140,9 +145,3 @@ def _extremes(values: FloatMap, reach: int) -> tuple[FloatMap, FloatMap]:
 
     square = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
     return cv2.erode(values, square), cv2.dilate(values, square)
-
-
-def _disc(radius: int) -> npt.NDArray[np.uint8]:
-    import cv2
-
-    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1)))

@@ -21,6 +21,8 @@ __all__ = ["color_splash", "dim", "flash", "fog"]
 
 _LEAST_CONTRAST = 0.02
 """Contrast that the eye still sees, which defines the visibility: Koschmieder, 1924."""
+_ASSUMED_REACH = 5.0
+"""How many times as far away as the nearest thing the farthest one of a relative map is assumed to be."""
 _LUMINANCE = np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)
 """Share of linear red, green and blue in luminance: ITU-R BT.709."""
 
@@ -42,8 +44,9 @@ def fog(
     Args:
         scene: The photo with depth. Sky and everything infinitely far is fog throughout.
         visibility_m: Metric depth: distance in metres at which things just vanish. 30 is dense, 200 mist.
-        strength: Relative depth, which has no metres: the share of fog before the farthest thing, 0..1. It
-            falls to none at the nearest, with its logarithm linear in disparity.
+        strength: Relative depth, which has no metres: the share of fog before the farthest thing, 0..1; there
+            is none before the nearest. In between, the farthest thing is assumed to be five times as far away
+            as the nearest.
         color: `"#rrggbb"` of the fog.
         edges: Let the fog's edges follow the photo's around silhouettes, as a matte's do.
 
@@ -73,9 +76,7 @@ def fog(
             raise InputError("strength is for relative depth, and this is metric; give visibility_m")
         if not 0 <= strength <= 1:
             raise InputError(f"strength must lie in 0..1, got {strength!r}")
-        near, far = float(disparity.max()), float(disparity.min())
-        away = (near - disparity) / (near - far) if near > far else np.zeros_like(disparity)
-        passing = np.asarray((1 - strength) ** away)
+        passing = np.asarray((1 - strength) ** _assumed_way(disparity))
     passing = passing.astype(np.float32)
     if edges:
         passing = _along_edges(scene.image, disparity, passing)
@@ -157,6 +158,15 @@ def _range_m(scene: RGBD, disparity: FloatMap) -> FloatMap:
     length = np.linalg.norm(scene.camera.pixel_rays(), axis=2)
     with np.errstate(divide="ignore"):
         return np.asarray(length / disparity, dtype=np.float32)
+
+
+def _assumed_way(disparity: FloatMap) -> FloatMap:
+    """Guess the way through the fog, from 0 at the nearest to 1 at the farthest of a relative map."""
+    far, near = np.percentile(disparity, (1, 99))
+    if not near > far:
+        return np.zeros_like(disparity)
+    inverse = 1 / _ASSUMED_REACH + (1 - 1 / _ASSUMED_REACH) * np.clip((disparity - far) / (near - far), 0, 1)
+    return np.asarray((1 / inverse - 1) / (_ASSUMED_REACH - 1), dtype=np.float32)
 
 
 def _along_edges(image: ImageArray, disparity: FloatMap, values: FloatMap) -> FloatMap:
