@@ -16,10 +16,14 @@ from depth3d.core.arrays import BoolMap, FloatMap, ImageArray
 
 __all__ = ["crisp_disparity"]
 
-_LEAST_STEP = 0.02
+_LEAST_STEP = 0.04
 """What counts as a step between two surfaces, as a share of the map's spread."""
 _SATURATED = 0.75
 """Share of the range within twice a reach that lies within the reach: of a plane a half, of a step all."""
+_LARGE_STEPS = 4.0
+"""From so many times the least on, a step counts fully in how wide the map's ramps are."""
+_MOST_EDGES = 0.7
+"""Share of the steps that are no wider than the map's ramps."""
 _SHARPEST = 0.6
 """Share of a step that one pixel may take on a ramp."""
 _WIDEST_SHARE = 1 / 28
@@ -34,7 +38,8 @@ _PRIOR = 2.0
 """Odds, as an exponent, that the level of the ramp itself gives."""
 _SAMPLES = 64
 _AGREEMENT_PX = 0.8
-"""Deviation of the window in which neighbours agree on a side."""
+_AGREEMENT_SHARE = 0.3
+"""Deviation of the window in which neighbours agree on a side: pixels at least, and a share of the reach."""
 _MOST_RESTORED = 4.0
 """By how much the height of a thin thing is raised at most."""
 _CHUNK_PX = 1 << 19
@@ -61,7 +66,7 @@ def crisp_disparity(disparity: FloatMap, image: ImageArray) -> FloatMap:
     for start in range(0, len(at), _CHUNK_PX):
         some = at[start : start + _CHUNK_PX]
         nearer[some], sides[:, some] = _votes(disparity, image, some, reach, low, high)
-    near = _agreed(nearer.reshape(disparity.shape), reach > 0)
+    near = _agreed(nearer.reshape(disparity.shape), reach)
     result.ravel()[at] = np.where(near.ravel()[at], sides[1, at], sides[0, at])
     return _restored(result, disparity, near, reach, low, high)
 
@@ -79,31 +84,47 @@ def _ramps(disparity: FloatMap) -> tuple[npt.NDArray[np.uint16], FloatMap, Float
 
     reaches = np.zeros(disparity.shape, dtype=np.uint16)
     low_around, high_around = disparity.copy(), disparity.copy()
-    least = _LEAST_STEP * float(np.subtract(*np.percentile(disparity, (99, 1))))
-    limit = max(2.0, _WIDEST_SHARE * max(disparity.shape) / 2)
+    spread = float(np.subtract(*np.percentile(disparity, (99, 1))))
+    for reach, found in _edges(disparity, _LEAST_STEP * spread):
+        if reach == 1:
+            continue
+        disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3 * reach + 1, 3 * reach + 1))
+        around = cv2.dilate(found.astype(np.uint8), disc).astype(np.bool_) & (reaches == 0)
+        low, high = _extremes(disparity, 2 * reach)
+        reaches[around] = reach
+        low_around[around], high_around[around] = low[around], high[around]
+    return reaches, low_around, high_around
+
+
+def _edges(disparity: FloatMap, least: float) -> list[tuple[int, BoolMap]]:
+    """Find the middles of ramps, by half their width: as wide as a map smears most of its large steps.
+
+    What is wider is no ramp of this map but the shape of a thing. In an exact map most steps take a pixel.
+    """
+    import cv2
+
+    if least <= 0:
+        return []
     free = np.ones(disparity.shape, dtype=np.bool_)
     steepest = _steepest(disparity)
-    reach, exact, soft = 1, 0, 0
+    edges, weights = [], []
+    reach = 1
     low, high = _extremes(disparity, reach)
-    while least > 0 and reach <= limit:
+    while reach <= max(2.0, _WIDEST_SHARE * max(disparity.shape) / 2):
         wide_low, wide_high = _extremes(disparity, 2 * reach)
-        found = free & (high - low > np.maximum(least, _SATURATED * (wide_high - wide_low)))
+        step = high - low
+        found = free & (step > np.maximum(least, _SATURATED * (wide_high - wide_low)))
         found &= _beside(disparity >= (low + high) / 2)
         free &= ~found
-        exact += int(found.sum()) if reach == 1 else 0
         if reach > 1:
             # Between surfaces that really end there one pixel takes the whole step.
-            found &= cv2.dilate(steepest, _square(reach)) < _SHARPEST * (high - low)
-            soft += int(found.sum())
-        if reach > 1 and found.any():
-            disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3 * reach + 1, 3 * reach + 1))
-            around = cv2.dilate(found.astype(np.uint8), disc).astype(np.bool_) & (reaches == 0)
-            reaches[around] = reach
-            low_around[around], high_around[around] = wide_low[around], wide_high[around]
+            found &= cv2.dilate(steepest, _square(reach)) < _SHARPEST * step
+        edges.append((reach, found))
+        large = np.minimum(step[found] / (_LARGE_STEPS * least), 1)
+        weights.append(float((large**2).sum()))
         low, high, reach = wide_low, wide_high, 2 * reach
-    if exact > soft:
-        reaches[:] = 0
-    return reaches, low_around, high_around
+    enough = np.cumsum(weights) >= _MOST_EDGES * sum(weights)
+    return edges[: int(enough.argmax()) + 1] if any(weights) else []
 
 
 def _votes(
@@ -153,13 +174,17 @@ def _votes(
     return votes[1] / votes.sum(axis=0), sums / weights
 
 
-def _agreed(nearer: FloatMap, band: BoolMap) -> BoolMap:
+def _agreed(nearer: FloatMap, reach: npt.NDArray[np.uint16]) -> BoolMap:
     """Decide for a side, each pixel in agreement with those around it."""
     import cv2
 
-    inside = band.astype(np.float32)
-    votes, count = (cv2.GaussianBlur(x, (0, 0), _AGREEMENT_PX) for x in (nearer * inside, inside))
-    return np.asarray(votes > 0.5 * count) & band
+    inside = (reach > 0).astype(np.float32)
+    near = np.zeros(reach.shape, dtype=np.bool_)
+    for size in (int(k) for k in np.unique(reach[reach > 0])):
+        sigma = max(_AGREEMENT_PX, _AGREEMENT_SHARE * size)
+        votes, count = (cv2.GaussianBlur(x, (0, 0), sigma) for x in (nearer * inside, inside))
+        near |= (votes > 0.5 * count) & (reach == size)
+    return near
 
 
 def _restored(
