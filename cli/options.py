@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from .console import set_verbosity
+from .sections import section
 from .types import FieldOfView, NumberPair, Numbers
 
 __all__ = [
@@ -64,7 +65,8 @@ def output_option(help_text: str, *, required: bool = True) -> _Decorator[Any]:
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace files that exist.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
 
-network_options = compose(
+network_options = section(
+    "Network",
     click.option(
         "--model", default="auto", metavar="NAME", envvar="DEPTH3D_MODEL", show_envvar=True,
         help="A name of `depth3d models`, a hub id, a directory, or a .pth file. auto is small where it is "
@@ -105,7 +107,8 @@ def network_of(options: dict[str, Any]) -> dict[str, Any]:
     return {name: options.pop(name) for name in _NETWORK}
 
 
-depth_options = compose(
+depth_options = section(
+    "Depth",
     click.option(
         "--depth", type=FILE, metavar="FILE",
         help="Use this depth and skip the network: a depth file, or a phone photo that carries depth.",
@@ -151,7 +154,8 @@ calibration_options = compose(
 )  # fmt: skip
 """Ways to real metres."""
 
-metres_options = compose(
+metres_options = section(
+    "Metres",
     calibration_options,
     click.option(
         "--assume-range-m", type=NumberPair("NEAR", "FAR"), default="1,5",
@@ -159,7 +163,8 @@ metres_options = compose(
     ),
 )  # fmt: skip
 
-camera_options = compose(
+camera_options = section(
+    "Camera",
     click.option(
         "--fov-x-deg", "--fov", type=FieldOfView(), metavar="DEG|auto",
         help="Horizontal field of view in degrees; auto measures it by the vanishing points of straight "
@@ -184,10 +189,10 @@ def _on_verbosity(ctx: click.Context, param: click.Parameter, value: int) -> int
 verbosity_options = compose(
     click.option(
         "-v", "--verbose", count=True, expose_value=False, callback=_on_verbosity, is_eager=True,
-        help="Say more; -vv shows tracebacks.",
+        show_default=False, help="Say more; -vv shows tracebacks.",
     ),
     click.option(
         "-q", "--quiet", count=True, expose_value=False, callback=_on_verbosity, is_eager=True,
-        help="Say nothing but errors.",
+        show_default=False, help="Say nothing but errors.",
     ),
 )  # fmt: skip

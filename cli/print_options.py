@@ -10,9 +10,10 @@ import click
 from click.core import ParameterSource
 
 from .console import note, print_json
-from .options import compose, depth_options, names_of, network_of, network_options
+from .options import depth_options, names_of, network_of, network_options
 from .reconstructions import is_cloud
 from .scenes import check_outputs, open_scene, scene_options
+from .sections import section
 
 if TYPE_CHECKING:
     from depth3d.core.mesh import Mesh
@@ -21,7 +22,8 @@ __all__ = ["body_for_printing", "print_options", "wants_body"]
 
 _MM = click.FloatRange(min=0, min_open=True)
 
-print_options = compose(
+print_options = section(
+    "Printing",
     click.option(
         "--solid", is_flag=True,
         help="Make a closed body for printing: what the camera sees, what this hides, and a flat back.",

@@ -10,10 +10,11 @@ import click
 from ..console import print_json
 from ..options import json_option, output_option, overwrite_option, verbosity_options
 from ..scenes import check_outputs, open_scene, scene_options
+from ..sections import SectionedCommand
 from ..types import NumberPair
 
 
-@click.command(name="cloud", short_help="Make a point cloud from a photo.")
+@click.command(name="cloud", cls=SectionedCommand, short_help="Make a point cloud from a photo.")
 @click.argument("photo", type=click.Path(path_type=Path))
 @output_option("The cloud: .ply, .pcd, .xyz or .npz.")
 @overwrite_option
@@ -84,8 +85,8 @@ def command(
 ) -> None:
     """Make a point cloud of PHOTO: binary PLY in metres, x right, y down, z forward.
 
-    Relative depth has no metres: without --calibration a range is assumed, and said so here and in
-    the file. A metric network (--model metric-indoor-small) or the depth of a phone or a sensor
+    Relative depth has no metres: without --anchor or --calibration a range is assumed, and said so here
+    and in the file. A metric network (--model metric-indoor-small) or the depth of a phone or a sensor
     (--depth) gives real distances.
 
     \b

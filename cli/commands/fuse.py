@@ -21,6 +21,7 @@ from ..options import (
     verbosity_options,
 )
 from ..scenes import check_outputs
+from ..sections import SectionedCommand
 from ..types import NumberPair
 
 if TYPE_CHECKING:
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
     from depth3d.rgbd_frames import PoseMatch
 
 
-@click.command(name="fuse", short_help="Fuse photos with depth and poses into one mesh or cloud.")
+@click.command(
+    name="fuse", cls=SectionedCommand, short_help="Fuse photos with depth and poses into one mesh or cloud."
+)
 @click.argument("photos", nargs=-1, required=True, type=FILE)
 @click.option(
     "--trajectory",

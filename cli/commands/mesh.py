@@ -12,10 +12,11 @@ from ..options import json_option, output_option, overwrite_option, verbosity_op
 from ..print_options import body_for_printing, print_options, wants_body
 from ..reconstructions import is_cloud, mesh_of_points
 from ..scenes import check_outputs, open_scene, scene_options
+from ..sections import SectionedCommand, section
 from ..types import NumberPair
 
 
-@click.command(name="mesh", short_help="Make a mesh from a photo.")
+@click.command(name="mesh", cls=SectionedCommand, short_help="Make a mesh from a photo.")
 @click.argument("photo", metavar="PHOTO|CLOUD", type=click.Path(path_type=Path))
 @output_option("The mesh: .glb, .obj (with .mtl and texture beside it), .ply, .stl, .3mf or .usdz.")
 @overwrite_option
@@ -32,81 +33,92 @@ from ..types import NumberPair
     metavar="N",
     help="Of poisson: its finest cells are the cloud's extent / 2^N.  [default: as the points are spaced]",
 )
-@scene_options
-@click.option("--stride", type=click.IntRange(1), default=1, help="Take every n-th row and column.")
-@click.option("--depth-range-m", type=NumberPair("NEAR", "FAR"), help="Keep only this range of z.")
-@click.option(
-    "--flying-pixels",
-    type=click.Choice(["snap", "remove", "keep"]),
-    default="snap",
-    help="Pixels that hang between a near and a far surface: move them onto the nearer of the two, leave a "
-    "gap, or believe them.",
-)
-@click.option(
-    "--flying-tolerance",
-    type=float,
-    default=0.03,
-    metavar="SHARE",
-    help="Smallest jump in inverse depth between two such surfaces.",
-)
-@click.option(
-    "--flying-width-px",
-    type=click.IntRange(1),
-    metavar="PX",
-    help="Widest ramp between surfaces: 2 suits a sensor.  [default: 1/28 of the longer side]",
-)
-@click.option(
-    "--edge-tolerance",
-    type=float,
-    default=0.03,
-    metavar="SHARE",
-    help="Smallest jump in inverse depth that is cut.",
-)
-@click.option(
-    "--max-grazing-deg", type=float, metavar="DEG", help="Drop triangles seen at more than this angle."
-)
-@click.option(
-    "--min-island-px",
-    type=click.IntRange(0),
-    metavar="PX",
-    help="Drop parts of fewer pixels.  [default: a ten-thousandth of the photo's]",
-)
-@click.option(
-    "--max-faces",
-    type=click.IntRange(2),
-    metavar="N",
-    help="Merge triangles until there are at most N.  [default: for prints a million]",
-)
-@click.option(
-    "--max-error-px",
-    type=click.FloatRange(0),
-    metavar="PX",
-    help="Merge triangles where that moves the surface by no more than this along the line of sight, in "
-    "what a pixel covers there: 0.5 makes walls and floors few.",
-)
-@click.option(
-    "--paint",
-    type=click.Choice(["texture", "colors", "none"]),
-    default="texture",
-    help="Put the photo on as texture, as colours of the vertices, or not at all.",
-)
-@click.option("--texture-format", type=click.Choice(["jpeg", "png"]), default="jpeg", help="Of the texture.")
-@click.option("--normals/--no-normals", default=True, help="Write normals, oriented towards the camera.")
-@click.option(
-    "--frame",
-    type=click.Choice(["opencv", "opengl", "blender"]),
-    help="Axes of the file: y down and z forward, y up and z back, or z up and y forward.  [default: what "
-    "readers of the format expect: opencv for .ply, opengl for the others]",
-)
-@click.option(
-    "--unit",
-    type=click.Choice(["m", "cm", "mm"]),
-    help="Unit of the file.  [default: mm for .stl and .3mf, m for the others]",
-)
-@print_options
 @click.option("--preview", type=click.Path(path_type=Path), metavar="PNG", help="Draw three views of it.")
 @json_option
 @verbosity_options
+@scene_options
+@section(
+    "What is kept, and where it is cut",
+    click.option("--depth-range-m", type=NumberPair("NEAR", "FAR"), help="Keep only this range of z."),
+    click.option(
+        "--flying-pixels",
+        type=click.Choice(["snap", "remove", "keep"]),
+        default="snap",
+        help="Pixels that hang between a near and a far surface: move them onto the nearer of the two, leave "
+        "a gap, or believe them.",
+    ),
+    click.option(
+        "--flying-tolerance",
+        type=float,
+        default=0.03,
+        metavar="SHARE",
+        help="Smallest jump in inverse depth between two such surfaces.",
+    ),
+    click.option(
+        "--flying-width-px",
+        type=click.IntRange(1),
+        metavar="PX",
+        help="Widest ramp between surfaces: 2 suits a sensor.  [default: 1/28 of the longer side]",
+    ),
+    click.option(
+        "--edge-tolerance",
+        type=float,
+        default=0.03,
+        metavar="SHARE",
+        help="Smallest jump in inverse depth that is cut.",
+    ),
+    click.option(
+        "--max-grazing-deg", type=float, metavar="DEG", help="Drop triangles seen at more than this angle."
+    ),
+    click.option(
+        "--min-island-px",
+        type=click.IntRange(0),
+        metavar="PX",
+        help="Drop parts of fewer pixels.  [default: a ten-thousandth of the photo's]",
+    ),
+)
+@section(
+    "Size",
+    click.option("--stride", type=click.IntRange(1), default=1, help="Take every n-th row and column."),
+    click.option(
+        "--max-faces",
+        type=click.IntRange(2),
+        metavar="N",
+        help="Merge triangles until there are at most N.  [default: for prints a million]",
+    ),
+    click.option(
+        "--max-error-px",
+        type=click.FloatRange(0),
+        metavar="PX",
+        help="Merge triangles where that moves the surface by no more than this along the line of sight, in "
+        "what a pixel covers there: 0.5 makes walls and floors few.",
+    ),
+)
+@section(
+    "Look and file",
+    click.option(
+        "--paint",
+        type=click.Choice(["texture", "colors", "none"]),
+        default="texture",
+        help="Put the photo on as texture, as colours of the vertices, or not at all.",
+    ),
+    click.option(
+        "--texture-format", type=click.Choice(["jpeg", "png"]), default="jpeg", help="Of the texture."
+    ),
+    click.option("--normals/--no-normals", default=True, help="Write normals, oriented towards the camera."),
+    click.option(
+        "--frame",
+        type=click.Choice(["opencv", "opengl", "blender"]),
+        help="Axes of the file: y down and z forward, y up and z back, or z up and y forward.  [default: "
+        "what readers of the format expect: opencv for .ply, opengl for the others]",
+    ),
+    click.option(
+        "--unit",
+        type=click.Choice(["m", "cm", "mm"]),
+        help="Unit of the file.  [default: mm for .stl and .3mf, m for the others]",
+    ),
+)
+@print_options
 def command(
     photo: Path,
     output: Path,
@@ -135,8 +147,8 @@ def command(
 ) -> None:
     """Make a mesh of PHOTO: triangles cut at the edges of things, with the photo as texture.
 
-    Relative depth has no metres: without --calibration a range is assumed, and said so here and in
-    the file. A metric network (--model metric-indoor-small) or the depth of a phone or a sensor
+    Relative depth has no metres: without --anchor or --calibration a range is assumed, and said so here
+    and in the file. A metric network (--model metric-indoor-small) or the depth of a phone or a sensor
     (--depth) gives real distances.
 
     \b
