@@ -15,6 +15,9 @@ __all__ = ["HiddenLayer", "hidden_layer"]
 _WORKING_PX = 1_200_000
 """Larger pictures are filled at a smaller size: what is hidden is smooth anyway."""
 
+_REACH_PX = 3
+"""How far from a hidden pixel colours are looked at."""
+
 _Index: TypeAlias = npt.NDArray[np.intp]
 
 
@@ -37,9 +40,11 @@ class HiddenLayer:
 def hidden_layer(color: FloatMap, disparity: FloatMap, *, jump: float, width_px: int) -> HiddenLayer:
     """Continue each background a little way behind the foreground that covers it.
 
-    From every silhouette the farther side is carried into the nearer surface, ring by ring; each pixel of a
-    ring takes the mean of its neighbours in the ring before. The way goes along the near surface and never
-    across a jump, so that a slanted floor, which is nearer at its front, hides nothing behind itself.
+    From every silhouette the disparity of the farther side is carried into the nearer surface, ring by ring;
+    each pixel of a ring takes the mean of its neighbours in the ring before. The way goes along the near
+    surface and never across a jump, so that a slanted floor, which is nearer at its front, hides nothing
+    behind itself. Colours go on along their edges (Bertalmio, Bertozzi and Sapiro, "Navier-Stokes, fluid
+    dynamics, and image and video inpainting", CVPR 2001), and never come from what is nearer.
 
     Args:
         color: (H, W, 3) float32 linear light.
@@ -76,40 +81,56 @@ def hidden_layer(color: FloatMap, disparity: FloatMap, *, jump: float, width_px:
 
 def _filled(color: FloatMap, disparity: FloatMap, jump: float, width_px: int) -> HiddenLayer:
     """Do it at the size given."""
-    height, width = disparity.shape
     near = disparity.ravel()
-    # What each pixel hides: colour and disparity side by side.
-    visible = np.dstack([color, disparity]).reshape(-1, 4)
-    behind = visible.copy()
-    reached = np.zeros(height * width, dtype=np.bool_)
-    ring, at_ring = _silhouettes(visible, near, (height, width), jump)
+    behind = near.copy()
+    reached = np.zeros(len(near), dtype=np.bool_)
+    ring, at_ring = _silhouettes(disparity, jump)
     for _ in range(width_px + 1):
         if not len(ring):
             break
         behind[ring] = at_ring
         reached[ring] = True
-        at, origin = _neighbours(ring, (height, width))
+        at, origin = _neighbours(ring, (disparity.shape[0], disparity.shape[1]))
         onward = ~reached[at] & (np.abs(near[at] - near[origin]) <= jump)
-        onward &= behind[origin, 3] < near[at] - jump
+        onward &= behind[origin] < near[at] - jump
         ring, at_ring = _means(at[onward], behind[origin[onward]])
-    colors, far = behind[:, :3].reshape(height, width, 3), behind[:, 3].reshape(height, width)
-    return HiddenLayer(colors, np.ascontiguousarray(far), reached.reshape(height, width))
+    far, mask = behind.reshape(disparity.shape), reached.reshape(disparity.shape)
+    return HiddenLayer(_colors(color, disparity, far, mask, jump, width_px), far, mask)
 
 
-def _silhouettes(
-    visible: npt.NDArray[np.float32], near: npt.NDArray[np.float32], shape: tuple[int, int], jump: float
-) -> tuple[_Index, npt.NDArray[np.float32]]:
-    """Find the pixels beside something farther, and what that is: read one pixel on, past mixed colours."""
-    everywhere = np.arange(len(near))
-    beside, one = _neighbours(everywhere, shape)[::-1]
-    falls = near[one] < near[beside] - jump
-    beside, one = beside[falls], one[falls]
-    rows, cols = np.divmod(one, shape[1])
-    next_rows, next_cols = 2 * rows - beside // shape[1], 2 * cols - beside % shape[1]
-    inside = (next_rows >= 0) & (next_rows < shape[0]) & (next_cols >= 0) & (next_cols < shape[1])
-    two = np.where(inside, next_rows * shape[1] + next_cols, one)
-    same = np.abs(near[two] - near[one]) < jump
-    return _means(beside, visible[np.where(same, two, one)])
+def _colors(
+    color: FloatMap, disparity: FloatMap, far: FloatMap, mask: BoolMap, jump: float, width_px: int
+) -> FloatMap:
+    """Continue the colours of the farther surfaces into the mask."""
+    import cv2
+
+    if not mask.any():
+        return color
+    # What is nearer than the hidden surface around is no source of its colours either.
+    around = np.ones((2 * width_px + 1, 2 * width_px + 1), np.uint8)
+    behind = cv2.dilate(np.where(mask, far, -np.inf).astype(np.float32), around)
+    unknown = (mask | (np.isfinite(behind) & (disparity > behind + jump))).astype(np.uint8)
+    if unknown.all():
+        return color
+    planes = [
+        cv2.inpaint(np.ascontiguousarray(color[..., c]), unknown, _REACH_PX, cv2.INPAINT_NS) for c in range(3)
+    ]
+    return np.dstack(planes)
+
+
+def _silhouettes(disparity: FloatMap, jump: float) -> tuple[_Index, FloatMap]:
+    """Find the pixels beside something farther, and its disparity."""
+    width = disparity.shape[1]
+    at, values = [], []
+    for axis, step in ((0, width), (1, 1)):
+        first = disparity[:-1] if axis == 0 else disparity[:, :-1]
+        second = disparity[1:] if axis == 0 else disparity[:, 1:]
+        fall = first - second
+        for near_shift, here, beyond in ((0, fall > jump, second), (step, fall < -jump, first)):
+            rows, cols = np.nonzero(here)
+            at.append(rows * width + cols + near_shift)
+            values.append(beyond[here])
+    return _means(np.concatenate(at), np.concatenate(values))
 
 
 def _neighbours(pixels: _Index, shape: tuple[int, int]) -> tuple[_Index, _Index]:
@@ -127,10 +148,8 @@ def _neighbours(pixels: _Index, shape: tuple[int, int]) -> tuple[_Index, _Index]
     return np.concatenate([at for at, _ in parts]), np.concatenate([origin for _, origin in parts])
 
 
-def _means(at: _Index, values: npt.NDArray[np.float32]) -> tuple[_Index, npt.NDArray[np.float32]]:
+def _means(at: _Index, values: FloatMap) -> tuple[_Index, FloatMap]:
     """Average the values that arrive at each pixel."""
     pixels, number, count = np.unique(at, return_inverse=True, return_counts=True)
-    sums = np.stack(
-        [np.bincount(number, values[:, k], minlength=len(pixels)) for k in range(values.shape[1])], axis=1
-    )
-    return pixels, (sums / np.maximum(count, 1)[:, None]).astype(np.float32)
+    sums = np.bincount(number, values, minlength=len(pixels))
+    return pixels, (sums / np.maximum(count, 1)).astype(np.float32)
