@@ -17,6 +17,10 @@ _WORKING_SIDE_PX = 1024
 _SHORTEST_SHARE = 0.02
 """Of the longer side; shorter edges are texture, and hardly have a direction."""
 _SHORTEST_PX = 10.0
+_SHRINK_OF_LSD = 0.8
+_CENTRE_PX = 0.5 / _SHRINK_OF_LSD
+"""Of the first pixel, where OpenCV's LSD counts from: it looks at 0.8 of a picture, and scales back as if the
+centres of the first pixels of both lay on each other, 0.125 pixels off."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,4 +91,4 @@ def find_line_segments(image: ImageArray) -> LineSegments:
     order = np.argsort(-lengths, kind="stable")
     shortest = max(_SHORTEST_PX, _SHORTEST_SHARE * max(gray.shape))
     ends = ends[order][lengths[order] >= shortest]
-    return LineSegments((ends + 0.5) * pixel, 0.5 * float(pixel.max()), width, height)
+    return LineSegments((ends + _CENTRE_PX) * pixel, 0.5 * float(pixel.max()), width, height)

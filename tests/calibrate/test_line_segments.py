@@ -29,6 +29,18 @@ def test_an_edge_is_found_where_it_is(size_wh, angle_deg):
     assert segments.lengths_px[0] > 0.9 * min(size_wh)
 
 
+@pytest.mark.parametrize("size_wh", [(300, 200), (2000, 1500)])
+def test_no_side_of_the_picture_is_favoured(size_wh):
+    off = []
+    for angle_deg in (0, 25, 50, 75, 90):
+        normal = np.array([np.cos(np.radians(angle_deg)), np.sin(np.radians(angle_deg))])
+        for step in np.arange(8) * 5 / 8:
+            offset = float(normal @ np.array(size_wh)) / 2 + step
+            segments = find_line_segments(edge_picture(*size_wh, tuple(normal), offset))
+            off.extend(segments.ends_px[0] @ normal - offset)
+    assert abs(np.mean(off)) < 0.04 * max(1.0, max(size_wh) / 1024)
+
+
 def test_they_are_sorted_and_short_ones_are_left_out():
     rng = np.random.default_rng(0)
     picture = np.full((400, 500, 3), 90, np.uint8)
