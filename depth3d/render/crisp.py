@@ -88,8 +88,8 @@ def _ramps(disparity: FloatMap) -> tuple[npt.NDArray[np.uint16], FloatMap, Float
     for reach, found in _edges(disparity, _LEAST_STEP * spread):
         if reach == 1:
             continue
-        disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3 * reach + 1, 3 * reach + 1))
-        around = cv2.dilate(found.astype(np.uint8), disc).astype(np.bool_) & (reaches == 0)
+        around = cv2.dilate(found.astype(np.uint8), _square(3 * reach // 2)).astype(np.bool_)
+        around &= reaches == 0
         low, high = _extremes(disparity, 2 * reach)
         reaches[around] = reach
         low_around[around], high_around[around] = low[around], high[around]
@@ -210,8 +210,7 @@ def _restored(
             cv2.blur(x, window) for x in (np.where(band, (low + high) / 2, 0), band.astype(np.float32))
         )
         solid = np.where(band, near, (count > 0) & (disparity * count >= middle)).astype(np.uint8)
-        disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * size + 1, 2 * size + 1))
-        thin = near & (reach == size) & (cv2.morphologyEx(solid, cv2.MORPH_OPEN, disc) == 0)
+        thin = near & (reach == size) & (cv2.morphologyEx(solid, cv2.MORPH_OPEN, _square(size)) == 0)
         if not thin.any():
             continue
         before, after = (cv2.blur(np.where(band, x - low, 0), window) for x in (disparity, result))
