@@ -18,6 +18,7 @@ __all__ = [
     "camera_options",
     "compose",
     "depth_options",
+    "flying_ramp_options",
     "json_option",
     "metres_options",
     "names_of",
@@ -162,6 +163,18 @@ metres_options = section(
         help="Range to assume for relative depth without calibration and anchors.",
     ),
 )  # fmt: skip
+
+flying_ramp_options = compose(
+    click.option(
+        "--flying-tolerance", type=float, default=0.03, metavar="SHARE",
+        help="Smallest jump in inverse depth between two such surfaces.",
+    ),
+    click.option(
+        "--flying-width-px", type=click.IntRange(1), metavar="PX",
+        help="Widest ramp between surfaces: 2 suits a sensor.  [default: 1/28 of the longer side]",
+    ),
+)  # fmt: skip
+"""Which pixels hang between two surfaces; each command says itself what it does to them."""
 
 camera_options = section(
     "Camera",

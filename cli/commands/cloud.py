@@ -8,7 +8,7 @@ from typing import Any, Literal
 import click
 
 from ..console import print_json
-from ..options import json_option, output_option, overwrite_option, verbosity_options
+from ..options import flying_ramp_options, json_option, output_option, overwrite_option, verbosity_options
 from ..scenes import check_outputs, open_scene, scene_options
 from ..sections import SectionedCommand
 from ..types import NumberPair
@@ -28,19 +28,7 @@ from ..types import NumberPair
     default="remove",
     help="Points that hang between a near and a far surface.",
 )
-@click.option(
-    "--flying-tolerance",
-    type=float,
-    default=0.03,
-    metavar="SHARE",
-    help="Smallest jump in inverse depth that counts as an edge.",
-)
-@click.option(
-    "--flying-width-px",
-    type=click.IntRange(1),
-    metavar="PX",
-    help="Widest ramp between surfaces: 2 suits a sensor.  [default: 1/28 of the longer side]",
-)
+@flying_ramp_options
 @click.option(
     "--outlier-neighbors",
     type=click.IntRange(1),

@@ -13,6 +13,7 @@ from ..console import note, print_json, progress
 from ..options import (
     FILE,
     camera_options,
+    flying_ramp_options,
     json_option,
     network_of,
     network_options,
@@ -94,19 +95,7 @@ if TYPE_CHECKING:
     default="remove",
     help="Pixels that hang between a near and a far surface.",
 )
-@click.option(
-    "--flying-tolerance",
-    type=float,
-    default=0.03,
-    metavar="SHARE",
-    help="Smallest jump in inverse depth between two such surfaces.",
-)
-@click.option(
-    "--flying-width-px",
-    type=click.IntRange(1),
-    metavar="PX",
-    help="Widest ramp between surfaces: 2 suits a sensor.  [default: 1/28 of the longer side]",
-)
+@flying_ramp_options
 @click.option(
     "--min-island-faces",
     type=click.IntRange(0),

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import click
 
 from ..console import print_json
-from ..options import json_option, output_option, overwrite_option, verbosity_options
+from ..options import flying_ramp_options, json_option, output_option, overwrite_option, verbosity_options
 from ..print_options import body_for_printing, print_options, wants_body
 from ..reconstructions import is_cloud, mesh_of_points
 from ..scenes import check_outputs, open_scene, scene_options
@@ -47,19 +47,7 @@ from ..types import NumberPair
         help="Pixels that hang between a near and a far surface: move them onto the nearer of the two, leave "
         "a gap, or believe them.",
     ),
-    click.option(
-        "--flying-tolerance",
-        type=float,
-        default=0.03,
-        metavar="SHARE",
-        help="Smallest jump in inverse depth between two such surfaces.",
-    ),
-    click.option(
-        "--flying-width-px",
-        type=click.IntRange(1),
-        metavar="PX",
-        help="Widest ramp between surfaces: 2 suits a sensor.  [default: 1/28 of the longer side]",
-    ),
+    flying_ramp_options,
     click.option(
         "--edge-tolerance",
         type=float,
