@@ -103,8 +103,11 @@ def open_scene(
             default of --assume-range-m is no such thing.
     """
     from depth3d import verbs
+    from depth3d.io.pictures import open_file
     from depth3d.opened_photo import open_photo
 
+    with open_file(photo):
+        pass  # before a network is loaded, or even fetched, in vain
     law, references = metres_of(calibration, options)
     network = network_of(options)
     of_scene = {name: options[name] for name in _OF_THE_SCENE}

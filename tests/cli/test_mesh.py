@@ -141,6 +141,16 @@ def test_preview_and_json(run, photo, slope, tmp_path):
     assert done.stderr == ""
 
 
+def test_no_network_is_loaded_for_a_photo_that_is_not_there(run, monkeypatch):
+    def never(*_, **__):
+        raise AssertionError
+
+    monkeypatch.setattr("depth3d.verbs.loaded_estimator", never)
+    done = run("mesh", "nowhere.jpg", "-o", "m.glb")
+    assert done.exit_code == 1
+    assert done.stderr == "Error: nowhere.jpg does not exist; check the path\n"
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
