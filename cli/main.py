@@ -23,6 +23,8 @@ COMMANDS = {
     "calibrate": "Turn relative depth into metres by what is known about the scene.",
     "measure": "Measure distances between points of a photo.",
     "bokeh": "Blur a photo as a wide open lens would.",
+    "matte": "Cut a photo by depth: mattes, cutouts, backgrounds.",
+    "effect": "Fog, flash, colour splash and dimming by depth.",
     "fuse": "Fuse photos with depth and poses into one mesh or cloud.",
     "camera": "Show, convert and calibrate camera intrinsics.",
     "inspect": "Describe a photo, depth map, cloud, mesh, camera or calibration.",

@@ -90,6 +90,19 @@ if TYPE_CHECKING:
     from depth3d.render.bokeh import BokehMaps as BokehMaps
     from depth3d.render.bokeh import bokeh as bokeh
     from depth3d.render.bokeh import bokeh_maps as bokeh_maps
+    from depth3d.render.focus_stack import FocusStack as FocusStack
+    from depth3d.render.focus_stack import focus_stack as focus_stack
+    from depth3d.render.miniature import miniature as miniature
+    from depth3d.render.rack_focus import FocusKey as FocusKey
+    from depth3d.render.rack_focus import rack_focus as rack_focus
+    from depth3d.render.compositing import cutout as cutout
+    from depth3d.render.compositing import replace_background as replace_background
+    from depth3d.render.compositing import unmix as unmix
+    from depth3d.render.effects import color_splash as color_splash
+    from depth3d.render.effects import dim as dim
+    from depth3d.render.effects import flash as flash
+    from depth3d.render.effects import fog as fog
+    from depth3d.render.matte import depth_matte as depth_matte
     from depth3d.verbs import estimate as estimate
     from depth3d.verbs import save as save
 
@@ -109,6 +122,8 @@ _HOME_OF = {
     "Evaluation": "evaluate.evaluation",
     "EvaluationProtocol": "evaluate.protocols",
     "FarPoint": "calibrate.references",
+    "FocusKey": "render.rack_focus",
+    "FocusStack": "render.focus_stack",
     "KnownLength": "calibrate.references",
     "KnownSize": "calibrate.references",
     "Measurement": "measurement",
@@ -130,9 +145,13 @@ _HOME_OF = {
     "camera_for": "io.photo_camera",
     "camera_from_vanishing_points": "calibrate.vanishing_points",
     "circle_of_confusion_px": "core.lens",
+    "color_splash": "render.effects",
     "colorize_depth": "io.previews",
     "contact_sheet": "lift.point_views",
+    "cutout": "render.compositing",
+    "depth_matte": "render.matte",
     "depth_of_field_m": "core.lens",
+    "dim": "render.effects",
     "doctor": "diagnosis",
     "draw_vanishing_lines": "calibrate.line_pictures",
     "error_picture": "evaluate.error_pictures",
@@ -140,7 +159,10 @@ _HOME_OF = {
     "evaluate": "evaluate.evaluation",
     "find_markers": "calibrate.markers",
     "find_vanishing_points": "calibrate.vanishing_points",
+    "flash": "render.effects",
     "focal_correction": "calibrate.focal_correction",
+    "fog": "render.effects",
+    "focus_stack": "render.focus_stack",
     "fuse": "lift.fusion",
     "hyperfocal_m": "core.lens",
     "inspect": "inspection",
@@ -155,13 +177,16 @@ _HOME_OF = {
     "measure": "measurement",
     "mesh": "lift.meshes",
     "mesh_sheet": "lift.mesh_views",
+    "miniature": "render.miniature",
     "next_measurement": "calibrate.next_measurement",
     "open_photo": "opened_photo",
     "point_cloud": "lift.clouds",
+    "rack_focus": "render.rack_focus",
     "reconstruct": "lift.reconstruction",
     "reference_network": "calibrate.network_prior",
     "relief": "lift.reliefs",
     "render_points": "lift.point_views",
+    "replace_background": "render.compositing",
     "resize_depth": "core.resample",
     "sample_surface": "lift.mesh_views",
     "samples_from_colmap": "reference_files",
@@ -169,6 +194,7 @@ _HOME_OF = {
     "save": "verbs",
     "solid": "lift.solids",
     "undistort_image": "calibrate.undistortion",
+    "unmix": "render.compositing",
     "unproject": "lift.unproject",
 }
 

@@ -19,6 +19,7 @@ from depth3d.io.pictures import decoded, open_picture
 from depth3d.io.pixels import has_16_bit_colour, to_rgb
 
 __all__ = [
+    "ALPHA_SUFFIXES",
     "IMAGE_SUFFIXES",
     "Photo",
     "PhotoInfo",
@@ -40,6 +41,9 @@ _FORMATS = {
 
 IMAGE_SUFFIXES = tuple(_FORMATS)
 """Suffixes that `save_image` writes; more can be read."""
+
+ALPHA_SUFFIXES = (".png", ".webp", ".tif", ".tiff")
+"""Those of them that can be transparent."""
 
 _log = logging.getLogger("depth3d")
 
@@ -166,13 +170,13 @@ def save_image(image: npt.ArrayLike, path: str | Path, *, overwrite: bool = True
 
     Args:
         image: (H, W, 3) uint8 sRGB. Gray (H, W), uint8 or uint16, is taken as well, 16 bit only for
-            PNG and TIFF.
+            PNG and TIFF; and (H, W, 4) uint8 with straight alpha for PNG, WebP and TIFF.
         path: Its suffix names the format.
         overwrite: Whether an existing file may be replaced.
         quality: 1..100 of JPEG and WebP; JPEG from 90 on keeps colour at full resolution.
 
     Raises:
-        UnsupportedFormatError: Another suffix, or 16 bit where the format has only 8.
+        UnsupportedFormatError: Another suffix, or 16 bit or alpha where the format has none.
         InputError: No image, or a quality out of range.
         FileError: The file can't be written.
     """
@@ -191,6 +195,10 @@ def save_image(image: npt.ArrayLike, path: str | Path, *, overwrite: bool = True
     if array.ndim == 2 and array.dtype in (np.uint8, np.uint16) and array.size:
         if array.dtype == np.uint16 and format_ not in ("PNG", "TIFF"):
             raise UnsupportedFormatError(f"{path.suffix} has no 16-bit gray; use .png or .tif")
+        array = np.ascontiguousarray(array)
+    elif array.ndim == 3 and array.shape[2] == 4 and array.dtype == np.uint8 and array.size:
+        if path.suffix.lower() not in ALPHA_SUFFIXES:
+            raise UnsupportedFormatError(f"{path.suffix} has no transparency; use .png, .webp or .tif")
         array = np.ascontiguousarray(array)
     else:
         array = as_image(array)

@@ -15,7 +15,7 @@ from depth3d.synthetic.textures import linear_rgb
 __all__ = ["as_matte", "cutout", "linear_color", "replace_background", "unmix"]
 
 _CLOSE_PX = 5
-"""Reach of the second look at colours, beside each pixel."""
+"""Reach of the last look at colours, beside each pixel."""
 _FAINTEST = 1e-4
 
 
@@ -64,8 +64,8 @@ def cutout(scene: RGBD, matte: npt.ArrayLike) -> npt.NDArray[np.uint8]:
 def unmix(scene: RGBD, matte: npt.ArrayLike) -> tuple[FloatMap, FloatMap]:
     """Take the light of each pixel apart into that of the subject and that of the background.
 
-    Both are estimated by means around the pixel, weighted by the share of either (Forte, "Approximate fast
-    foreground colour estimation", ICIP 2021), first over a wide window and then over a small one. Each time
+    Both are estimated by means around the pixel, weighted by the share of either, squared (after Forte,
+    "Approximate fast foreground colour estimation", ICIP 2021), over smaller and smaller windows. Each time
     both are moved, as little as possible in sum of squares, so that together they give the photo again.
 
     Args:
@@ -82,9 +82,10 @@ def unmix(scene: RGBD, matte: npt.ArrayLike) -> tuple[FloatMap, FloatMap]:
     alpha = as_matte(matte, scene)
     light = to_linear(scene.image)
     subject, background = light, light
-    for reach in (widest_ramp_px(scene.size_wh), _CLOSE_PX):
-        subject = _weighted_mean(subject, alpha, reach)
-        background = _weighted_mean(background, 1 - alpha, reach)
+    widest = widest_ramp_px(scene.size_wh)
+    for reach in (2 * widest, widest, _CLOSE_PX):
+        subject = _weighted_mean(subject, alpha**2, reach)
+        background = _weighted_mean(background, (1 - alpha) ** 2, reach)
         share = alpha[..., None]
         rest = (light - share * subject - (1 - share) * background) / (share**2 + (1 - share) ** 2)
         subject = np.clip(subject + share * rest, 0, 1)

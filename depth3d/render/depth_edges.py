@@ -17,6 +17,8 @@ _SATURATED = 0.75
 """Share of the range within twice a reach that lies within the reach: a plane's is a half, a step's 1."""
 _RAMP_SHARE = 1 / 28
 """Widest ramp between two surfaces, as a share of the longer side: what a network's map has."""
+_LEAST_RAMP_PX = 8
+"""Of small pictures, too, ramps of so many pixels are known."""
 _SEARCH_SIDE_PX = 320
 """Longer side of the map on which a thing's outline is looked for."""
 _LEVELS = 64
@@ -24,7 +26,7 @@ _LEVELS = 64
 
 def widest_ramp_px(size_wh: tuple[int, int]) -> int:
     """Tell how many pixels a ramp between two surfaces takes at most in a picture of a size."""
-    return max(3, round(_RAMP_SHARE * max(size_wh)))
+    return max(_LEAST_RAMP_PX, round(_RAMP_SHARE * max(size_wh)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -15,7 +15,7 @@ from depth3d.render.color_lines import follow_colors
 from depth3d.render.depth_edges import edge_band, thing_at
 from depth3d.render.disparity import whole_disparity
 
-__all__ = ["depth_matte", "trust_in_depth"]
+__all__ = ["check_selection", "depth_matte", "trust_in_depth"]
 
 _TRUST = 0.3
 """What depth weighs beside colour on the plateaus at both sides of a silhouette."""
@@ -62,8 +62,12 @@ def depth_matte(
         InputError: None or several ways to select, numbers out of range, or a map that knows no pixel.
         NeedsMetricError: `near_m` or `far_m` with a relative map.
     """
-    _check_selection(
-        at=at, near_m=near_m, far_m=far_m, nearer_than_percent=nearer_than_percent, range_=disparity_range
+    check_selection(
+        at=at,
+        near_m=near_m,
+        far_m=far_m,
+        nearer_than_percent=nearer_than_percent,
+        disparity_range=disparity_range,
     )
     if not 0 <= fade <= 1:
         raise InputError(f"fade must lie in 0..1, got {fade!r}; it is a share of the map's spread")
@@ -113,20 +117,25 @@ def trust_in_depth(
     return np.asarray(_TRUST * np.clip(sure, 0, 1) ** _TRUST_POWER, dtype=np.float32)
 
 
-def _check_selection(
+def check_selection(
     *,
     at: tuple[float, float] | None,
     near_m: float | None,
     far_m: float | None,
     nearer_than_percent: float | None,
-    range_: tuple[float, float] | None,
+    disparity_range: tuple[float, float] | None,
 ) -> None:
+    """Check that there is one way to select, as `depth_matte` takes them.
+
+    Raises:
+        InputError: None or several, or numbers out of range.
+    """
     metres = None if near_m is None and far_m is None else (near_m or 0.0, far_m or math.inf)
     ways = {
         "at": at,
         "near_m or far_m": metres,
         "nearer_than_percent": nearer_than_percent,
-        "disparity_range": range_,
+        "disparity_range": disparity_range,
     }
     given = [name for name, value in ways.items() if value is not None]
     if len(given) != 1:
@@ -137,8 +146,8 @@ def _check_selection(
         raise InputError(what + cure)
     if nearer_than_percent is not None and not 0 < nearer_than_percent <= 100:
         raise InputError(f"nearer_than_percent must lie in 0..100, above 0, got {nearer_than_percent!r}")
-    if range_ is not None and not range_[0] < range_[1]:
-        raise InputError(f"disparity_range must be (low, high) with low < high, got {range_!r}")
+    if disparity_range is not None and not disparity_range[0] < disparity_range[1]:
+        raise InputError(f"disparity_range must be (low, high) with low < high, got {disparity_range!r}")
     for name, value in (("near_m", near_m), ("far_m", far_m)):
         if value is not None and not value > 0:
             raise InputError(f"{name} must be positive metres, got {value!r}")

@@ -18,6 +18,10 @@ HELPS = [
     ["camera", "convert"],
     ["camera", "calibrate"],
     ["camera", "undistort"],
+    ["effect", "fog"],
+    ["effect", "flash"],
+    ["effect", "color-splash"],
+    ["effect", "dim"],
     ["models", "download"],
     ["train", "finetune"],
 ]

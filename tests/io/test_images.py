@@ -48,13 +48,24 @@ def test_gray_of_16_bit_is_written_whole(tmp_path, suffix):
     np.testing.assert_array_equal(cv2.imread(str(tmp_path / f"g{suffix}"), cv2.IMREAD_UNCHANGED), gray)
 
 
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".webp"])
+def test_straight_alpha_is_written_as_it_is(tmp_path, suffix):
+    rgba = np.random.default_rng(0).integers(0, 256, (5, 7, 4)).astype(np.uint8)
+    save_image(rgba, tmp_path / f"a{suffix}", quality=100)
+    read = np.asarray(Image.open(tmp_path / f"a{suffix}"))
+    np.testing.assert_array_equal(read[..., 3], rgba[..., 3])
+    if suffix != ".webp":  # which keeps alpha alone without loss
+        np.testing.assert_array_equal(read, rgba)
+
+
 @pytest.mark.parametrize(
     ("name", "array", "error", "sentence"),
     [
         ("x.gif", np.zeros((2, 2, 3), np.uint8), UnsupportedFormatError, "use one of .png"),
         ("x", np.zeros((2, 2, 3), np.uint8), UnsupportedFormatError, "without suffix"),
         ("x.png", np.zeros((2, 2, 3)), InputError, "float64"),
-        ("x.png", np.zeros((2, 2, 4), np.uint8), InputError, r"\(H, W, 3\)"),
+        ("x.png", np.zeros((2, 2, 5), np.uint8), InputError, r"\(H, W, 3\)"),
+        ("x.jpg", np.zeros((2, 2, 4), np.uint8), UnsupportedFormatError, "no transparency; use .png"),
         ("x.jpg", np.zeros((2, 2), np.uint16), UnsupportedFormatError, "16-bit gray"),
         ("x.webp", np.zeros((1, 16384, 3), np.uint8), UnsupportedFormatError, "16383"),
     ],
