@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from ..console import note, print_json
+from ..focus_modes import check_mode, make_miniature, make_rack_focus, make_stack, mode_options
 from ..lens_options import focus_options, lens_of, lens_options, look_of, look_options, strength_of
 from ..options import json_option, output_option, overwrite_option, verbosity_options
 from ..scenes import check_outputs, open_scene, scene_options
@@ -15,7 +16,9 @@ from ..scenes import check_outputs, open_scene, scene_options
 
 @click.command(name="bokeh", short_help="Blur a photo as a wide open lens would.")
 @click.argument("photo", type=click.Path(path_type=Path))
-@output_option("The picture: .jpg, .png, .webp, .tif or .bmp.")
+@output_option(
+    "The picture: .jpg, .png, .webp, .tif or .bmp; a video for --rack-focus, a folder for --focus-stack."
+)
 @overwrite_option
 @focus_options
 @lens_options
@@ -32,6 +35,7 @@ from ..scenes import check_outputs, open_scene, scene_options
     metavar="DIR",
     help="Write the maps behind it: signed blur, masks, coverage.",
 )
+@mode_options
 @scene_options
 @json_option
 @verbosity_options
@@ -53,19 +57,37 @@ def command(
     depth3d bokeh portrait.jpg -o blurred.jpg --focus 320,410
     depth3d bokeh desk.jpg --depth desk.npz -o blurred.jpg --focus-m 1.8 --f-number 1.4 --focal-mm 50
     depth3d bokeh night.jpg -o blurred.jpg --strength-percent 4 --blades 6 --highlights 0.7
+    depth3d bokeh table.jpg -o pull.mp4 --rack-focus 320,410:80,60 --seconds 3
     """
     from depth3d import verbs
-    from depth3d.bokeh_files import bokeh_facts, save_maps
+    from depth3d.bokeh_files import bokeh_facts, check_maps, check_stack, save_maps
+    from depth3d.io.video import check_video_suffix
     from depth3d.render.bokeh import maps_of
     from depth3d.render.refocus import Refocus
 
-    check_outputs(photo, [], output, overwrite=overwrite)
+    mode = check_mode({**options, "calibration": calibration, "maps": maps})
+    if mode == "focus_stack":
+        check_stack(output, options["focus_stack"], overwrite=overwrite)
+    elif mode == "rack_focus":
+        check_outputs(photo, [check_video_suffix(output)], None, overwrite=overwrite)
+    else:
+        check_outputs(photo, [], output, overwrite=overwrite)
+    if maps:
+        check_maps(maps, overwrite=overwrite)
+    if mode == "miniature":
+        _report(make_miniature(photo, output, options, overwrite=overwrite), as_json)
+        return
     look = look_of(options)
     device = options["device"]
     opened = open_scene(photo, calibration, options, allow_relative=True)
     scene = opened.scene
     lens, described = lens_of(options, scene.camera)
     taken = Refocus(scene, edges=options["edges"], device=device)
+    if mode:
+        make = make_stack if mode == "focus_stack" else make_rack_focus
+        made = make(taken, opened, look, output, options, overwrite=overwrite)
+        _report({**made, "depth": opened.depth_source, "notes": opened.notes}, as_json)
+        return
     focus = taken.focus(
         options["focus"], focus_m=options["focus_m"], focus_disparity=options["focus_disparity"]
     )
@@ -83,7 +105,12 @@ def command(
     verbs.save(taken.image(setting, look), output, overwrite=overwrite)
     if maps:
         facts["maps"] = save_maps(maps_of(taken, focus, setting, look), maps, overwrite=overwrite)
+    facts = {"output": output, **facts, "depth": opened.depth_source, "notes": opened.notes}
+    _report(facts, as_json, f"blur of up to {facts['largest_diameter_px']:.1f} px")
+
+
+def _report(facts: dict[str, Any], as_json: bool, summary: str = "done") -> None:
     if as_json:
-        print_json({"output": output, **facts, "depth": opened.depth_source, "notes": opened.notes})
+        print_json(facts)
     else:
-        click.echo(f"{output}: blur of up to {facts['largest_diameter_px']:.1f} px")
+        click.echo(f"{facts['output']}: {summary}")

@@ -1,0 +1,188 @@
+"""What `depth3d bokeh` makes beside one picture: focus pulls, focus stacks, miniatures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .console import progress
+from .lens_options import lens_of, look_of, strength_of
+from .options import compose
+
+if TYPE_CHECKING:
+    from depth3d.opened_photo import OpenedPhoto
+    from depth3d.render.looks import Look
+    from depth3d.render.rack_focus import FocusKey
+    from depth3d.render.refocus import Refocus
+
+__all__ = ["check_mode", "make_miniature", "make_rack_focus", "make_stack", "mode_options"]
+
+mode_options = compose(
+    click.option(
+        "--rack-focus", metavar="X1,Y1:X2,Y2",
+        help="Make a video instead (-o pull.mp4) in which the focus goes from one pixel to the next ones; "
+        "X,Y,N sets the f-number at one.",
+    ),
+    click.option(
+        "--seconds", type=click.FloatRange(0, min_open=True), default=3.0, help="Of the --rack-focus video."
+    ),
+    click.option(
+        "--fps", type=click.FloatRange(0, 240, min_open=True), default=30.0, help="Of the --rack-focus video."
+    ),
+    click.option(
+        "--focus-stack", type=click.IntRange(2, 999), metavar="N",
+        help="Make N pictures instead (-o DIR), focused from the nearest to the farthest thing, with "
+        "index.png (which one is sharpest where) and all_in_focus.png.",
+    ),
+    click.option(
+        "--miniature", is_flag=True,
+        help="Keep a band through --focus sharp, as in pictures of toy landscapes; needs no depth.",
+    ),
+    click.option(
+        "--band-percent", type=click.FloatRange(0, 100), default=20.0,
+        help="Width of the --miniature band, of the photo's height.",
+    ),
+    click.option(
+        "--band-angle-deg", type=float, default=0.0, help="Turn of the --miniature band, counter-clockwise."
+    ),
+)  # fmt: skip
+
+_NOT_OF = {
+    "rack_focus": ("focus", "focus_m", "focus_disparity", "tilt_deg", "maps"),
+    "focus_stack": ("focus", "focus_m", "focus_disparity", "tilt_deg", "maps", "sharp_range", "sharp_px"),
+    "miniature": (
+        "focus_m", "focus_disparity", "tilt_deg", "maps", "sharp_range", "sharp_px", "f_number", "focal_mm",
+        "aperture_mm", "depth", "calibration",
+    ),
+}  # fmt: skip
+
+
+def check_mode(options: dict[str, Any]) -> str | None:
+    """Tell which of the three is asked for, and refuse what says nothing about it.
+
+    Raises:
+        InputError: Two of them, or an option of a single picture.
+    """
+    from depth3d.errors import InputError
+
+    modes = [mode for mode in _NOT_OF if options[mode]]
+    if len(modes) > 1:
+        raise InputError(f"{_flag(modes[0])} and {_flag(modes[1])} are two different things; choose one")
+    if not modes:
+        return None
+    for name in _NOT_OF[modes[0]]:
+        if options.get(name) not in (None, 0.0, ()):
+            raise InputError(f"{_flag(name)} says nothing about {_flag(modes[0])}; leave it out")
+    return modes[0]
+
+
+def make_rack_focus(
+    taken: Refocus, opened: OpenedPhoto, look: Look, output: Path, options: dict[str, Any], *, overwrite: bool
+) -> dict[str, Any]:
+    """Write the video of a focus pull, and say what is in it."""
+    from dataclasses import replace
+
+    from depth3d.io.video import save_video
+    from depth3d.render.rack_focus import focus_pull
+
+    keys = _keys(opened, options)
+    settings = focus_pull(
+        taken, keys, fps=options["fps"], sharp_range=options["sharp_range"], sharp_px=options["sharp_px"]
+    )
+    taken.prepare(settings)
+    frames = (
+        taken.image(setting, replace(look, seed=look.seed + number))
+        for number, setting in enumerate(settings)
+    )
+    with progress("frames", len(settings)) as advance:
+        count = save_video(frames, output, fps=options["fps"], overwrite=overwrite, on_frame=advance)
+    return {
+        "output": output,
+        "frames": count,
+        "disparities": [settings[0].disparity, settings[-1].disparity],
+    }
+
+
+def make_stack(
+    taken: Refocus, opened: OpenedPhoto, look: Look, folder: Path, options: dict[str, Any], *, overwrite: bool
+) -> dict[str, Any]:
+    """Write the pictures of a focus stack, and say where the focus is in each."""
+    from depth3d.bokeh_files import save_stack
+    from depth3d.render.focus_stack import stack_of
+
+    lens, _ = lens_of(options, opened.scene.camera)
+    count = options["focus_stack"]
+    with progress("pictures", count) as advance:
+        stack = stack_of(
+            taken,
+            count,
+            look,
+            lens=lens,
+            strength_px=strength_of(options, opened.scene.size_wh),
+            on_image=advance,
+        )
+    names = save_stack(stack, folder, overwrite=overwrite)
+    return {"output": folder, "files": names, "disparities": stack.disparities.tolist()}
+
+
+def make_miniature(photo: Path, output: Path, options: dict[str, Any], *, overwrite: bool) -> dict[str, Any]:
+    """Write a miniature."""
+    from depth3d import verbs
+    from depth3d.io.images import load_image
+    from depth3d.render.miniature import miniature
+
+    image = load_image(photo)
+    made = miniature(
+        image,
+        focus=options["focus"],
+        band_share=options["band_percent"] / 100,
+        angle_deg=options["band_angle_deg"],
+        strength_px=strength_of(options, (image.shape[1], image.shape[0])),
+        look=look_of(options),
+        device=options["device"],
+    )
+    verbs.save(made, output, overwrite=overwrite)
+    return {"output": output}
+
+
+def _keys(opened: OpenedPhoto, options: dict[str, Any]) -> list[FocusKey]:
+    """Read the pixels of `--rack-focus`, evenly in time."""
+    from depth3d.core.lens import ThinLens
+    from depth3d.errors import InputError
+    from depth3d.render.rack_focus import FocusKey
+
+    text: str = options["rack_focus"]
+    try:
+        points = [tuple(float(number) for number in part.split(",")) for part in text.split(":")]
+    except ValueError:
+        points = []
+    if len(points) < 2 or not all(len(point) in (2, 3) for point in points):
+        raise InputError(
+            f"--rack-focus takes pixels X,Y or X,Y,F-NUMBER with colons between them, got {text!r}; such as "
+            "320,410:80,60"
+        )
+    lens, _ = lens_of(options, opened.scene.camera)
+    strength = strength_of(options, opened.scene.size_wh)
+    keys = []
+    for number, point in enumerate(points):
+        own = lens
+        if len(point) == 3:
+            if options["aperture_mm"] is not None or strength is not None:
+                raise InputError(
+                    "an f-number in --rack-focus is an opening like --aperture-mm and --strength-px; leave "
+                    "them out"
+                )
+            own = (
+                ThinLens.from_f_number(options["focal_mm"], point[2])
+                if options["focal_mm"] is not None
+                else ThinLens.on_full_frame(opened.scene.camera, point[2])
+            )
+        time_s = options["seconds"] * number / (len(points) - 1)
+        keys.append(FocusKey(time_s, (point[0], point[1]), lens=own, strength_px=strength))
+    return keys
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
