@@ -90,11 +90,6 @@ if TYPE_CHECKING:
     from depth3d.render.bokeh import BokehMaps as BokehMaps
     from depth3d.render.bokeh import bokeh as bokeh
     from depth3d.render.bokeh import bokeh_maps as bokeh_maps
-    from depth3d.render.focus_stack import FocusStack as FocusStack
-    from depth3d.render.focus_stack import focus_stack as focus_stack
-    from depth3d.render.miniature import miniature as miniature
-    from depth3d.render.rack_focus import FocusKey as FocusKey
-    from depth3d.render.rack_focus import rack_focus as rack_focus
     from depth3d.render.compositing import cutout as cutout
     from depth3d.render.compositing import replace_background as replace_background
     from depth3d.render.compositing import unmix as unmix
@@ -102,7 +97,12 @@ if TYPE_CHECKING:
     from depth3d.render.effects import dim as dim
     from depth3d.render.effects import flash as flash
     from depth3d.render.effects import fog as fog
+    from depth3d.render.focus_stack import FocusStack as FocusStack
+    from depth3d.render.focus_stack import focus_stack as focus_stack
     from depth3d.render.matte import depth_matte as depth_matte
+    from depth3d.render.miniature import miniature as miniature
+    from depth3d.render.rack_focus import FocusKey as FocusKey
+    from depth3d.render.rack_focus import rack_focus as rack_focus
     from depth3d.verbs import estimate as estimate
     from depth3d.verbs import save as save
 
