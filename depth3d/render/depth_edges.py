@@ -15,6 +15,10 @@ _LEAST_STEP = 0.03
 """What counts as a step between two surfaces, as a share of the map's spread."""
 _SATURATED = 0.75
 """Share of the range within twice a reach that lies within the reach: a plane's is a half, a step's 1."""
+_STEEP = 0.5
+"""Slope in the middle of a ramp, as a share of its mean slope, at least."""
+_EXACT_SHARE = 0.6
+"""With more of its steps one pixel wide a map is exact; what looks like a wider one is a narrow surface."""
 _RAMP_SHARE = 1 / 28
 """Widest ramp between two surfaces, as a share of the longer side: what a network's map has."""
 _LEAST_RAMP_PX = 8
@@ -38,11 +42,13 @@ class EdgeBand:
         low: (H, W) float32, the least disparity around, that of the farther surface; the pixel's own outside
             the mask.
         high: (H, W) float32, the largest one.
+        width_px: (H, W) float32, width of the ramp between the two; 0 outside the mask.
     """
 
     mask: BoolMap
     low: FloatMap
     high: FloatMap
+    width_px: FloatMap
 
 
 def edge_band(disparity: FloatMap, level: float | None = None) -> EdgeBand:
@@ -58,25 +64,42 @@ def edge_band(disparity: FloatMap, level: float | None = None) -> EdgeBand:
     """
     mask = np.zeros(disparity.shape, dtype=np.bool_)
     low_beside, high_beside = disparity.copy(), disparity.copy()
+    width_px = np.zeros_like(disparity)
+    for reach, found in _steps(disparity, level):
+        near = _widened(found, reach + (reach > 1))
+        low, high = _extremes(disparity, 2 * reach)
+        low_beside[near] = np.minimum(low_beside, low)[near]
+        high_beside[near] = np.maximum(high_beside, high)[near]
+        width_px[near] = 2 * reach
+        mask |= near
+    return EdgeBand(mask, low_beside, high_beside, width_px)
+
+
+def _steps(disparity: FloatMap, level: float | None) -> list[tuple[int, BoolMap]]:
+    """Find the middles of steps: each reach in pixels, and where it is that of a step."""
     least = _LEAST_STEP * float(np.subtract(*np.percentile(disparity, (99, 1))))
     limit = widest_ramp_px((disparity.shape[1], disparity.shape[0])) / 2
-    candidates = np.ones_like(mask) if level is None else _beside(disparity >= level)
+    left = np.ones(disparity.shape, np.bool_) if level is None else _beside(disparity >= level)
+    steps: list[tuple[int, BoolMap]] = []
     reach = 1
     low, high = _extremes(disparity, reach)
-    while least > 0 and reach <= limit and candidates.any():
+    around = high - low
+    while least > 0 and reach <= limit and left.any():
         wide_low, wide_high = _extremes(disparity, 2 * reach)
-        middle = (low + high) / 2 if level is None else np.float32(level)
-        found = candidates & (high - low > np.maximum(least, _SATURATED * (wide_high - wide_low)))
-        found &= _beside(disparity >= middle) if level is None else (low < middle) & (high >= middle)
+        found = left & (high - low > np.maximum(least, _SATURATED * (wide_high - wide_low)))
+        # The slope here is that of a ramp so wide, not that of a surface which ends nearby.
+        found &= around >= _STEEP * (high - low) / reach
+        if level is None:
+            found &= _beside(disparity >= (low + high) / 2)
+        else:
+            found &= (low < level) & (high >= level)
         if found.any():
-            width = reach if reach == 1 else reach + 1
-            near = _widened(found, width)
-            low_beside[near] = np.minimum(low_beside, wide_low)[near]
-            high_beside[near] = np.maximum(high_beside, wide_high)[near]
-            mask |= near
-            candidates &= ~found
+            steps.append((reach, found))
+            left &= ~found
         low, high, reach = wide_low, wide_high, 2 * reach
-    return EdgeBand(mask, low_beside, high_beside)
+    counts = [int(np.count_nonzero(found)) for _, found in steps]
+    exact = bool(steps) and steps[0][0] == 1 and counts[0] > _EXACT_SHARE * sum(counts)
+    return steps[:1] if exact else steps
 
 
 def thing_at(disparity: FloatMap, at: tuple[float, float], *, is_metric: bool) -> float:

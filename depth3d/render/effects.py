@@ -172,7 +172,7 @@ def _assumed_way(disparity: FloatMap) -> FloatMap:
 def _along_edges(image: ImageArray, disparity: FloatMap, values: FloatMap) -> FloatMap:
     """Let values that belong to depth change where the photo does, around silhouettes."""
     band = edge_band(disparity)
-    trust = trust_in_depth(disparity, np.float32(0.5) * (band.low + band.high), band.low, band.high)
+    trust = trust_in_depth(disparity, np.float32(0.5) * (band.low + band.high), band)
     return follow_colors(to_linear(image), values, band.mask, trust=trust)
 
 

@@ -12,13 +12,15 @@ from depth3d.core.depth import DepthMap
 from depth3d.core.scene import RGBD
 from depth3d.errors import InputError
 from depth3d.render.color_lines import follow_colors
-from depth3d.render.depth_edges import edge_band, thing_at
+from depth3d.render.depth_edges import EdgeBand, edge_band, thing_at
 from depth3d.render.disparity import whole_disparity
 
 __all__ = ["check_selection", "depth_matte", "trust_in_depth"]
 
 _TRUST = 0.3
 """What depth weighs beside colour on the plateaus at both sides of a silhouette."""
+_STEEP = 2.0
+"""From this share of a ramp's mean slope on, inverted, a slope is no surface's."""
 _TRUST_POWER = 4
 """How fast that falls on the ramp between them. Both were chosen on scenes with known alpha."""
 
@@ -93,28 +95,46 @@ def depth_matte(
         if math.isfinite(level):
             band = edge_band(disparity, level)
             unknown |= band.mask
-            here = trust_in_depth(disparity, np.float32(level), band.low, band.high)
+            here = trust_in_depth(disparity, np.float32(level), band)
             trust = np.where(band.mask, np.minimum(trust, here), trust)
     return follow_colors(to_linear(scene.image), inside, unknown, trust=trust)
 
 
-def trust_in_depth(
-    disparity: FloatMap, level: FloatMap | np.float32, low: FloatMap, high: FloatMap
-) -> FloatMap:
-    """Weigh depth by where on a ramp it lies: fully on the plateaus, not at all halfway.
+def trust_in_depth(disparity: FloatMap, level: FloatMap | np.float32, band: EdgeBand) -> FloatMap:
+    """Weigh depth by how sure it is: not at all halfway on a ramp, fully on the surfaces at both ends.
+
+    A surface is told from a ramp by its value, which is that of either end, or by its slope: towards one side
+    at least it is less than that of a ramp of this width.
 
     Args:
-        disparity: (H, W).
+        disparity: (H, W), all known.
         level: Of the edge between the two sides, one number or (H, W).
-        low: (H, W) disparity of the farther side.
-        high: (H, W) disparity of the nearer side.
+        band: Around the edges.
 
     Returns:
         (H, W) float32, what `follow_colors` takes.
     """
-    room = np.where(disparity >= level, high - level, level - low)
-    sure = np.abs(disparity - level) / np.maximum(room, np.finfo(np.float32).tiny)
-    return np.asarray(_TRUST * np.clip(sure, 0, 1) ** _TRUST_POWER, dtype=np.float32)
+    tiny = np.finfo(np.float32).tiny
+    room = np.where(disparity >= level, band.high - level, level - band.low)
+    by_value = np.clip(np.abs(disparity - level) / np.maximum(room, tiny), 0, 1)
+    ramp = np.maximum(band.high - band.low, tiny) / np.maximum(band.width_px, 1)
+    by_slope = np.clip(1 - _STEEP * _slope(disparity) / ramp, 0, 1)
+    return np.asarray(_TRUST * np.maximum(by_value, by_slope) ** _TRUST_POWER, dtype=np.float32)
+
+
+def _slope(disparity: FloatMap) -> FloatMap:
+    """Measure the slope a pixel, of either axis towards its gentler side; 0 at an exact step."""
+    slopes = []
+    for axis in (0, 1):
+        steps = np.abs(np.diff(disparity, axis=axis))
+        ends = (
+            [(1, 0) if k == axis else (0, 0) for k in (0, 1)],
+            [(0, 1) if k == axis else (0, 0) for k in (0, 1)],
+        )
+        before, after = (np.pad(steps, end, constant_values=np.inf) for end in ends)
+        gentler = np.minimum(before, after)
+        slopes.append(np.where(np.isfinite(gentler), gentler, 0))
+    return np.asarray(np.maximum(*slopes))
 
 
 def check_selection(
