@@ -20,6 +20,7 @@ import numpy.typing as npt
 from depth3d.core.arrays import BoolMap, FloatMap
 from depth3d.core.depth import DepthMap
 from depth3d.errors import InputError
+from depth3d.lift.border_flares import border_flares
 
 __all__ = ["flying_pixels"]
 
@@ -78,6 +79,8 @@ def flying_pixels(
     and a far one. The slope must be steeper than a surface facing the camera within 80 degrees, and
     the gap wider than a few levels where the map is quantised.
 
+    Flying are also the pixels that `border_flares` finds.
+
     Left alone are planes at any slant up to the horizon, creases, spheres, thin bars at their own
     depth, and whatever has an unknown pixel or the border where evidence would be needed.
 
@@ -122,7 +125,10 @@ def flying_pixels(
     for top in range(0, depth.height, rows_per_block):
         rows = slice(top, min(top + rows_per_block, depth.height))
         _mark_rows(q, pad, mask[rows], top, scales, tolerance, steepest, quantum, noise_per_m)
-    return mask
+    if quantum is not None:
+        # Levels near the border are those of the rest.
+        noise_per_m = max(noise_per_m, float(np.median(quantum[1])))
+    return mask | border_flares(depth, tolerance=tolerance, noise_per_m=noise_per_m)
 
 
 def _scales(width_px: int) -> Iterator[tuple[int, int, int]]:

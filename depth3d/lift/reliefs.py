@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
 
-from depth3d.core.arrays import FloatMap, ImageArray, as_image
+from depth3d.core.arrays import BoolMap, FloatMap, ImageArray, as_image
 from depth3d.core.depth import DepthKind, DepthMap
 from depth3d.core.mesh import Mesh
 from depth3d.errors import InputError
+from depth3d.lift.border_flares import border_flares
 from depth3d.lift.debanding import smooth_levels, step_of_levels
 from depth3d.lift.flying_pixels import flying_pixels
 from depth3d.lift.silhouettes import snap_to_surfaces
@@ -57,8 +59,8 @@ def relief(
             pixels are.
         outlier_share: Share of the known pixels that may be cut off at either end of the range, lest a few
             strays flatten all the rest.
-        flying: What to do with the ramps that a network's resolution leaves at silhouettes: `snap` makes
-            them steep, `keep` believes them.
+        flying: What to do with the ramps that a network's resolution leaves at silhouettes, and with its
+            flares at the border: `snap` makes ramps steep and levels flares, `keep` believes them.
         max_error_mm: Merge triangles where that moves the surface by no more at a time; several merges may
             add up to twice that. 0 merges only what is flat.
         max_faces: Most triangles, beyond which more are merged; None sets no limit.
@@ -89,9 +91,11 @@ def relief(
             )
     cells = grid_of_cells(depth.width, depth.height, width_mm, sample_mm)
     levels, step = _levels(depth, outlier_share)
+    if flying == "snap":
+        levels = _snapped(levels, step, border_flares)
     heights = sampled_at_corners(levels, *cells)
     if flying == "snap":
-        heights = _with_steep_silhouettes(heights, step)
+        heights = _snapped(heights, step, flying_pixels)
     return slab(
         (base_mm + (depth_mm - base_mm) * _spread(heights)).astype(np.float32),
         width_mm,
@@ -155,10 +159,9 @@ def _spread(heights: FloatMap) -> FloatMap:
     return np.nan_to_num(heights, nan=0.0)
 
 
-def _with_steep_silhouettes(heights: FloatMap, step: float) -> FloatMap:
-    """Make ramps between surfaces steep, as if the heights were inverse depths of a room."""
+def _snapped(heights: FloatMap, step: float, adrift: Callable[..., BoolMap]) -> FloatMap:
+    """Put what is adrift onto the surfaces beside it, as if the heights were inverse depths of a room."""
     span = 1 - _FARTHEST
     as_depth = DepthMap(1.0 / (_FARTHEST + span * heights), DepthKind.METRIC)
-    adrift = flying_pixels(as_depth, noise_per_m=span * step)
-    snapped = snap_to_surfaces(as_depth, adrift)
+    snapped = snap_to_surfaces(as_depth, adrift(as_depth, noise_per_m=span * step))
     return np.clip((1.0 / snapped.values - _FARTHEST) / span, 0, 1).astype(np.float32)
