@@ -152,8 +152,8 @@ def _widened(region: BoolMap, by_px: int) -> BoolMap:
     """Grow a region on all sides by so many pixels."""
     import cv2
 
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * by_px + 1, 2 * by_px + 1))
-    return np.asarray(cv2.dilate(region.astype(np.uint8), disc).astype(np.bool_))
+    away_px = cv2.distanceTransform((~region).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+    return np.asarray(away_px <= by_px)
 
 
 def _beside(inside: BoolMap) -> BoolMap:
