@@ -16,6 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from depth3d import synthetic as syn
+from depth3d.core.arrays import ImageArray
+from depth3d.core.color import to_srgb
 from depth3d.core.lens import ThinLens
 from depth3d.synthetic import place
 
@@ -270,7 +272,7 @@ def truth(kind: int, seed: int, *, near: bool, samples: int = SAMPLES, cache: Pa
         behind = (syn.render_linear(empty, camera, samples=PHOTO_SAMPLES), _disparity(empty, camera))
     return Truth(
         (photos[0] + photos[1]) / 2,
-        psnr(*photos) + 20 * math.log10(2),
+        psnr(to_srgb(photos[0]), to_srgb(photos[1])) + 20 * math.log10(2),
         syn.render_linear(scene, camera, samples=PHOTO_SAMPLES),
         disparity,
         behind,
@@ -286,14 +288,43 @@ def _disparity(scene: syn.Scene, camera: Any) -> npt.NDArray[np.float32]:
     return np.asarray(np.where(np.isfinite(z), 1 / np.where(np.isfinite(z), z, 1), 0), dtype=np.float32)
 
 
-def psnr(
-    found: npt.NDArray[np.float32], true: npt.NDArray[np.float32], where: npt.NDArray[np.bool_] | None = None
-) -> float:
-    """Compare linear pictures as bytes: dB."""
-    from depth3d.core.color import to_srgb
-
-    error = (to_srgb(found).astype(np.float64) - to_srgb(true)) ** 2
+def psnr(found: ImageArray, true: ImageArray, where: npt.NDArray[np.bool_] | None = None) -> float:
+    """Compare bytes: dB."""
+    error = (found.astype(np.float64) - true) ** 2
     return 10 * math.log10(255**2 / max(float((error if where is None else error[where]).mean()), 1e-4))
+
+
+def ssim_map(found: ImageArray, true: ImageArray) -> npt.NDArray[np.float64]:
+    """Compare the structure of bytes around each pixel: (H, W), mean of the channels.
+
+    Source: Wang, Bovik, Sheikh and Simoncelli, "Image quality assessment", TIP 2004.
+    """
+    import cv2
+
+    def blurred(a: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        return np.asarray(cv2.GaussianBlur(a, (11, 11), 1.5))
+
+    a, b = found.astype(np.float64), true.astype(np.float64)
+    mean_a, mean_b = blurred(a), blurred(b)
+    both = blurred(a * b) - mean_a * mean_b
+    own = blurred(a * a) - mean_a**2 + blurred(b * b) - mean_b**2
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    likeness = (2 * mean_a * mean_b + c1) * (2 * both + c2) / ((mean_a**2 + mean_b**2 + c1) * (own + c2))
+    return np.asarray(likeness.mean(axis=2))
+
+
+def near_silhouettes(radius: npt.NDArray[np.float32], jump_px: float) -> npt.NDArray[np.bool_]:
+    """Mark what is within two radii of pixels whose radii differ by more than a jump: (H, W) bool."""
+    import cv2
+
+    marked = np.zeros(radius.shape, np.uint8)
+    for axis in (0, 1):
+        rows, cols = np.nonzero(np.abs(np.diff(radius, axis=axis)) > jump_px)
+        for y, x in zip(rows.tolist(), cols.tolist(), strict=True):
+            other = radius[y + 1, x] if axis == 0 else radius[y, x + 1]
+            reach = math.ceil(2 * max(abs(float(radius[y, x])), abs(float(other))))
+            cv2.circle(marked, (x, y), reach, 1, -1)
+    return marked > 0
 
 
 if __name__ == "__main__":
