@@ -18,7 +18,7 @@ __all__ = ["crisp_disparity"]
 
 _LEAST_STEP = 0.04
 """What counts as a step between two surfaces, as a share of the map's spread."""
-_SATURATED = 0.75
+_SATURATED = 0.8
 """Share of the range within twice a reach that lies within the reach: of a plane a half, of a step all."""
 _LARGE_STEPS = 4.0
 """From so many times the least on, a step counts fully in how wide the map's ramps are."""
@@ -28,6 +28,8 @@ _SHARPEST = 0.6
 """Share of a step that one pixel may take on a ramp."""
 _WIDEST_SHARE = 1 / 28
 """Widest ramp, as a share of the longer side: what a network's map has."""
+_LEAST_WIDEST_PX = 8
+"""Half the widest ramp in small pictures."""
 _SIDE = 0.2
 """How far from either surface, as a share of the step, a pixel still speaks for it."""
 _COLOR_SIGMA = 16.0
@@ -36,7 +38,7 @@ _INSIDE_TRUST = 5e-4
 """What a pixel beside a ramp counts for, beside one away from it, in how far away a surface is."""
 _PRIOR = 2.0
 """Odds, as an exponent, that the level of the ramp itself gives."""
-_SAMPLES = 64
+_SAMPLES = 48
 _AGREEMENT_PX = 0.8
 _AGREEMENT_SHARE = 0.3
 """Deviation of the window in which neighbours agree on a side: pixels at least, and a share of the reach."""
@@ -53,7 +55,7 @@ def crisp_disparity(disparity: FloatMap, image: ImageArray) -> FloatMap:
         image: (H, W, 3) uint8 sRGB.
 
     Returns:
-        (H, W) float32 within the span of `disparity`. Pixels on no ramp, and edges that are one pixel wide,
+        (H, W) float32. Pixels on no ramp, and edges that are one pixel wide,
         are as they were: slanted planes, exact maps.
     """
     reach, low, high = _ramps(disparity)
@@ -110,7 +112,7 @@ def _edges(disparity: FloatMap, least: float) -> list[tuple[int, BoolMap]]:
     edges, weights = [], []
     reach = 1
     low, high = _extremes(disparity, reach)
-    while reach <= max(2.0, _WIDEST_SHARE * max(disparity.shape) / 2):
+    while reach <= max(_LEAST_WIDEST_PX, _WIDEST_SHARE * max(disparity.shape) / 2):
         wide_low, wide_high = _extremes(disparity, 2 * reach)
         step = high - low
         found = free & (step > np.maximum(least, _SATURATED * (wide_high - wide_low)))
@@ -216,7 +218,7 @@ def _restored(
         before, after = (cv2.blur(np.where(band, x - low, 0), window) for x in (disparity, result))
         ratio = np.clip(before / np.maximum(after, 1e-30), 1, _MOST_RESTORED)
         result = np.where(thin, low + (result - low) * ratio, result).astype(np.float32)
-    return np.asarray(np.minimum(result, disparity.max()), dtype=np.float32)
+    return result
 
 
 def _beside(inside: BoolMap) -> BoolMap:

@@ -18,6 +18,8 @@ _WINDOW_SHARE = 0.006
 """Half a side of the window around a point, as a share of the picture's longer side."""
 _ON_A_SIDE = 0.25
 """A pixel that is farther than this share of the gap from both sides of an edge stands on neither."""
+_FEW = 0.12
+"""Share of the window's pixels below which a part of them is no surface."""
 _GAP_SHARE = 0.02
 """Least gap between two surfaces in a window, as a share of the picture's range of disparity."""
 
@@ -114,7 +116,8 @@ def _at_point(disparity: FloatMap, point: tuple[float, float]) -> Focus:
     cut = _largest_gain(values)
     far, near = values[:cut], values[cut:]
     span = float(disparity.max() - disparity.min())
-    if not len(far) or np.median(near) - np.median(far) <= _GAP_SHARE * span:
+    few = min(len(far), len(near)) < _FEW * len(values)
+    if few or np.median(near) - np.median(far) <= _GAP_SHARE * span:
         return Focus(float(np.median(values)), (u, v), where)
     sides = np.array([np.median(far), np.median(near)])
     gap = sides[1] - sides[0]
