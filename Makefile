@@ -29,6 +29,8 @@ demo: $(READY)
 		--calibration $(OUT)/calibration.json -o $(OUT)/mesh.glb --preview $(OUT)/mesh_views.png --overwrite
 	$(BIN)/depth3d mesh $(DATA)/still_life.png --depth $(DATA)/still_life_depth.png -o $(OUT)/true_mesh.glb \
 		--preview $(OUT)/true_mesh_views.png --overwrite
+	$(BIN)/depth3d matte $(DATA)/still_life.png --depth $(DATA)/still_life_depth.png --at 265,400 \
+		-o $(OUT)/matte.png --cutout $(OUT)/cutout.png --overwrite
 	@ls -l $(OUT)
 
 test: $(READY)

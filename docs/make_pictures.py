@@ -1,4 +1,4 @@
-"""Make the README's picture from the shipped scene: the photo, its depth, its cloud seen from aside."""
+"""Make the README's pictures from the shipped scene: depth and cloud, matte and effects."""
 
 from pathlib import Path
 
@@ -18,10 +18,18 @@ def main() -> None:
     view = d3.Camera.from_fov(3 * WIDTH, 3 * HEIGHT, fov_x_deg=46)
     from_aside = look_at(eye=(1.25, -0.75, 0.15), target=(-0.05, 0.0, 1.55), up=(0, -1, 0))
     aside = d3.render_points(cloud, view, from_aside, background=(24, 26, 30), radius_px=3)
-    panels = (opened.scene.image, d3.colorize_depth(opened.scene.depth), aside)
+    write("still_life.jpg", opened.scene.image, d3.colorize_depth(opened.scene.depth), aside)
+
+    matte = d3.depth_matte(opened.scene, at=(265, 400))
+    moved = d3.replace_background(opened.scene, matte, "#8fb8d8")
+    gray = np.repeat(np.rint(255 * matte).astype(np.uint8)[..., None], 3, axis=2)
+    write("matte.jpg", gray, moved, d3.fog(opened.scene, visibility_m=7.0))
+
+
+def write(name: str, *panels: np.ndarray) -> None:
     gap = np.full((HEIGHT, 8, 3), 255, np.uint8)
     row = [part for panel in panels for part in (small(panel), gap)][:-1]
-    d3.save(np.concatenate(row, axis=1), ROOT / "docs" / "still_life.jpg", quality=88)
+    d3.save(np.concatenate(row, axis=1), ROOT / "docs" / name, quality=88)
 
 
 def small(picture: np.ndarray) -> np.ndarray:

@@ -19,10 +19,10 @@ __all__ = ["check_selection", "depth_matte", "trust_in_depth"]
 
 _TRUST = 0.3
 """What depth weighs beside colour on the plateaus at both sides of a silhouette."""
-_STEEP = 2.0
-"""From this share of a ramp's mean slope on, inverted, a slope is no surface's."""
 _TRUST_POWER = 4
 """How fast that falls on the ramp between them. Both were chosen on scenes with known alpha."""
+_GENTLE = 0.5
+"""Slopes below this share of the ramp's mean slope may be a surface's."""
 
 
 def depth_matte(
@@ -118,7 +118,7 @@ def trust_in_depth(disparity: FloatMap, level: FloatMap | np.float32, band: Edge
     room = np.where(disparity >= level, band.high - level, level - band.low)
     by_value = np.clip(np.abs(disparity - level) / np.maximum(room, tiny), 0, 1)
     ramp = np.maximum(band.high - band.low, tiny) / np.maximum(band.width_px, 1)
-    by_slope = np.clip(1 - _STEEP * _slope(disparity) / ramp, 0, 1)
+    by_slope = np.clip(1 - _slope(disparity) / (_GENTLE * ramp), 0, 1)
     return np.asarray(_TRUST * np.maximum(by_value, by_slope) ** _TRUST_POWER, dtype=np.float32)
 
 
