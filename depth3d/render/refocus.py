@@ -150,13 +150,20 @@ class Refocus:
         radius = defocus.radius(self.disparity)
         if float(np.abs(radius).max()) < 0.5:
             return self.scene.image
-        self.prepare([defocus])
-        spread = self._spread(with_highlights(self._light, radius, look.highlights), radius, defocus, look)
-        image = _encoded(spread)
+        image = _encoded(self._taken(defocus, radius, look))
         if look.grain:
             image = with_grain(image, radius, grain_of(self.scene.image), look.grain, look.seed)
         image.flags.writeable = False
         return image
+
+    def light(self, defocus: Defocus, look: Look | None = None) -> FloatMap:
+        """Take the picture in linear light, without grain.
+
+        Returns:
+            (H, W, 3) float32; highlights may be above 1.
+        """
+        spread = self._taken(defocus, defocus.radius(self.disparity), look or Look())
+        return np.ascontiguousarray(spread.permute(1, 2, 0).cpu().numpy())
 
     def coverage(self, defocus: Defocus, look: Look | None = None) -> FloatMap:
         """Compute the share of each pixel's light that comes from in front of what is in focus.
@@ -170,6 +177,11 @@ class Refocus:
         light = np.repeat(near[..., None], 3, axis=2)
         spread = self._spread(light, radius, defocus, look or Look(), hidden_light=0.0)
         return np.ascontiguousarray(spread[0].clamp(0, 1).cpu().numpy())
+
+    def _taken(self, defocus: Defocus, radius: FloatMap, look: Look) -> torch.Tensor:
+        self.prepare([defocus])
+        light = with_highlights(self._light, radius, look.highlights)
+        return self._spread(light, radius, defocus, look)
 
     def _spread(
         self,
