@@ -117,7 +117,7 @@ def trust_in_depth(disparity: FloatMap, level: FloatMap | np.float32, band: Edge
     tiny = np.finfo(np.float32).tiny
     room = np.where(disparity >= level, band.high - level, level - band.low)
     by_value = np.clip(np.abs(disparity - level) / np.maximum(room, tiny), 0, 1)
-    ramp = np.maximum(band.high - band.low, tiny) / np.maximum(band.width_px, 1)
+    ramp = np.where(band.mask, (band.high - band.low) / np.maximum(band.width_px, 1), 1)
     by_slope = np.clip(1 - _slope(disparity) / (_GENTLE * ramp), 0, 1)
     return np.asarray(_TRUST * np.maximum(by_value, by_slope) ** _TRUST_POWER, dtype=np.float32)
 

@@ -200,6 +200,17 @@ def test_a_point_selects_the_thing_though_the_floor_goes_on():
     assert d3.depth_matte(alone, at=(10, 20))[:, 35:].max() < 0.01
 
 
+def test_the_unit_of_a_relative_map_does_not_matter():
+    photo = render_rgbd(random_scene(4), default_camera(120, 90, 60), samples=2)
+    q = cv2.GaussianBlur(np.nan_to_num(1 / photo.depth.values), (0, 0), 2)
+    one, other = (
+        d3.depth_matte(flat(photo.image, scale * q + shift), nearer_than_percent=40)
+        for scale, shift in ((1, 0), (4096, 128))
+    )
+    assert np.abs(one - other).mean() < 0.002
+    assert ((one > 0.05) & (one < 0.95)).any()
+
+
 def test_connected_leaves_other_things_of_the_same_depth_out():
     values = np.ones((60, 90))
     values[20:40, 10:30] = values[20:40, 60:80] = 4
