@@ -17,6 +17,8 @@ _WORKING_PX = 1_200_000
 
 _REACH_PX = 3
 """How far from a hidden pixel colours are looked at."""
+_CALM_PX = 12.0
+"""How far from a silhouette colours still go on along their edges."""
 
 _Index: TypeAlias = npt.NDArray[np.intp]
 
@@ -115,7 +117,26 @@ def _colors(
     planes = [
         cv2.inpaint(np.ascontiguousarray(color[..., c]), unknown, _REACH_PX, cv2.INPAINT_NS) for c in range(3)
     ]
-    return np.dstack(planes)
+    return _calmed(np.dstack(planes), color, unknown)
+
+
+def _calmed(filled: FloatMap, color: FloatMap, unknown: npt.NDArray[np.uint8]) -> FloatMap:
+    """Let streaks fade into the mean of what is known around, over a window that grows with the distance."""
+    import cv2
+
+    distance = cv2.distanceTransform(unknown, cv2.DIST_L2, 5)
+    known = (1 - unknown).astype(np.float32)
+    visible = color * known[..., None]
+    calm, level = filled.copy(), np.log2(np.maximum(distance, 1))
+    for k in range(int(np.ceil(level.max())) + 1):
+        # Two levels are mixed, from distances of 2^(k-1) to 2^(k+1): the box reaches what is known.
+        here = np.abs(level - k) < 1
+        here &= unknown > 0
+        side = (2 ** (k + 2) + 1,) * 2
+        mean = cv2.blur(visible, side)[here] / np.maximum(cv2.blur(known, side)[here], 1e-6)[:, None]
+        share = (1 - np.abs(level[here] - k)) * np.minimum(distance[here] / _CALM_PX, 1)
+        calm[here] += share[:, None] * (mean - filled[here])
+    return calm
 
 
 def _silhouettes(disparity: FloatMap, jump: float) -> tuple[_Index, FloatMap]:
