@@ -31,6 +31,8 @@ demo: $(READY)
 		--preview $(OUT)/true_mesh_views.png --overwrite
 	$(BIN)/depth3d matte $(DATA)/still_life.png --depth $(DATA)/still_life_depth.png --at 265,400 \
 		-o $(OUT)/matte.png --cutout $(OUT)/cutout.png --overwrite
+	$(BIN)/depth3d bokeh $(DATA)/still_life.png --depth $(DATA)/still_life_depth.png --focus 365,545 \
+		--f-number 1.4 --focal-mm 85 -o $(OUT)/bokeh.jpg --overwrite
 	@ls -l $(OUT)
 
 test: $(READY)

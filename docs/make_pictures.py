@@ -1,4 +1,4 @@
-"""Make the README's pictures from the shipped scene: depth and cloud, matte and effects."""
+"""Make the README's pictures from the shipped scene: depth and cloud, bokeh, matte and effects."""
 
 from pathlib import Path
 
@@ -19,6 +19,12 @@ def main() -> None:
     from_aside = look_at(eye=(1.25, -0.75, 0.15), target=(-0.05, 0.0, 1.55), up=(0, -1, 0))
     aside = d3.render_points(cloud, view, from_aside, background=(24, 26, 30), radius_px=3)
     write("still_life.jpg", opened.scene.image, d3.colorize_depth(opened.scene.depth), aside)
+
+    lens = d3.ThinLens.from_f_number(focal_mm=85, f_number=1.4)
+    near = d3.bokeh(opened.scene, focus=(365, 545), lens=lens)
+    far = d3.bokeh(opened.scene, focus=(520, 100), lens=lens)
+    table = d3.bokeh(opened.scene, focus=(480, 560), lens=lens, tilt_deg=(75, 0))
+    write("bokeh.jpg", near, far, table)
 
     matte = d3.depth_matte(opened.scene, at=(265, 400))
     moved = d3.replace_background(opened.scene, matte, "#8fb8d8")
