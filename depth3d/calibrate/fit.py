@@ -31,7 +31,7 @@ _Array: TypeAlias = npt.NDArray[np.float64]
 FitForm: TypeAlias = Literal["auto", "scale", "affine", "tilted", "spline"]
 """A law of `laws.py`, or `auto` to let cross-validation choose."""
 
-_LEAST_SLOPE_SIGMAS = 1.2
+_LEAST_SLOPE_SIGMAS = 1.0
 _LEAST_OF_SLOPE = 0.5  # that a tilt may leave of what it is without
 _MUCH_LIKELIER = 3.0  # of log-likelihoods
 _MOST_RELATIVE_SIGMA = 0.5

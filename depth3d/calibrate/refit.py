@@ -11,7 +11,7 @@ import numpy.typing as npt
 from depth3d.calibrate.laws import spline_points
 from depth3d.calibrate.rows import Law, Rows, System
 
-__all__ = ["Solution", "misfit_belief", "refit"]
+__all__ = ["PRIOR_MISFIT_REL", "Solution", "belief", "damped", "misfit_belief", "refit", "solve"]
 
 _Array: TypeAlias = npt.NDArray[np.float64]
 
@@ -28,8 +28,6 @@ _INLIER = 3.0  # sigmas, of rows that the misfit is estimated from
 _FLOOR = 0.02  # of a reference's y: less than that is pinned there
 _TILT = 0.1
 """How much a map is believed to drift from the picture's centre to its edge, as a share of its middle 1/z."""
-_WRONG, _WRONG_DENSITY = 0.1, 0.25
-"""Share of references that are believed wrong, and the density of their relative errors, from -1 to 3."""
 _BEND = 0.3
 """How much a spline's slope is believed to change from knot to knot, as a share of it."""
 
@@ -91,14 +89,14 @@ def refit(
     if misfit is None:
         near = relative[relative < tolerance]
         misfit = max(PRIOR_MISFIT_REL, 1.4826 * float(np.median(near)) if len(near) else 0.0)
-    prior = _belief(system, start)
+    prior = belief(system, start)
     sigma = np.hypot(rows.noise, misfit * rows.drift)
     solved = _Solved(parameters, np.zeros(len(system)), np.eye(len(parameters)), 1.0)
     for _ in range(steps):
         score = (rows.target - rows.factors @ parameters) / sigma
         kept = _kept(score, len(parameters)) if robust else np.ones(len(score))
-        solved = _solve(rows, sigma, system.share * kept, prior, system)
-        after = _damped(system, parameters, solved.parameters)
+        solved = solve(rows, sigma, system.share * kept, prior, system)
+        after = damped(system, parameters, solved.parameters)
         moved = np.max(np.abs(system.places @ (after - parameters)) / np.abs(system.places @ after).max())
         parameters, rows = after, system.rows(after)
         score = (rows.target - rows.factors @ parameters) / sigma
@@ -111,13 +109,6 @@ def refit(
             break
     score = (rows.target - rows.factors @ parameters) / sigma
     inlier = np.abs(score) < _TUKEY if robust else np.ones(len(score), dtype=bool)
-    if robust and misfit_rel is None and not inlier.all():
-        # Few references may disagree because they are wrong, or because the map is: sigma counts both.
-        kept = _kept(score, len(parameters))
-        misfit = max(misfit, _misfit(rows, parameters, solved.leverage, system.share, inlier, doubt=True))
-        sigma = np.hypot(rows.noise, misfit * rows.drift)
-        solved = _solve(rows, sigma, system.share * kept, prior, system)
-        score = (rows.target - rows.factors @ parameters) / sigma
     chi2 = float(np.sum(system.share[inlier] * score[inlier] ** 2))
     freedom = float(system.share[inlier].sum()) - len(parameters)
     excess = max(1.0, chi2 / freedom) if freedom >= 1 else 1.0
@@ -128,13 +119,13 @@ def refit(
     )
 
 
-def misfit_belief(misfit_rel: npt.NDArray[Any]) -> _Array:
+def misfit_belief(misfit_rel: npt.NDArray[Any] | float) -> _Array:
     """Give the log prior of a map's misfit: a scaled inverse chi-square of its square, per step of its log.
 
     The published mean errors of relative networks after the best affine fit are 4 to 8 % on most data sets,
     which is half as much again in the root of the mean square.
     """
-    square = misfit_rel**2
+    square = np.asarray(misfit_rel) ** 2
     return np.asarray(-0.5 * PRIOR_FREEDOM * (np.log(square) + PRIOR_MISFIT_REL**2 / square))
 
 
@@ -154,7 +145,7 @@ def _kept(score: _Array, parameters: int) -> _Array:
     return np.asarray(weight)
 
 
-def _belief(system: System, start: _Array) -> _Array:
+def belief(system: System, start: _Array) -> _Array:
     """Give (k, p) rows that are N(0, 1) by belief: a tilt, and the changes of a spline's slope.
 
     Without it a floor, which is nearer the lower it is seen, would be explained by that and not by the map.
@@ -171,7 +162,7 @@ def _belief(system: System, start: _Array) -> _Array:
     return np.asarray(np.diff(slope, axis=0) / (_BEND * mean))
 
 
-def _solve(rows: Rows, sigma: _Array, weight: _Array, prior: _Array, system: System) -> _Solved:
+def solve(rows: Rows, sigma: _Array, weight: _Array, prior: _Array, system: System) -> _Solved:
     """Solve the weighted system with a rising law that is positive at the references.
 
     The columns are brought to one length first: disparities may be 1e-3 or 1e3, and the shift's column is 1.
@@ -242,7 +233,7 @@ def _least_squares(scaled: _Array, target: _Array, transform: _Array, law: Law) 
     return np.asarray(steps @ (found.x / length))
 
 
-def _damped(system: System, before: _Array, after: _Array) -> _Array:
+def damped(system: System, before: _Array, after: _Array) -> _Array:
     """Go only so far that all places of constraints keep a positive depth, and no depth changes threefold."""
     bound = system.places[len(system.targets) :]
     if not len(bound):
@@ -262,15 +253,12 @@ def _misfit(
     leverage: _Array,
     share: _Array,
     inlier: npt.NDArray[np.bool_],
-    *,
-    doubt: bool = False,
 ) -> float:
     """Estimate what the law leaves unexplained, relative to z: the posterior's mean square.
 
     The likelihood of residuals e with leverages h (whose variance the fit has shrunk by 1 - h) is
     `sum (share - h) log v + share e^2 / v` with v = noise^2 + misfit^2 drift^2; the prior is a scaled
     inverse chi-square of few degrees of freedom (Gelman et al., "Bayesian Data Analysis", 2013, section 2.6).
-    With `doubt`, rows that were rejected count as right or wrong, whichever the misfit makes likelier.
     """
     chosen = np.flatnonzero(inlier & (share > 0))
     weight = share[chosen]
@@ -284,11 +272,5 @@ def _misfit(
     variance = rows.noise[chosen] ** 2 + square * rows.drift[chosen] ** 2
     fit = (left * np.log(variance) + weight * residual**2 / variance).sum(axis=1)
     log_posterior = -0.5 * fit + misfit_belief(_MISFITS)
-    if doubt:
-        out = np.flatnonzero(~inlier & (share > 0))[:_MOST_ROWS_FOR_MISFIT]
-        off = (rows.target - rows.factors @ parameters)[out] / rows.drift[out]
-        spread = (rows.noise[out] / rows.drift[out]) ** 2 + square
-        right = np.log1p(-_WRONG) - 0.5 * (np.log(2 * np.pi * spread) + off**2 / spread)
-        log_posterior += np.logaddexp(right, np.log(_WRONG * _WRONG_DENSITY)) @ share[out]
     posterior = np.exp(log_posterior - log_posterior.max())
     return float(np.sqrt((posterior @ square[:, 0]) / posterior.sum()))

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from depth3d.calibrate.equations import Equations
 from depth3d.calibrate.laws import Form, Space, spline_points
+from depth3d.calibrate.mixture import MOST_ROWS, mixed_fit
 from depth3d.calibrate.refit import Solution, refit
 from depth3d.calibrate.rows import Law, System, picked, thinned
 from depth3d.errors import InputError
@@ -161,6 +162,11 @@ def _errors(
 
 
 def fit_law(equations: Equations, law: Law, start: _Array, tolerance: float = 0.1) -> Solution:
-    """Fit one law robustly where there are enough rows to tell who is wrong."""
+    """Fit one law robustly where there are enough rows to tell who is wrong.
+
+    Few of them leave open whether they are wrong or the map is poor: all of that is then weighed.
+    """
     system = System(equations, law)
+    if 3 < len(system) <= MOST_ROWS and law.form != "spline":
+        return mixed_fit(system, start)
     return refit(system, start, robust=len(system) > 3, tolerance=tolerance)
