@@ -70,15 +70,21 @@ def hidden_layer(color: FloatMap, disparity: FloatMap, *, jump: float, width_px:
         cv2.resize(color, small, interpolation=cv2.INTER_NEAREST_EXACT), few, jump, -(-width_px // factor)
     )
     # Outside the mask the smaller maps show the foreground, which must not be blended in.
-    weight = layer.mask.astype(np.float32)
-    carried = np.dstack([layer.color * weight[..., None], layer.disparity * weight, weight])
-    carried = cv2.resize(carried, (width, height), interpolation=cv2.INTER_LINEAR)
-    known = carried[..., 4] > 1e-3
-    carried[known, :4] /= carried[known, 4:]
-    mask = known & (carried[..., 3] < disparity - jump / 2)
-    return HiddenLayer(
-        np.ascontiguousarray(carried[..., :3]), np.where(mask, carried[..., 3], disparity), mask
-    )
+    inside = layer.mask.astype(np.float32)
+
+    def enlarged(values: FloatMap) -> FloatMap:
+        return np.asarray(cv2.resize(values, (width, height), interpolation=cv2.INTER_LINEAR))
+
+    weight = enlarged(inside)
+    mask = weight > 1e-3
+    np.maximum(weight, 1e-3, out=weight)
+    np.reciprocal(weight, out=weight)
+    far = enlarged(layer.disparity * inside)
+    far *= weight
+    mask &= far < disparity - jump / 2
+    colors = enlarged(layer.color * inside[..., None])
+    colors *= weight[..., None]
+    return HiddenLayer(colors, np.where(mask, far, disparity), mask)
 
 
 def _filled(color: FloatMap, disparity: FloatMap, jump: float, width_px: int) -> HiddenLayer:
