@@ -36,6 +36,10 @@ _COLOR_SIGMA = 16.0
 """Deviation of colours in bytes that are still taken for one surface."""
 _INSIDE_TRUST = 5e-4
 """What a pixel beside a ramp counts for, beside one away from it, in how far away a surface is."""
+_MOST_EXTRAPOLATED = 0.3
+"""How far a surface may go on beyond the mean of what is known of it, as a share of the step."""
+_LEVEL_PRIOR = 0.02
+"""Variance of place, in reaches squared, that a slope must overcome."""
 _PRIOR = 2.0
 """Odds, as an exponent, that the level of the ramp itself gives."""
 _SAMPLES = 48
@@ -150,15 +154,16 @@ def _votes(
     step = np.maximum(top - bottom, 1e-30)
     own = colors[at].astype(np.float32)
     votes = np.full((2, len(at)), 1e-6, dtype=np.float32)
-    weights = np.full((2, len(at)), 1e-9, dtype=np.float32)
-    sums = np.stack([bottom, top]) * np.float32(1e-9)
+    fits = [_Plane(base) for base in (bottom, top)]
     for number in range(_SAMPLES):
         # A sunflower's pattern, evenly over a disc.
         rho = math.sqrt((number + 0.5) / _SAMPLES)
         turn = number * math.pi * (3 - math.sqrt(5))
         far = rho * (3 * size + 1)
-        there = np.rint(rows + far * math.sin(turn)).astype(np.intp).clip(0, height - 1) * width
-        there += np.rint(cols + far * math.cos(turn)).astype(np.intp).clip(0, width - 1)
+        row = np.rint(rows + far * math.sin(turn)).astype(np.intp).clip(0, height - 1)
+        col = np.rint(cols + far * math.cos(turn)).astype(np.intp).clip(0, width - 1)
+        there = row * width + col
+        down, right = ((row - rows) / size).astype(np.float32), ((col - cols) / size).astype(np.float32)
         value = flat[there]
         level = (value - bottom) / step
         unlike = np.square(colors[there] - own).sum(axis=1)
@@ -169,11 +174,49 @@ def _votes(
             ((level <= _SIDE, level < 0.5), (level >= 1 - _SIDE, level >= 0.5))
         ):
             votes[side] += weight * speaks
-            share = trust * (speaks | (near & firm))
-            weights[side] += share
-            sums[side] += share * value
+            fits[side].add(trust * (speaks | (near & firm)), firm, right, down, value)
     votes[1] *= np.exp(_PRIOR * ((flat[at] - bottom) / step - 0.5))
-    return votes[1] / votes.sum(axis=0), sums / weights
+    sides = np.stack([fit.here(_MOST_EXTRAPOLATED * step) for fit in fits])
+    return votes[1] / votes.sum(axis=0), sides
+
+
+class _Plane:
+    """A plane through weighted values around each of many pixels, by least squares with a prior for level."""
+
+    def __init__(self, base: npt.NDArray[np.float32]) -> None:
+        self.base = base
+        self.moments = np.zeros((9, len(base)), dtype=np.float32)
+        self.firm = np.zeros(len(base), dtype=np.float32)
+        self.moments[0] = 1e-9
+
+    def add(
+        self,
+        weight: npt.NDArray[np.float32],
+        firm: BoolMap,
+        x: npt.NDArray[np.float32],
+        y: npt.NDArray[np.float32],
+        value: npt.NDArray[np.float32],
+    ) -> None:
+        """Add one value for each pixel, at (x, y) from it; `firm` where it is not on a ramp."""
+        v = value - self.base
+        self.firm += weight * firm
+        one = np.ones_like(v)
+        for moment, factor in zip(
+            self.moments, (one, x, y, x * x, x * y, y * y, v, x * v, y * v), strict=True
+        ):
+            moment += weight * factor
+
+    def here(self, most: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Give the plane's value at the pixels, no farther than `most` from the mean."""
+        mean = self.moments / self.moments[0]
+        _, x, y, xx, xy, yy, v, xv, yv = mean
+        xx, xy, yy = xx - x * x + _LEVEL_PRIOR, xy - x * y, yy - y * y + _LEVEL_PRIOR
+        xv, yv = xv - x * v, yv - y * v
+        determinant = xx * yy - xy * xy
+        slope_x, slope_y = (yy * xv - xy * yv) / determinant, (xx * yv - xy * xv) / determinant
+        # Pixels on the ramp itself show its slope, not the surface's.
+        change = -(slope_x * x + slope_y * y) * (self.firm / self.moments[0])
+        return np.asarray(self.base + v + np.clip(change, -most, most), dtype=np.float32)
 
 
 def _agreed(nearer: FloatMap, reach: npt.NDArray[np.uint16]) -> BoolMap:

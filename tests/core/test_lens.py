@@ -8,7 +8,14 @@ import math
 import numpy as np
 import pytest
 
-from depth3d.core.lens import ThinLens, circle_of_confusion_px
+from depth3d.core.camera import Camera
+from depth3d.core.lens import (
+    ThinLens,
+    circle_of_confusion_px,
+    depth_of_field_m,
+    focal_35mm_of,
+    hyperfocal_m,
+)
 from depth3d.errors import InputError
 
 LENS = ThinLens(0.02)
@@ -74,3 +81,40 @@ def test_impossible_planes_of_focus(focus):
 def test_it_is_a_value():
     with pytest.raises(dataclasses.FrozenInstanceError):
         LENS.aperture_m = 1.0
+
+
+def test_the_limits_of_sharpness_have_the_disc_that_was_asked_for():
+    near, far = depth_of_field_m(2.0, lens=LENS, fx_px=1000, blur_px=3)
+    at_limits = circle_of_confusion_px(np.array([near, far]), focus_m=2.0, lens=LENS, fx_px=1000)
+    np.testing.assert_allclose(at_limits, 3, rtol=1e-12)
+    assert near < 2 < far
+
+
+def test_focused_at_the_hyperfocal_distance_the_horizon_and_half_of_it_are_just_sharp():
+    hyperfocal = hyperfocal_m(lens=LENS, fx_px=1000, blur_px=2)
+    assert circle_of_confusion_px(
+        np.array(np.inf), focus_m=hyperfocal, lens=LENS, fx_px=1000
+    ) == pytest.approx(2)
+    near, far = depth_of_field_m(1.0001 * hyperfocal, lens=LENS, fx_px=1000, blur_px=2)
+    assert far == math.inf
+    assert near == pytest.approx(hyperfocal / 2, rel=1e-3)
+
+
+def test_a_pinhole_is_sharp_from_here_to_the_horizon():
+    assert depth_of_field_m(1.0, lens=ThinLens(0.0), fx_px=1000, blur_px=2) == (0, math.inf)
+    assert hyperfocal_m(lens=ThinLens(0.0), fx_px=1000, blur_px=2) == 0
+
+
+def test_full_frame_is_the_inverse_of_the_35mm_rule():
+    camera = Camera.from_focal_35mm(4000, 3000, 26)
+    assert focal_35mm_of(camera) == pytest.approx(26)
+    assert ThinLens.on_full_frame(camera, 2).aperture_m == pytest.approx(0.013)
+
+
+@pytest.mark.parametrize(("name", "value"), [("blur_px", 0), ("fx_px", -1), ("blur_px", math.nan)])
+def test_impossible_limits(name, value):
+    options = {"lens": LENS, "fx_px": 1000, "blur_px": 2, name: value}
+    with pytest.raises(InputError, match=f"{name} must be positive"):
+        hyperfocal_m(**options)
+    with pytest.raises(InputError, match=f"{name} must be positive"):
+        depth_of_field_m(2.0, **options)

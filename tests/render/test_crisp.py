@@ -70,7 +70,7 @@ def test_a_thin_rod_gets_its_height_back():
     image[:, 79:82], disparity[:, 79:82] = 220, 1.0
     soft = cv2.GaussianBlur(disparity, (0, 0), 2)
     assert soft[60, 80] < 0.7
-    np.testing.assert_allclose(crisp_disparity(soft, image)[20:100, 79:82], 1.0, atol=0.08)
+    np.testing.assert_allclose(crisp_disparity(soft, image)[20:100, 79:82], 1.0, atol=0.1)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 30), (30, 1), (3, 3)])
