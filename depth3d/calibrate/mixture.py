@@ -27,7 +27,7 @@ _Array: TypeAlias = npt.NDArray[np.float64]
 MOST_ROWS = 60
 """With more there is little doubt about the misfit, and `refit` alone does."""
 
-_MISFITS: _Array = np.asarray(np.geomspace(0.004, 0.6, 14), dtype=np.float64)
+_MISFITS: _Array = np.asarray(np.geomspace(0.005, 0.6, 10), dtype=np.float64)
 _POOR, _POOR_MISFIT_REL = 0.15, 0.2
 """Share of maps that are believed poor (a small network, a picture unlike those it learned from), and what
 they are off by."""

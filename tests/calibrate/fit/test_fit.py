@@ -84,7 +84,8 @@ def test_gross_outliers_are_found_and_change_little(rows_of, drawn, count, seed)
     assert not np.array(fit.inliers)[wrong].any()
     assert np.array(fit.inliers)[~wrong].mean() > 0.98
     at = np.linspace(0.5, 10, 30)
-    np.testing.assert_allclose(fit.scale * at + fit.shift, SCALE * at + SHIFT, rtol=0.08 if count == 5 else 0.06)
+    rtol = 0.08 if count == 5 else 0.06
+    np.testing.assert_allclose(fit.scale * at + fit.shift, SCALE * at + SHIFT, rtol=rtol)
 
 
 def test_a_wall_does_not_outvote_the_rest_of_the_scene(rows_of):

@@ -22,7 +22,7 @@ def integrated(d, z, at):
     scale = (high - low) / (d.max() - d.min())
     shift = low - scale * d.min()
     posterior = np.zeros_like(low)
-    for misfit in np.geomspace(0.004, 0.6, 14):
+    for misfit in np.geomspace(0.004, 0.6, 25):
         prior = sum(
             share * np.exp(-2 * (np.log((misfit / typical) ** 2) + (typical / misfit) ** 2))
             for share, typical in ((0.85, 0.06), (0.15, 0.2))
