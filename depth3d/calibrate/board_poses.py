@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from depth3d.calibrate.boards import Board, BoardView, find_board
 from depth3d.calibrate.planar_pose import poses_of_plane
-from depth3d.calibrate.references import Anchor, DepthSamples
+from depth3d.calibrate.references import DepthSamples
 from depth3d.core.arrays import ImageArray, as_image, frozen
 from depth3d.core.camera import Camera
 from depth3d.errors import CameraError
@@ -50,18 +50,6 @@ class BoardPose:
         for name, shape in (("T_camera_board", (4, 4)), ("depths_m", (count,)), ("sigma_m", (count,))):
             value = frozen(getattr(self, name), name=name, dtype=np.float64, shape=shape)
             object.__setattr__(self, name, value)
-
-    @property
-    def anchors(self) -> tuple[Anchor, ...]:
-        """Its points as references for a calibration, which together weigh as much as one of them.
-
-        They share their error, so that each of n gets a sigma sqrt(n) times as large as it has by itself.
-        """
-        wider = math.sqrt(len(self.depths_m))
-        return tuple(
-            Anchor(float(u), float(v), float(z), wider * float(sigma))
-            for (u, v), z, sigma in zip(self.view.uv_px, self.depths_m, self.sigma_m, strict=True)
-        )
 
     @property
     def samples(self) -> DepthSamples:

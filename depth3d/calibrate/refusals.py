@@ -24,6 +24,8 @@ __all__ = [
 _Array: TypeAlias = npt.NDArray[np.float64]
 
 _LOOKS_LIKE_DEPTH = 0.8  # R^2 from which falling values are taken for depth
+_FITS_REL = 0.2  # error up to which 1 / values are taken for disparity
+_CLEARLY_LESS = 0.5  # of the other's error: without a shift 1 / disparity is depth, and they can't be told
 
 
 def no_reference() -> InputError:
@@ -83,6 +85,12 @@ def falling(system: System, names: Sequence[str], value: _Array) -> InputError:
     z = _metres(system, y)
     if len(y) >= 4:
         explained = _r2(value, z if disparity else 1 / z)
+        reciprocal = _off(1 / value, 1 / z) if disparity and (value > 0).all() else np.inf
+        if reciprocal < min(_FITS_REL, _CLEARLY_LESS * _off(value, z)):
+            return InputError(
+                "this map is 1 / disparity: its values grow with the distance of the references, and 1 / "
+                "values are on one line with 1 / z, as the values are not with z; give 1 / values"
+            )
         if explained > _LOOKS_LIKE_DEPTH:
             if disparity:
                 return InputError(
@@ -150,3 +158,9 @@ def _r2(value: _Array, target: _Array) -> float:
         return 0.0
     r = float(np.corrcoef(value, target)[0, 1])
     return max(r, 0.0) ** 2
+
+
+def _off(value: _Array, target: _Array) -> float:
+    """Give the relative error, root mean square, of a rising straight line; inf of a falling one."""
+    slope, shift = np.polyfit(value, target, 1, w=1 / target)
+    return float(np.sqrt(np.mean(((slope * value + shift) / target - 1) ** 2))) if slope > 0 else np.inf

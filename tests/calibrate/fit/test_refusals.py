@@ -48,6 +48,15 @@ def test_depth_passed_as_disparity_is_recognised(rows_of):
         fit_equations(rows_of(2.5 * z, z * np.exp(rng.normal(0, 0.02, 8))), "disparity")
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_one_over_disparity_is_told_from_depth(rows_of, seed):
+    rng = np.random.default_rng(seed)
+    d = rng.uniform(0.5, 8, 8)
+    z = np.exp(rng.normal(0, 0.02, 8)) / (0.1 * d + 0.3)
+    with pytest.raises(InputError, match=r"this map is 1 / disparity.*give 1 / values$"):
+        fit_equations(rows_of(1 / d, z), "disparity")
+
+
 def test_disparity_passed_as_depth_is_recognised(rows_of):
     z = np.random.default_rng(0).uniform(1, 6, 8)
     with pytest.raises(InputError, match=r"this map is disparity and no depth.*--depth-kind relative"):
