@@ -40,11 +40,13 @@ _MOST_EXTRAPOLATED = 0.3
 """How far a surface may go on beyond the mean of what is known of it, as a share of the step."""
 _LEVEL_PRIOR = 0.02
 """Variance of place, in reaches squared, that a slope must overcome."""
+_LIKE = 0.2
+"""How far from the surface's level, as a share of the step, values are believed to be of it."""
 _PRIOR = 2.0
 """Odds, as an exponent, that the level of the ramp itself gives."""
 _SAMPLES = 48
 _AGREEMENT_PX = 0.8
-_AGREEMENT_SHARE = 0.3
+_AGREEMENT_SHARE = 0.2
 """Deviation of the window in which neighbours agree on a side: pixels at least, and a share of the reach."""
 _MOST_RESTORED = 4.0
 """By how much the height of a thin thing is raised at most."""
@@ -174,7 +176,8 @@ def _votes(
             ((level <= _SIDE, level < 0.5), (level >= 1 - _SIDE, level >= 0.5))
         ):
             votes[side] += weight * speaks
-            fits[side].add(trust * (speaks | (near & firm)), firm, right, down, value)
+            like = np.exp(-(((level - side) / _LIKE) ** 2))
+            fits[side].add(trust * like * (speaks | (near & firm)), firm, right, down, value)
     votes[1] *= np.exp(_PRIOR * ((flat[at] - bottom) / step - 0.5))
     sides = np.stack([fit.here(_MOST_EXTRAPOLATED * step) for fit in fits])
     return votes[1] / votes.sum(axis=0), sides
