@@ -103,6 +103,7 @@ if TYPE_CHECKING:
     from depth3d.render.miniature import miniature as miniature
     from depth3d.render.rack_focus import FocusKey as FocusKey
     from depth3d.render.rack_focus import rack_focus as rack_focus
+    from depth3d.render.refocus import Refocus as Refocus
     from depth3d.verbs import estimate as estimate
     from depth3d.verbs import save as save
 
@@ -134,6 +135,7 @@ _HOME_OF = {
     "RGBD": "core.scene",
     "RangeAnchor": "calibrate.references",
     "ThinLens": "core.lens",
+    "Refocus": "render.refocus",
     "Trajectory": "io.trajectories",
     "VanishingPoints": "calibrate.vanishing_points",
     "assume_range": "calibrate.assumed_range",

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ..console import note, print_json
+from ..console import note, print_json, progress
 from ..focus_modes import check_mode, make_miniature, make_rack_focus, make_stack, mode_options
 from ..lens_options import focus_options, lens_of, lens_options, look_of, look_options, strength_of
 from ..options import json_option, output_option, overwrite_option, verbosity_options
@@ -101,8 +101,11 @@ def command(
         tilt_deg=(tilt[0], tilt[1]),
     )
     facts = bokeh_facts(taken, focus, setting)
-    note(f"focus {focus.why}" + (f"; lens: {described}" if described else ""))
-    verbs.save(taken.image(setting, look), output, overwrite=overwrite)
+    where = f", {facts['focus_m']:.3g} m away" if "focus_m" in facts else ""
+    note(f"focus {focus.why}{where}" + (f"; lens: {described}" if described else ""))
+    with progress("blurring", 0):
+        picture = taken.image(setting, look)
+    verbs.save(picture, output, overwrite=overwrite)
     if maps:
         facts["maps"] = save_maps(maps_of(taken, focus, setting, look), maps, overwrite=overwrite)
     facts = {"output": output, **facts, "depth": opened.depth_source, "notes": opened.notes}

@@ -174,7 +174,8 @@ def _automatic(disparity: FloatMap) -> Focus:
     rows, cols = np.nonzero(inside & (np.abs(disparity - value) <= (high - low) / _BINS))
     nearest = int(np.hypot(cols + 0.5 - middle[0], rows + 0.5 - middle[1]).argmin()) if len(rows) else -1
     point = (float(cols[nearest]) + 0.5, float(rows[nearest]) + 0.5) if len(rows) else middle
-    return Focus(value, point, "auto: the nearest large thing around the middle")
+    where = f"({point[0]:.0f}, {point[1]:.0f})"
+    return Focus(value, point, f"auto: on the nearest large thing around the middle, at {where}")
 
 
 def _nearest_mode(share: npt.NDArray[np.float64]) -> tuple[int, int]:
