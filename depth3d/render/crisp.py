@@ -32,7 +32,7 @@ _LEAST_WIDEST_PX = 8
 """Half the widest ramp in small pictures."""
 _SIDE = 0.2
 """How far from either surface, as a share of the step, a pixel still speaks for it."""
-_COLOR_SIGMA = 16.0
+_COLOR_SIGMA = 12.0
 """Deviation of colours in bytes that are still taken for one surface."""
 _INSIDE_TRUST = 5e-4
 """What a pixel beside a ramp counts for, beside one away from it, in how far away a surface is."""
@@ -40,7 +40,7 @@ _MOST_EXTRAPOLATED = 0.3
 """How far a surface may go on beyond the mean of what is known of it, as a share of the step."""
 _LEVEL_PRIOR = 0.02
 """Variance of place, in reaches squared, that a slope must overcome."""
-_LIKE = 0.2
+_LIKE = 0.12
 """How far from the surface's level, as a share of the step, values are believed to be of it."""
 _PRIOR = 2.0
 """Odds, as an exponent, that the level of the ramp itself gives."""
@@ -50,6 +50,8 @@ _AGREEMENT_SHARE = 0.2
 """Deviation of the window in which neighbours agree on a side: pixels at least, and a share of the reach."""
 _MOST_RESTORED = 4.0
 """By how much the height of a thin thing is raised at most."""
+_RESTORATIONS = 2
+"""Windows around thin things overlap, so that the first time does not give all of it back."""
 _CHUNK_PX = 1 << 19
 
 
@@ -76,7 +78,9 @@ def crisp_disparity(disparity: FloatMap, image: ImageArray) -> FloatMap:
         nearer[some], sides[:, some] = _votes(disparity, image, some, reach, low, high)
     near = _agreed(nearer.reshape(disparity.shape), reach)
     result.ravel()[at] = np.where(near.ravel()[at], sides[1, at], sides[0, at])
-    return _restored(result, disparity, near, reach, low, high)
+    for _ in range(_RESTORATIONS):
+        result = _restored(result, disparity, near, reach, low, high)
+    return result
 
 
 def _ramps(disparity: FloatMap) -> tuple[npt.NDArray[np.uint16], FloatMap, FloatMap]:
