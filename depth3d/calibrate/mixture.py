@@ -31,8 +31,8 @@ _MISFITS: _Array = np.asarray(np.geomspace(0.005, 0.6, 10), dtype=np.float64)
 _POOR, _POOR_MISFIT_REL = 0.15, 0.2
 """Share of maps that are believed poor (a small network, a picture unlike those it learned from), and what
 they are off by."""
-_WRONG, _WRONG_DENSITY = 0.1, 0.25
-"""Share of references that are believed wrong, and their density in ln z: from 1/8 to 8 times the truth."""
+_WRONG, _WRONG_DENSITY = 0.15, 0.3
+"""Share of references that are believed wrong, and their density in ln z: from 1/5 to 5 times the truth."""
 _STEPS = 12
 _SETTLED = 1e-5
 _SAME = 1e-3  # relative difference of y below which two laws are one
@@ -60,7 +60,9 @@ def mixed_fit(system: System, start: _Array) -> Solution:
     and Bretthorst, "Probability Theory", 2003, section 21), and the misfit is a variable like the others:
     for each of its values the mode is found by expectation and maximisation, its evidence by Laplace's
     approximation (MacKay, "Information Theory", 2003, chapters 27 and 28), and the modes are averaged
-    (Hoeting et al., "Bayesian Model Averaging", 1999). Modes that differ make the covariance wider.
+    (Hoeting et al., "Bayesian Model Averaging", 1999). Modes that differ make the covariance wider. What
+    is left out are the tails: where one reference alone rules the far end, sigma there is half or a third of
+    the integral's.
 
     Two series of fits look for modes: from the law that most agree on with rising misfit, and from the
     least-squares one of all rows with falling misfit.

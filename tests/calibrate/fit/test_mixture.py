@@ -8,6 +8,7 @@ import pytest
 from depth3d.calibrate.fit import fit_equations
 from depth3d.calibrate.mixture import mixed_fit
 from depth3d.calibrate.rows import Law, System
+from depth3d.errors import InputError
 
 SIGMA_REL = 0.02
 
@@ -15,8 +16,8 @@ SIGMA_REL = 0.02
 def integrated(d, z, at):
     """Integrate over all lines, misfits, and which references are wrong: mean and sigma of 1/z at some d.
 
-    Written down from the model alone: a reference is wrong one time in ten, then anywhere within 8 times the
-    truth either way; the misfit has the published prior, or one time in seven that of a poor map.
+    Written down from the model alone: a reference is wrong one time in seven, then anywhere within 5 times
+    the truth either way; the misfit has the published prior, or one time in seven that of a poor map.
     """
     low, high = np.meshgrid(np.linspace(0.002, 0.9, 420), np.linspace(0.02, 1.6, 420), indexing="ij")
     scale = (high - low) / (d.max() - d.min())
@@ -32,7 +33,7 @@ def integrated(d, z, at):
             y = scale * value + shift
             spread = np.hypot(SIGMA_REL * target, misfit * np.maximum(y, 0.1 * target))
             bell = np.exp(-0.5 * ((y - target) / spread) ** 2) / (np.sqrt(2 * np.pi) * spread)
-            likelihood = likelihood * (0.9 * bell * target + 0.1 * 0.25)
+            likelihood = likelihood * (0.85 * bell * target + 0.15 * 0.3)
         posterior += likelihood
     posterior /= posterior.sum()
     y = np.array([(scale * value + shift) for value in at])
@@ -52,16 +53,19 @@ def test_the_average_is_that_of_the_integral(rows_of, worst):
     factors = np.stack([at, np.ones_like(at)], axis=1)
     spread = np.sqrt(np.einsum("ni,ij,nj->n", factors, found.covariance, factors))
     np.testing.assert_array_less(np.abs(factors @ found.parameters - mean), 0.35 * sigma)
-    # At 0.5 all rests on one reference, and the tail of its being wrong is no bell: a lower bound there.
-    np.testing.assert_allclose(spread[1:], sigma[1:], rtol=0.25)
-    assert spread[0] > 0.4 * sigma[0]
+    # Modes leave out tails: at 0.5, where all rests on one reference that may be wrong, most of the sigma.
+    np.testing.assert_allclose(spread[2:], sigma[2:], rtol=0.25)
+    assert spread[1] > 0.5 * sigma[1]
 
 
 def test_right_references_of_a_poor_map_are_kept_more_often_than_not(rows_of, drawn):
     used, better, sigmas = [], [], []
-    for seed in range(40):
+    for seed in range(100):
         d, z, _ = drawn(8, misfit=0.25, seed=seed)
-        fit = fit_equations(rows_of(d, z), "disparity")
+        try:
+            fit = fit_equations(rows_of(d, z), "disparity")
+        except InputError:  # not even three agree
+            continue
         line = np.polyfit(d, 1 / z, 1)
         at = np.linspace(0.5, 10, 30)
         truth = 0.05 * at + 0.03
@@ -70,9 +74,10 @@ def test_right_references_of_a_poor_map_are_kept_more_often_than_not(rows_of, dr
             [np.mean(np.abs(np.polyval(p, at) / truth - 1)) for p in ((fit.scale, fit.shift), line)]
         )
         sigmas.append(fit.misfit_rel)
+    assert len(used) > 90
     assert np.mean(used) > 0.9
-    ours, least_squares = np.mean(better, axis=0)
-    assert ours < 1.05 * least_squares
+    ours, least_squares = np.median(better, axis=0)
+    assert ours < least_squares
     assert 0.15 < np.median(sigmas) < 0.35
 
 
