@@ -114,12 +114,18 @@ def _colors(
 
     if not mask.any():
         return color
-    # What is nearer than the hidden surface around is no source of its colours either.
-    around = np.ones((2 * width_px + 1, 2 * width_px + 1), np.uint8)
+    # What is nearer than the hidden surface around is no source of its colours either, as far as `_calmed`
+    # looks.
+    around = np.ones((8 * width_px + 1, 8 * width_px + 1), np.uint8)
     behind = cv2.dilate(np.where(mask, far, -np.inf).astype(np.float32), around)
-    unknown = (mask | (np.isfinite(behind) & (disparity > behind + jump))).astype(np.uint8)
+    hides = mask | (np.isfinite(behind) & (disparity > behind + jump))
+    # A little of a lamp outshines all else in the pixels beside it.
+    lamps = np.where(color.max(axis=2) >= 1, disparity, -np.inf).astype(np.float32)
+    hides |= cv2.dilate(lamps, np.ones((3, 3), np.uint8)) > disparity + jump
+    unknown = hides.astype(np.uint8)
     if unknown.all():
         return color
+    color = np.minimum(color, 1)  # and it ends where it is seen to end
     planes = [
         cv2.inpaint(np.ascontiguousarray(color[..., c]), unknown, _REACH_PX, cv2.INPAINT_NS) for c in range(3)
     ]

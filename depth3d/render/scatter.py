@@ -37,7 +37,7 @@ _FAINTEST = 1e-5
 """Coverage that is nothing but rounding in the Fourier transform."""
 _FULL = 1 - 4e-6
 """Coverage behind which nothing shows."""
-_HIDDEN_WEIGHT = 0.1
+_HIDDEN_WEIGHT = 0.5
 """What the guessed colour of hidden surfaces counts for beside a visible one of the same layer."""
 
 
