@@ -9,7 +9,7 @@ import click
 
 from .console import progress
 from .lens_options import lens_of, look_of, strength_of
-from .options import compose
+from .sections import section
 
 if TYPE_CHECKING:
     from depth3d.opened_photo import OpenedPhoto
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["check_mode", "make_miniature", "make_rack_focus", "make_stack", "mode_options"]
 
-mode_options = compose(
+mode_options = section(
+    "Instead of one picture",
     click.option(
         "--rack-focus", metavar="X1,Y1:X2,Y2",
         help="Make a video instead (-o pull.mp4) in which the focus goes from one pixel to the next ones; "

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .options import compose
+from .sections import section
 from .types import NumberPair, Numbers
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ __all__ = [
 
 _POSITIVE = click.FloatRange(min=0, min_open=True)
 
-focus_options = compose(
+focus_options = section(
+    "Focus",
     click.option(
         "--focus", type=NumberPair("X", "Y"), metavar="X,Y",
         help="Pixel of what is to be sharp.  [default: the nearest large thing around the middle]",
@@ -53,7 +55,8 @@ focus_options = compose(
     ),
 )  # fmt: skip
 
-lens_options = compose(
+lens_options = section(
+    "Lens",
     click.option(
         "--f-number", type=_POSITIVE, metavar="N",
         help="Opening, such as 1.8; needs metres.  [default: 1.8 where there are metres]",
@@ -96,7 +99,8 @@ aperture_options = compose(
     ),
 )  # fmt: skip
 
-look_options = compose(
+look_options = section(
+    "Look",
     aperture_options,
     click.option(
         "--highlights", type=float, default=0.0, metavar="0..1",

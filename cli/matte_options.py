@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import compose
+from .sections import section
 from .types import NumberPair
 
 if TYPE_CHECKING:
@@ -17,7 +17,8 @@ __all__ = ["check_selection", "matte_of", "selection_options"]
 
 _POSITIVE = click.FloatRange(min=0, min_open=True)
 
-selection_options = compose(
+selection_options = section(
+    "Selection",
     click.option(
         "--at", type=NumberPair("X", "Y"), metavar="X,Y",
         help="Keep what is at this pixel and everything nearer, up to the gap behind it.",

@@ -159,8 +159,9 @@ metres_options = section(
     "Metres",
     calibration_options,
     click.option(
-        "--assume-range-m", type=NumberPair("NEAR", "FAR"), default="1,5",
-        help="Range to assume for relative depth without calibration and anchors.",
+        "--assume-range-m", type=NumberPair("NEAR", "FAR"), default="1,5", show_default=False,
+        help="Range to assume for relative depth without calibration and anchors.  [default: 1,5 where "
+        "metres are needed]",
     ),
 )  # fmt: skip
 

@@ -12,9 +12,10 @@ from ..focus_modes import check_mode, make_miniature, make_rack_focus, make_stac
 from ..lens_options import focus_options, lens_of, lens_options, look_of, look_options, strength_of
 from ..options import json_option, output_option, overwrite_option, verbosity_options
 from ..scenes import check_outputs, open_scene, scene_options
+from ..sections import SectionedCommand
 
 
-@click.command(name="bokeh", short_help="Blur a photo as a wide open lens would.")
+@click.command(name="bokeh", cls=SectionedCommand, short_help="Blur a photo as a wide open lens would.")
 @click.argument("photo", type=click.Path(path_type=Path))
 @output_option(
     "The picture: .jpg, .png, .webp, .tif or .bmp; a video for --rack-focus, a folder for --focus-stack."

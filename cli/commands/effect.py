@@ -11,6 +11,7 @@ from ..console import print_json
 from ..matte_options import check_selection, matte_of, selection_options
 from ..options import compose, json_option, output_option, overwrite_option, verbosity_options
 from ..scenes import check_outputs, open_scene, scene_options
+from ..sections import SectionedCommand
 
 _common = compose(
     click.argument("photo", type=click.Path(path_type=Path)),
@@ -25,7 +26,7 @@ def command() -> None:
     """Change the light or the colours of a photo by depth, in linear light."""
 
 
-@command.command(name="fog", short_help="Fill the air with fog.")
+@command.command(name="fog", cls=SectionedCommand, short_help="Fill the air with fog.")
 @_common
 @click.option(
     "--visibility-m",
@@ -57,7 +58,7 @@ def fog_command(visibility_m: float | None, strength: float | None, color: str, 
     _apply(lambda scene: fog(scene, visibility_m=visibility_m, strength=strength, color=color), given)
 
 
-@command.command(name="flash", short_help="Relight as a flash on the camera does.")
+@command.command(name="flash", cls=SectionedCommand, short_help="Relight as a flash on the camera does.")
 @_common
 @click.option(
     "--full-m",
@@ -81,7 +82,7 @@ def flash_command(full_m: float, ambient: float, **given: Any) -> None:
     _apply(lambda scene: flash(scene, full_m=full_m, ambient=ambient), given)
 
 
-@command.command(name="color-splash", short_help="Turn all but the subject gray.")
+@command.command(name="color-splash", cls=SectionedCommand, short_help="Turn all but the subject gray.")
 @_common
 @selection_options
 @_source
@@ -97,7 +98,7 @@ def color_splash_command(**given: Any) -> None:
     _apply(lambda scene: color_splash(scene, matte_of(scene, given)), given)
 
 
-@command.command(name="dim", short_help="Darken all but the subject.")
+@command.command(name="dim", cls=SectionedCommand, short_help="Darken all but the subject.")
 @_common
 @selection_options
 @click.option("--stops", type=float, default=2.0, help="By how many f-stops; each halves the light.")

@@ -11,12 +11,15 @@ from ..console import print_json
 from ..matte_options import check_selection, matte_of, selection_options
 from ..options import json_option, output_option, overwrite_option, verbosity_options
 from ..scenes import check_outputs, open_scene, scene_options
+from ..sections import SectionedCommand
 
 if TYPE_CHECKING:
     from depth3d.core.arrays import ImageArray
 
 
-@click.command(name="matte", short_help="Cut a photo by depth: mattes, cutouts, backgrounds.")
+@click.command(
+    name="matte", cls=SectionedCommand, short_help="Cut a photo by depth: mattes, cutouts, backgrounds."
+)
 @click.argument("photo", type=click.Path(path_type=Path))
 @output_option("The matte in gray, white is kept; with --background the photo before it.", required=False)
 @overwrite_option

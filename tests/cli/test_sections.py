@@ -23,12 +23,13 @@ def test_sections_stand_where_their_first_option_does():
     assert "photo" not in words
 
 
-@pytest.mark.parametrize("name", ["mesh", "cloud", "fuse"])
+@pytest.mark.parametrize("name", ["mesh", "cloud", "fuse", "bokeh", "matte"])
 def test_every_option_is_listed_once(name):
     command = cli.get_command(click.Context(cli), name)
     help_text = CliRunner().invoke(cli, [name, "--help"]).output
     assert "\nNetwork:\n" in help_text
     assert "\nCamera:\n" in help_text
-    listed = [line.split()[0].rstrip(",") for line in help_text.splitlines() if line.startswith("  -")]
+    lines = help_text.partition("\nOptions:\n")[2].splitlines()
+    listed = [line.split()[0].rstrip(",") for line in lines if line.startswith("  -")]
     options = [param for param in command.params if isinstance(param, click.Option)]
     assert sorted(listed) == sorted([*(option.opts[0] for option in options), "-h"])
