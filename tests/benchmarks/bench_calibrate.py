@@ -10,7 +10,7 @@ counted either, and the share is given; their median error there is `refused_riv
 chosen on rendered scenes and other seeds; how often a reference is wrong was compared on seed 100 as well, so
 give another seed for figures that nobody has looked at. Some results on the pictures were seen on the way.
 
-    python tests/benchmarks/bench_calibrate.py monte-carlo [--draws 100] [--seed 100]
+    python tests/benchmarks/bench_calibrate.py [monte-carlo] [--draws 100] [--seed 100]
     python tests/benchmarks/bench_calibrate.py real --tum DIR --redwood DIR --rgbd DIR [--outliers 0.2]
     python tests/benchmarks/bench_calibrate.py speed
 """
@@ -171,7 +171,7 @@ def speed(rounds: int) -> dict:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("what", choices=("monte-carlo", "real", "speed"))
+    parser.add_argument("what", nargs="?", default="monte-carlo", choices=("monte-carlo", "real", "speed"))
     parser.add_argument("--draws", type=int)
     parser.add_argument("--seed", type=int, default=100)
     parser.add_argument("--outliers", type=float, default=0.0)

@@ -99,7 +99,8 @@ def test_a_wrong_anchor_is_named_and_left_out(run, files):
     assert "Anchor((40, 60)" in found["notes"][-1]
     told = run("calibrate", "photo.png", "--depth", "depth.npz", *words, "-o", "d.json")
     off = re.search(r"^5 +Anchor.*rejected .* (-[\d.]+) %$", told.stdout, re.MULTILINE)
-    assert off and float(off[1]) == pytest.approx(-50, abs=0.3)
+    assert off
+    assert float(off[1]) == pytest.approx(-50, abs=0.3)
 
 
 def test_a_depth_file_alone_will_do(run, files):
