@@ -111,21 +111,16 @@ def make_stack(
 ) -> dict[str, Any]:
     """Write the pictures of a focus stack, and say where the focus is in each."""
     from depth3d.bokeh_files import save_stack
-    from depth3d.render.focus_stack import stack_of
+    from depth3d.render.focus_stack import plan_stack
 
     lens, _ = lens_of(options, opened.scene.camera)
     count = options["focus_stack"]
+    plan = plan_stack(taken, count, lens=lens, strength_px=strength_of(options, opened.scene.size_wh))
     with progress("pictures", count) as advance:
-        stack = stack_of(
-            taken,
-            count,
-            look,
-            lens=lens,
-            strength_px=strength_of(options, opened.scene.size_wh),
-            on_image=advance,
+        names = save_stack(
+            plan.images(taken, look), plan.index, folder, overwrite=overwrite, on_image=advance
         )
-    names = save_stack(stack, folder, overwrite=overwrite)
-    return {"output": folder, "files": names, "disparities": stack.disparities.tolist()}
+    return {"output": folder, "files": names, "disparities": plan.disparities.tolist()}
 
 
 def make_miniature(photo: Path, output: Path, options: dict[str, Any], *, overwrite: bool) -> dict[str, Any]:

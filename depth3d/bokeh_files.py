@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from depth3d.core.arrays import ImageArray
 from depth3d.core.lens import ThinLens, depth_of_field_m, hyperfocal_m
+from depth3d.errors import FileError
 from depth3d.io.atomic import check_writable, writing
 from depth3d.io.images import save_image
 from depth3d.render.bokeh import BokehMaps
 from depth3d.render.defocus import Defocus
 from depth3d.render.focus import Focus
-from depth3d.render.focus_stack import FocusStack
 from depth3d.render.refocus import Refocus
 from depth3d.verbs import make_directory
 
@@ -24,6 +26,8 @@ __all__ = ["bokeh_facts", "check_maps", "check_stack", "save_maps", "save_stack"
 _SHARP_SHARE = 1 / 1500
 """Of the picture's diagonal: the disc that counts as sharp where the whole picture is looked at."""
 _MAPS = ("diameter_px.npy", "disparity.npy", "in_focus.png", "near.png", "far.png", "coverage.png")
+_OF_ALL = ("index.png", "all_in_focus.png")
+"""What a stack has beside its pictures."""
 
 
 def bokeh_facts(photo: Refocus, focus: Focus, setting: Defocus) -> dict[str, Any]:
@@ -106,16 +110,25 @@ def check_stack(folder: str | Path, count: int, *, overwrite: bool) -> None:
     Raises:
         FileError: A file exists and may not be replaced, or can't be written.
     """
-    _check(Path(folder), _stack_names(count), overwrite=overwrite)
+    _check(Path(folder), (*map(_picture_name, range(count)), *_OF_ALL), overwrite=overwrite)
 
 
-def save_stack(stack: FocusStack, folder: str | Path, *, overwrite: bool = True) -> list[str]:
-    """Write the pictures of a focus stack.
+def save_stack(
+    images: Iterable[ImageArray],
+    index: npt.NDArray[np.uint16],
+    folder: str | Path,
+    *,
+    overwrite: bool = True,
+    on_image: Callable[[int], None] | None = None,
+) -> list[str]:
+    """Write the pictures of a focus stack, one at a time.
 
     Args:
-        stack: The stack.
+        images: (H, W, 3) uint8 each, as `FocusStack.images` holds and `StackPlan.images` takes them.
+        index: (H, W) the picture, from 0, that is sharpest at a pixel.
         folder: Where to; it is created.
         overwrite: Whether existing files may be replaced.
+        on_image: Called with 1 after each picture, for a progress bar.
 
     Returns:
         The names: `focus_001.png` (the nearest) and on, `index.png` (16 bit, from 1: the picture
@@ -125,19 +138,27 @@ def save_stack(stack: FocusStack, folder: str | Path, *, overwrite: bool = True)
         FileError: A file exists and may not be replaced, or can't be written.
     """
     folder = make_directory(folder)
-    names = _stack_names(len(stack.images))
-    _check(folder, names, overwrite=overwrite)
-    index = (stack.index.astype(np.int64) + 1).clip(max=65535).astype(np.uint16)
-    for name, picture in zip(names, [*stack.images, index, stack.all_in_focus], strict=True):
+    _check(folder, _OF_ALL, overwrite=overwrite)
+    all_in_focus = np.zeros((*index.shape, 3), np.uint8)
+    names = []
+    for number, image in enumerate(images):
+        names.append(_picture_name(number))
+        save_image(image, folder / names[-1], overwrite=overwrite)
+        np.copyto(all_in_focus, image, where=(index == number)[..., None])
+        if on_image:
+            on_image(1)
+    for name, picture in zip(_OF_ALL, (index + np.uint16(1), all_in_focus), strict=True):
         save_image(picture, folder / name, overwrite=overwrite)
-    return names
+    return [*names, *_OF_ALL]
 
 
-def _stack_names(count: int) -> list[str]:
-    return [*(f"focus_{number:03d}.png" for number in range(1, count + 1)), "index.png", "all_in_focus.png"]
+def _picture_name(number: int) -> str:
+    return f"focus_{number + 1:03d}.png"
 
 
 def _check(folder: Path, names: Iterable[str], *, overwrite: bool) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise FileError(f"{folder} is a file, and a folder is needed; give another name")
     if folder.is_dir():
         for name in names:
             check_writable(folder / name, overwrite=overwrite)

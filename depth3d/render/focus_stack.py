@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -18,7 +18,7 @@ from depth3d.render.defocus import Defocus
 from depth3d.render.looks import Look
 from depth3d.render.refocus import Refocus
 
-__all__ = ["FocusStack", "focus_stack"]
+__all__ = ["FocusStack", "StackPlan", "focus_stack", "plan_stack"]
 
 _ENDS_PERCENT = (1.0, 99.0)
 
@@ -62,7 +62,8 @@ def focus_stack(
     """Photograph a scene with the focus on one distance after the other.
 
     The focus goes evenly in dioptres from the nearest thing to the farthest (99th and 1st percentile of the
-    map's disparity), so that each picture's sharp range joins that of the next.
+    map's disparity), so that each picture's sharp range joins that of the next. All pictures are held in
+    memory; `plan_stack` lets you take them one at a time.
 
     Args:
         scene: A photo with metric or relative depth.
@@ -85,19 +86,54 @@ def focus_stack(
     """
     look = Look(aperture or Aperture(), highlights, fringe_px, grain, seed)
     photo = Refocus(scene, edges=edges, device=device)
-    return stack_of(photo, count, look, lens=lens, strength_px=strength_px, on_image=on_image)
+    plan = plan_stack(photo, count, lens=lens, strength_px=strength_px)
+    images = np.empty((count, *scene.image.shape), np.uint8)
+    for number, image in enumerate(plan.images(photo, look)):
+        images[number] = image
+        if on_image:
+            on_image(1)
+    return FocusStack(images, plan.disparities, plan.index)
 
 
-def stack_of(
-    photo: Refocus,
-    count: int,
-    look: Look,
-    *,
-    lens: ThinLens | None = None,
-    strength_px: float | None = None,
-    on_image: Callable[[int], None] | None = None,
-) -> FocusStack:
-    """Make the stack of a photo that is taken apart already."""
+@dataclass(frozen=True, slots=True, eq=False)
+class StackPlan:
+    """A focus stack before it is taken.
+
+    Attributes:
+        settings: Of each picture, from the nearest focus to the farthest.
+        index: (H, W) uint16: the picture in which a pixel will be sharpest.
+    """
+
+    settings: list[Defocus]
+    index: npt.NDArray[np.uint16]
+
+    @property
+    def disparities(self) -> npt.NDArray[np.float64]:
+        """(n,) in focus, in the map's unit."""
+        return np.array([setting.disparity for setting in self.settings])
+
+    def images(self, photo: Refocus, look: Look) -> Iterator[ImageArray]:
+        """Take the pictures of the photo that was planned for, one at a time."""
+        photo.prepare(self.settings)
+        for number, setting in enumerate(self.settings):
+            yield photo.image(setting, replace(look, seed=look.seed + number))
+
+
+def plan_stack(
+    photo: Refocus, count: int, *, lens: ThinLens | None = None, strength_px: float | None = None
+) -> StackPlan:
+    """Plan the stack of a photo that is taken apart already.
+
+    Args:
+        photo: The photo.
+        count: As for `focus_stack`, and so are all others.
+        lens: As for `focus_stack`.
+        strength_px: As for `focus_stack`.
+
+    Raises:
+        InputError: As `focus_stack`.
+        NeedsMetricError: As `focus_stack`.
+    """
     if not (isinstance(count, int | np.integer) and 2 <= count <= 65535):
         raise InputError(f"a focus stack needs 2 or more pictures, got {count!r}")
     far, near = np.percentile(photo.disparity, _ENDS_PERCENT)
@@ -105,15 +141,7 @@ def stack_of(
     # The opening is that of every focus.
     gain = photo.defocus(photo.focus(focus_disparity=float(near)), lens=lens, strength_px=strength_px).gain
     settings = [Defocus(gain, float(disparity)) for disparity in disparities]
-    photo.prepare(settings)
-    images = np.empty((count, *photo.scene.image.shape), np.uint8)
-    for number, setting in enumerate(settings):
-        images[number] = photo.image(
-            setting, Look(look.aperture, look.highlights, look.fringe_px, look.grain, look.seed + number)
-        )
-        if on_image:
-            on_image(1)
     step = (near - far) / (count - 1)
     place = (near - photo.disparity) / step if step > 0 else np.zeros_like(photo.disparity)
     index = np.rint(np.clip(place, 0, count - 1)).astype(np.uint16)
-    return FocusStack(images, disparities, index)
+    return StackPlan(settings, index)

@@ -126,6 +126,12 @@ def test_a_focus_stack(run, shot):
     np.testing.assert_array_equal(index, np.where(shot[1] == 1, 1, 3))
     inside = shot[1] == 1
     np.testing.assert_array_equal(d3.load_image("stack/focus_001.png")[inside], shot[0][inside])
+    camera = d3.Camera(100, 100, 48, 36, *SIZE_WH)
+    scene = d3.RGBD(shot[0], d3.DepthMap(shot[1], "metric"), camera)
+    whole = d3.focus_stack(scene, 3, lens=d3.ThinLens(0.06))
+    np.testing.assert_array_equal(d3.load_image("stack/all_in_focus.png"), whole.all_in_focus)
+    for number, image in enumerate(whole.images, start=1):
+        np.testing.assert_array_equal(d3.load_image(f"stack/focus_00{number}.png"), image)
     done = run("bokeh", "p.png", "--depth", "z.png", "-o", "stack", "--focus-stack", 3)
     assert done.exit_code == 1
     assert "already exists" in done.stderr
