@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from .console import progress
 from .lens_options import lens_of, look_of, strength_of
@@ -60,15 +61,23 @@ _NOT_OF = {
 }  # fmt: skip
 
 
+_ONLY_OF = {"rack_focus": ("seconds", "fps"), "miniature": ("band_percent", "band_angle_deg")}
+
+
 def check_mode(options: dict[str, Any]) -> str | None:
     """Tell which of the three is asked for, and refuse what says nothing about it.
 
     Raises:
-        InputError: Two of them, or an option of a single picture.
+        InputError: Two of them, or an option of something else.
     """
     from depth3d.errors import InputError
 
     modes = [mode for mode in _NOT_OF if options[mode]]
+    context = click.get_current_context()
+    for mode, names in _ONLY_OF.items():
+        for name in names:
+            if mode not in modes and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+                raise InputError(f"{_flag(name)} belongs to {_flag(mode)}; give that too, or leave it out")
     if len(modes) > 1:
         raise InputError(f"{_flag(modes[0])} and {_flag(modes[1])} are two different things; choose one")
     if not modes:
@@ -76,6 +85,8 @@ def check_mode(options: dict[str, Any]) -> str | None:
     for name in _NOT_OF[modes[0]]:
         if options.get(name) not in (None, 0.0, ()):
             raise InputError(f"{_flag(name)} says nothing about {_flag(modes[0])}; leave it out")
+    if modes[0] == "rack_focus":
+        _points(options["rack_focus"])
     return modes[0]
 
 
@@ -144,21 +155,12 @@ def make_miniature(photo: Path, output: Path, options: dict[str, Any], *, overwr
 
 
 def _keys(opened: OpenedPhoto, options: dict[str, Any]) -> list[FocusKey]:
-    """Read the pixels of `--rack-focus`, evenly in time."""
+    """Make keys of `--rack-focus`, evenly in time."""
     from depth3d.core.lens import ThinLens
     from depth3d.errors import InputError
     from depth3d.render.rack_focus import FocusKey
 
-    text: str = options["rack_focus"]
-    try:
-        points = [tuple(float(number) for number in part.split(",")) for part in text.split(":")]
-    except ValueError:
-        points = []
-    if len(points) < 2 or not all(len(point) in (2, 3) for point in points):
-        raise InputError(
-            f"--rack-focus takes pixels X,Y or X,Y,F-NUMBER with colons between them, got {text!r}; such as "
-            "320,410:80,60"
-        )
+    points = _points(options["rack_focus"])
     lens, _ = lens_of(options, opened.scene.camera)
     strength = strength_of(options, opened.scene.size_wh)
     keys = []
@@ -178,6 +180,22 @@ def _keys(opened: OpenedPhoto, options: dict[str, Any]) -> list[FocusKey]:
         time_s = options["seconds"] * number / (len(points) - 1)
         keys.append(FocusKey(time_s, (point[0], point[1]), lens=own, strength_px=strength))
     return keys
+
+
+def _points(text: str) -> list[tuple[float, ...]]:
+    """Read X,Y and X,Y,F-NUMBER with colons between them."""
+    from depth3d.errors import InputError
+
+    try:
+        points = [tuple(float(number) for number in part.split(",")) for part in text.split(":")]
+    except ValueError:
+        points = []
+    if len(points) < 2 or not all(len(point) in (2, 3) for point in points):
+        raise InputError(
+            f"--rack-focus takes pixels X,Y or X,Y,F-NUMBER with colons between them, got {text!r}; such as "
+            "320,410:80,60"
+        )
+    return points
 
 
 def _flag(name: str) -> str:

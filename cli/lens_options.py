@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "aperture_of",
     "aperture_options",
+    "check_lens",
     "focus_options",
     "lens_of",
     "lens_options",
@@ -118,26 +119,40 @@ look_options = section(
 )  # fmt: skip
 
 
-def lens_of(options: dict[str, Any], camera: Camera) -> tuple[ThinLens | None, str | None]:
-    """Take the lens out of a command's options, and say in half a sentence which one it is.
-
-    Returns:
-        None, None where no option asks for a lens.
+def check_lens(options: dict[str, Any]) -> None:
+    """Refuse, before any long work, options of focus and lens that contradict each other.
 
     Raises:
-        InputError: Options that contradict each other.
+        InputError: They do.
     """
-    from depth3d.core.lens import ThinLens, focal_35mm_of
     from depth3d.errors import InputError
 
+    given = [name for name in ("focus", "focus_m", "focus_disparity") if options[name] is not None]
+    if len(given) > 1:
+        flags = " and ".join("--" + name.replace("_", "-") for name in given)
+        raise InputError(f"{flags} would each set the focus; give one of them")
     f_number, focal_mm, aperture_mm = (options[name] for name in ("f_number", "focal_mm", "aperture_mm"))
-    strength = options["strength_px"] is not None or options["strength_percent"] is not None
+    strengths = [options[name] is not None for name in ("strength_px", "strength_percent")]
+    strength = any(strengths)
+    if all(strengths):
+        raise InputError("--strength-px and --strength-percent say the same; give one of them")
     if aperture_mm is not None and (f_number is not None or focal_mm is not None):
         raise InputError("--aperture-mm is the opening that --f-number and --focal-mm make; give one of them")
     if strength and (aperture_mm is not None or f_number is not None or focal_mm is not None):
         raise InputError(
             "--strength-px and --strength-percent take the place of a lens; leave one of them out"
         )
+
+
+def lens_of(options: dict[str, Any], camera: Camera) -> tuple[ThinLens | None, str | None]:
+    """Take the lens out of options that `check_lens` let pass, and say in half a sentence which one it is.
+
+    Returns:
+        None, None where no option asks for a lens.
+    """
+    from depth3d.core.lens import ThinLens, focal_35mm_of
+
+    f_number, focal_mm, aperture_mm = (options[name] for name in ("f_number", "focal_mm", "aperture_mm"))
     if aperture_mm is not None:
         return ThinLens(aperture_mm / 1000), f"an opening of {aperture_mm:g} mm"
     if f_number is None and focal_mm is None:
@@ -150,17 +165,9 @@ def lens_of(options: dict[str, Any], camera: Camera) -> tuple[ThinLens | None, s
 
 
 def strength_of(options: dict[str, Any], size_wh: tuple[int, int]) -> float | None:
-    """Take the strength of blur in pixels out of a command's options.
-
-    Raises:
-        InputError: It is given twice.
-    """
-    from depth3d.errors import InputError
-
+    """Take the strength of blur in pixels out of options that `check_lens` let pass."""
     pixels: float | None = options["strength_px"]
     percent: float | None = options["strength_percent"]
-    if pixels is not None and percent is not None:
-        raise InputError("--strength-px and --strength-percent say the same; give one of them")
     return pixels if percent is None else percent / 100 * max(size_wh)
 
 

@@ -34,18 +34,21 @@ def check_outputs(photo: Path, outputs: Sequence[Path], preview: Path | None, *,
     Raises:
         UnsupportedFormatError: The preview is no picture's name.
         FileError: A file exists and may not be replaced, or can't be written.
-        InputError: An output is the photo itself.
+        InputError: An output is the photo itself, or two are one file.
     """
     from depth3d import verbs
-    from depth3d.errors import UnsupportedFormatError
+    from depth3d.errors import InputError, UnsupportedFormatError
     from depth3d.io.images import IMAGE_SUFFIXES
 
     if preview and preview.suffix.lower() not in IMAGE_SUFFIXES:
         raise UnsupportedFormatError(
             f"{preview} is no picture's name; use one of {', '.join(IMAGE_SUFFIXES)}"
         )
-    for path in filter(None, (*outputs, preview)):
+    paths = [path for path in (*outputs, preview) if path]
+    for number, path in enumerate(paths):
         verbs.check_output(path, photo, overwrite=overwrite)
+        if path.absolute() in [other.absolute() for other in paths[:number]]:
+            raise InputError(f"{path} would be written twice; give two names")
 
 
 def anchors_of(options: dict[str, Any]) -> list[Reference]:

@@ -9,7 +9,15 @@ import click
 
 from ..console import note, print_json, progress
 from ..focus_modes import check_mode, make_miniature, make_rack_focus, make_stack, mode_options
-from ..lens_options import focus_options, lens_of, lens_options, look_of, look_options, strength_of
+from ..lens_options import (
+    check_lens,
+    focus_options,
+    lens_of,
+    lens_options,
+    look_of,
+    look_options,
+    strength_of,
+)
 from ..options import json_option, output_option, overwrite_option, verbosity_options
 from ..scenes import check_outputs, open_scene, scene_options
 from ..sections import SectionedCommand
@@ -67,6 +75,7 @@ def command(
     from depth3d.render.refocus import Refocus
 
     mode = check_mode({**options, "calibration": calibration, "maps": maps})
+    check_lens(options)
     if mode == "focus_stack":
         check_stack(output, options["focus_stack"], overwrite=overwrite)
     elif mode == "rack_focus":
@@ -87,7 +96,8 @@ def command(
     if mode:
         make = make_stack if mode == "focus_stack" else make_rack_focus
         made = make(taken, opened, look, output, options, overwrite=overwrite)
-        _report({**made, "depth": opened.depth_source, "notes": opened.notes}, as_json)
+        summary = f"{made['frames']} frames" if mode == "rack_focus" else f"{len(made['files'])} files"
+        _report({**made, "depth": opened.depth_source, "notes": opened.notes}, as_json, summary)
         return
     focus = taken.focus(
         options["focus"], focus_m=options["focus_m"], focus_disparity=options["focus_disparity"]
@@ -102,7 +112,7 @@ def command(
         tilt_deg=(tilt[0], tilt[1]),
     )
     facts = bokeh_facts(taken, focus, setting)
-    where = f", {facts['focus_m']:.3g} m away" if "focus_m" in facts else ""
+    where = f", {facts['focus_m']:.3g} m away" if "focus_m" in facts and options["focus_m"] is None else ""
     note(f"focus {focus.why}{where}" + (f"; lens: {described}" if described else ""))
     with progress("blurring", 0):
         picture = taken.image(setting, look)

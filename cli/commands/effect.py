@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +12,10 @@ from ..matte_options import check_selection, matte_of, selection_options
 from ..options import compose, json_option, output_option, overwrite_option, verbosity_options
 from ..scenes import check_outputs, open_scene, scene_options
 from ..sections import SectionedCommand
+
+if TYPE_CHECKING:
+    from depth3d.core.arrays import ImageArray
+    from depth3d.core.scene import RGBD
 
 _common = compose(
     click.argument("photo", type=click.Path(path_type=Path)),
@@ -49,13 +53,19 @@ def fog_command(visibility_m: float | None, strength: float | None, color: str, 
     depth3d effect fog street.jpg -o fog.jpg --strength 0.9
     depth3d effect fog street.jpg -o fog.jpg --model metric-outdoor-small --visibility-m 30
     """
+    from depth3d.errors import InputError
     from depth3d.render.compositing import linear_color
     from depth3d.render.effects import fog
 
     linear_color(color)
-    if visibility_m is None and strength is None:
-        strength = 0.8
-    _apply(lambda scene: fog(scene, visibility_m=visibility_m, strength=strength, color=color), given)
+    if visibility_m is not None and strength is not None:
+        raise InputError("--visibility-m and --strength would each set the fog; give one of them")
+
+    def filled(scene: RGBD) -> ImageArray:
+        share = 0.8 if visibility_m is None and strength is None and not scene.depth.is_metric else strength
+        return fog(scene, visibility_m=visibility_m, strength=share, color=color)
+
+    _apply(filled, given)
 
 
 @command.command(name="flash", cls=SectionedCommand, short_help="Relight as a flash on the camera does.")

@@ -73,7 +73,9 @@ def fog(
     else:
         assert strength is not None
         if scene.depth.is_metric:
-            raise InputError("strength is for relative depth, and this is metric; give visibility_m")
+            raise InputError(
+                "strength is for relative depth, and this is metric; give visibility_m (--visibility-m 30)"
+            )
         if not 0 <= strength <= 1:
             raise InputError(f"strength must lie in 0..1, got {strength!r}")
         passing = np.asarray((1 - strength) ** _assumed_way(disparity))

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from depth3d.core.arrays import FloatMap
 from depth3d.errors import InputError, NeedsMetricError
 
-__all__ = ["Focus", "find_focus"]
+__all__ = ["Focus", "checked_point", "find_focus"]
 
 _WINDOW_SHARE = 0.006
 """Half a side of the window around a point, as a share of the picture's longer side."""
@@ -97,17 +97,32 @@ def find_focus(
     return _automatic(disparity)
 
 
-def _at_point(disparity: FloatMap, point: tuple[float, float]) -> Focus:
-    height, width = disparity.shape
+def checked_point(point: tuple[float, float], size_wh: tuple[int, int]) -> tuple[float, float]:
+    """Check that a point lies in a picture.
+
+    Args:
+        point: (u, v) in pixels.
+        size_wh: Of the picture.
+
+    Raises:
+        InputError: It lies outside, or is no point.
+    """
+    width, height = size_wh
     try:
         u, v = (float(number) for number in point)
     except (TypeError, ValueError):
-        raise InputError(f"focus must be a point (u, v) in pixels, got {point!r}") from None
+        raise InputError(f"a point must be (u, v) in pixels, got {point!r}") from None
     if not (0 <= u <= width and 0 <= v <= height):
         raise InputError(
-            f"the focus ({u:g}, {v:g}) lies outside the picture of {width}x{height} pixels; "
+            f"the point ({u:g}, {v:g}) lies outside the picture of {width}x{height} pixels; "
             "u counts from its left border, v from its upper one"
         )
+    return u, v
+
+
+def _at_point(disparity: FloatMap, point: tuple[float, float]) -> Focus:
+    height, width = disparity.shape
+    u, v = checked_point(point, (width, height))
     col, row = min(int(u), width - 1), min(int(v), height - 1)
     reach = max(2, round(_WINDOW_SHARE * max(disparity.shape)))
     window = disparity[max(row - reach, 0) : row + reach + 1, max(col - reach, 0) : col + reach + 1]

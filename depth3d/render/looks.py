@@ -64,6 +64,8 @@ class Look:
             raise InputError(f"aperture must be an Aperture, got {type(self.aperture).__name__}")
         if len(self.fringe_px) != 3 or not all(math.isfinite(number) for number in self.fringe_px):
             raise InputError(f"fringe_px must be three numbers for red, green, blue, got {self.fringe_px!r}")
+        if not (isinstance(self.seed, int | np.integer) and self.seed >= 0):
+            raise InputError(f"seed must be a whole number of 0 or more, got {self.seed!r}")
 
 
 def with_highlights(light: FloatArray, radius: FloatMap, amount: float) -> FloatArray:

@@ -12,6 +12,7 @@ from depth3d.accel.tensors import tensor_view
 from depth3d.core.arrays import ImageArray, as_image
 from depth3d.core.color import to_linear, to_srgb
 from depth3d.errors import InputError
+from depth3d.render.focus import checked_point
 from depth3d.render.looks import Look, grain_of, with_grain, with_highlights
 from depth3d.render.scatter import Surface, scatter
 
@@ -54,14 +55,14 @@ def miniature(
     image, look = as_image(image), look or Look()
     height, width = image.shape[:2]
     strength_px = 0.03 * max(height, width) if strength_px is None else strength_px
-    u, v = focus if focus is not None else (width / 2, height / 2)
+    u, v = checked_point(focus if focus is not None else (width / 2, height / 2), (width, height))
     for name, value, most in (
         ("band_share", band_share, 1.0), ("strength_px", strength_px, math.inf)
     ):  # fmt: skip
         if not (math.isfinite(value) and 0 <= value <= most):
             raise InputError(f"{name} must be 0 or more{'' if most > 1 else ' and at most 1'}, got {value!r}")
-    if not all(math.isfinite(number) for number in (u, v, angle_deg)):
-        raise InputError(f"focus and angle_deg must be finite, got {(u, v)!r} and {angle_deg!r}")
+    if not math.isfinite(angle_deg):
+        raise InputError(f"angle_deg must be finite, got {angle_deg!r}")
     turn = math.radians(angle_deg)
     down = (np.arange(height, dtype=np.float32) + np.float32(0.5 - v)) * np.float32(math.cos(turn))
     right = (np.arange(width, dtype=np.float32) + np.float32(0.5 - u)) * np.float32(math.sin(turn))

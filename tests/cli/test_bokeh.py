@@ -141,6 +141,9 @@ def test_a_miniature_needs_no_depth(run, shot):
     done = run("bokeh", "p.png", "-o", "m.png", "--miniature", "--band-percent", 30, "--strength-px", 12)
     assert done.exit_code == 0, done.output
     np.testing.assert_array_equal(d3.load_image("m.png")[26:46], shot[0][26:46])
+    done = run("bokeh", "p.png", "-o", "n.png", "--miniature", "--focus", "5,500")
+    assert done.exit_code == 1
+    assert "outside the picture of 96x72" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -154,6 +157,10 @@ def test_a_miniature_needs_no_depth(run, shot):
         (("--blades", 2), "blades must be 0"),
         (("--miniature", "--focus-stack", 3), "two different things"),
         (("--miniature", "--focus-m", 3), "says nothing about --miniature"),
+        (("--seconds", 2), "--seconds belongs to --rack-focus"),
+        (("--band-angle-deg", 0), "--band-angle-deg belongs to --miniature"),
+        (("--grain", 1, "--seed", -1), "seed must be a whole number"),
+        (("--maps", "p.png"), "a folder is needed"),
         (("--rack-focus", "1,2:3,4"), "can't write a video"),
         (("--aperture-picture", "missing.png"), "missing.png"),
     ],
@@ -164,6 +171,29 @@ def test_bad_options_are_one_sentence(run, shot, tmp_path, words, says):
     assert says in done.stderr
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "o.png").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--focus", "5,3", "--focus-m", 2),
+        ("--f-number", 2, "--strength-px", 5),
+        ("--aperture-mm", 2, "--f-number", 2),
+        ("--strength-px", 2, "--strength-percent", 2),
+    ],
+)
+def test_contradictions_are_refused_before_a_depth_is_sought(run, shot, words):
+    done = run("bokeh", "p.png", "--depth", "missing.png", "-o", "o.png", *words)
+    assert done.exit_code == 1
+    assert "missing.png" not in done.stderr
+
+
+def test_a_stack_needs_a_folder(run, shot):
+    before = (shot[0]).copy()
+    done = run("bokeh", "p.png", "--depth", "z.png", "-o", "p.png", "--focus-stack", 3)
+    assert done.exit_code == 1
+    assert "a folder is needed" in done.stderr
+    np.testing.assert_array_equal(d3.load_image("p.png"), before)
 
 
 def test_apertures(run, shot, tmp_path):
