@@ -6,6 +6,7 @@ Verbs of one room (`point_cloud`, `camera_for`, `load_image` ...) live there and
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -120,7 +121,14 @@ def load_calibration(path: str | Path) -> Calibration:
 
 
 def save(
-    thing: ImageArray | DepthMap | PointCloud | Mesh | Camera | Calibration,
+    thing: ImageArray
+    | DepthMap
+    | PointCloud
+    | Mesh
+    | Camera
+    | Calibration
+    | Iterator[ImageArray]
+    | Sequence[ImageArray],
     path: str | Path,
     *,
     overwrite: bool = True,
@@ -131,12 +139,13 @@ def save(
     The file appears whole or not at all.
 
     Args:
-        thing: An image, a `DepthMap`, a `PointCloud`, a `Mesh`, a `Camera` or a `Calibration`.
+        thing: An image, a `DepthMap`, a `PointCloud`, a `Mesh`, a `Camera`, a `Calibration`, or the frames
+            of a video: a list, or a generator such as `rack_focus` returns, of which one is held at a time.
         path: Where to.
         overwrite: Whether an existing file may be replaced.
         **options: Handed on: `quality` of images; `camera`, `provenance` and `png_scale` of depth;
             `frame`, `unit`, `ascii` and `comments` of clouds; `frame`, `unit`, `texture_format` and
-            `comments` of meshes.
+            `comments` of meshes; `fps` and `quality` of videos.
 
     Raises:
         InputError: A thing that has no file format.
@@ -166,8 +175,12 @@ def save(
         from depth3d.io.images import save_image
 
         save_image(thing, path, overwrite=overwrite, **options)
+    elif isinstance(thing, Iterator | list | tuple):
+        from depth3d.io.video import save_video
+
+        save_video(thing, path, overwrite=overwrite, **options)
     else:
         raise InputError(
-            f"can't save a {type(thing).__name__}; give an image, DepthMap, PointCloud, Mesh, Camera or "
-            "Calibration"
+            f"can't save a {type(thing).__name__}; give an image, DepthMap, PointCloud, Mesh, Camera, "
+            "Calibration or frames of a video"
         )

@@ -139,6 +139,21 @@ def test_save_writes_each_noun_so_that_it_comes_back(tmp_path):
     assert verbs.load_calibration(tmp_path / "cal.json").scale == 2
 
 
+def test_save_writes_frames_as_a_video(tmp_path):
+    import av
+
+    frames = [np.full((32, 48, 3), level, np.uint8) for level in (40, 120, 200)]
+    d3.save(iter(frames), tmp_path / "a.mp4", fps=12)
+    d3.save(frames, tmp_path / "b.mkv")
+    for name, rate in (("a.mp4", 12), ("b.mkv", 30)):
+        with av.open(str(tmp_path / name)) as container:
+            assert container.streams.video[0].average_rate == rate
+            levels = [frame.to_ndarray(format="rgb24").mean() for frame in container.decode(video=0)]
+        np.testing.assert_allclose(levels, (40, 120, 200), atol=2)
+    with pytest.raises(UnsupportedFormatError, match="video"):
+        d3.save(frames, tmp_path / "a.png")
+
+
 def test_save_refuses(tmp_path):
     with pytest.raises(InputError, match="can't save a dict"):
         d3.save({}, tmp_path / "x.ply")
