@@ -63,8 +63,8 @@ def crisp_disparity(disparity: FloatMap, image: ImageArray) -> FloatMap:
         image: (H, W, 3) uint8 sRGB.
 
     Returns:
-        (H, W) float32. Pixels on no ramp, and edges that are one pixel wide,
-        are as they were: slanted planes, exact maps.
+        (H, W) float32, nowhere farther than the map is. Pixels on no ramp, and edges that are one pixel
+        wide, are as they were: slanted planes, exact maps.
     """
     reach, low, high = _ramps(disparity)
     at = np.flatnonzero(reach)
@@ -76,6 +76,8 @@ def crisp_disparity(disparity: FloatMap, image: ImageArray) -> FloatMap:
     for start in range(0, len(at), _CHUNK_PX):
         some = at[start : start + _CHUNK_PX]
         nearer[some], sides[:, some] = _votes(disparity, image, some, reach, low, high)
+    # No surface goes on beyond what the map knows: 1/z below that of the horizon is no place.
+    np.clip(sides, disparity.min(), disparity.max(), out=sides)
     near = _agreed(nearer.reshape(disparity.shape), reach)
     result.ravel()[at] = np.where(near.ravel()[at], sides[1, at], sides[0, at])
     for _ in range(_RESTORATIONS):

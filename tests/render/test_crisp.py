@@ -57,6 +57,19 @@ def test_exact_maps_and_planes_are_untouched():
     np.testing.assert_array_equal(crisp_disparity(flat, image), flat)
 
 
+@pytest.mark.parametrize("sigma", [2, 3, 4])
+def test_ground_that_falls_towards_an_edge_stays_nearer_than_the_horizon(sigma):
+    # The ground's slope, continued to the snapped edge, would lie behind infinity.
+    _, u = np.mgrid[:120, :200]
+    near = u >= 124
+    image = np.where(near[..., None], (200, 60, 40), (40, 90, 200)).astype(np.uint8)
+    soft = np.where(near, 3, np.maximum(0.004 * (120 - u), 0)).astype(np.float32)
+    soft = cv2.GaussianBlur(soft, (0, 0), sigma)
+    crisp = crisp_disparity(soft, image)
+    assert crisp.min() >= soft.min()
+    assert ((crisp > 1.5) == near).all()
+
+
 def test_smooth_shapes_are_no_edges():
     image, _, _ = disc_scene()
     v, u = np.mgrid[:160, :200]
