@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["check_mode", "make_miniature", "make_rack_focus", "make_stack", "mode_options"]
 
 mode_options = section(
-    "Instead of one picture",
+    "Videos, stacks, miniatures",
     click.option(
         "--rack-focus", metavar="X1,Y1:X2,Y2",
         help="Make a video instead (-o pull.mp4) in which the focus goes from one pixel to the next ones; "

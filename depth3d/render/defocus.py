@@ -52,6 +52,11 @@ class Defocus:
         Returns:
             (H, W) float32, positive in front of the focus and negative behind it.
         """
+        # What overflows is refused where light is spread.
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self._radius(disparity)
+
+    def _radius(self, disparity: FloatMap) -> FloatMap:
         focus: FloatMap | np.float32 = np.float32(self.disparity)
         if self.slope != (0.0, 0.0):
             height, width = disparity.shape

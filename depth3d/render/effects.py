@@ -108,8 +108,9 @@ def flash(scene: RGBD, *, full_m: float, ambient: float = 0.1) -> ImageArray:
     if not 0 <= ambient <= 1:
         raise InputError(f"ambient must lie in 0..1, got {ambient!r}")
     disparity = whole_disparity(scene.depth)
+    # More than 1e4 turns all but black white.
     with np.errstate(divide="ignore"):
-        falloff = (full_m / _range_m(scene, disparity)) ** 2
+        falloff = np.minimum(full_m / _range_m(scene, disparity).astype(np.float64), 100) ** 2
     gain = (ambient + (1 - ambient) * falloff).astype(np.float32)
     gain = _along_edges(scene.image, disparity, gain)
     return to_srgb(to_linear(scene.image) * gain[..., None])
@@ -140,16 +141,16 @@ def dim(scene: RGBD, matte: npt.ArrayLike, *, stops: float = 2.0) -> ImageArray:
     Args:
         scene: The photo.
         matte: (H, W) 0..1, the subject.
-        stops: By how many f-stops; each halves the light. Below 0 it brightens.
+        stops: By how many f-stops, -20..20; each halves the light. Below 0 it brightens.
 
     Returns:
         (H, W, 3) uint8 sRGB.
 
     Raises:
-        InputError: The matte is not of the photo's size, or `stops` is no number.
+        InputError: The matte is not of the photo's size, or `stops` is out of range.
     """
-    if not math.isfinite(stops):
-        raise InputError(f"stops must be a number, got {stops!r}")
+    if not -20 <= stops <= 20:
+        raise InputError(f"stops must lie in -20..20, got {stops!r}")
     alpha = as_matte(matte, scene)[..., None]
     mixed = to_srgb(to_linear(scene.image) * (alpha + (1 - alpha) * np.float32(2.0**-stops)))
     return np.where(alpha == 1, scene.image, mixed)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -25,6 +24,8 @@ _WINDOW_SHARE = 1 / 20
 _MOST_SHARE = 0.25
 """Share of that window which bright pixels may fill before they are no spot any more."""
 
+_MOST_FRINGE_PX = 100.0
+
 _TONES = 8
 """Bands of brightness in which grain is measured."""
 _LEAST_PIXELS = 200
@@ -41,7 +42,7 @@ class Look:
         highlights: 0..1: how much of their light small clipped spots get back where they are out of focus.
             At 1 they are raised by three stops.
         fringe_px: What red, green and blue add to the signed radius of blur: longitudinal chromatic
-            aberration.
+            aberration, 100 at most.
         grain: 0..1: how much of the photo's own noise, measured in it, blurred areas get back.
         seed: Of the grain.
 
@@ -62,8 +63,11 @@ class Look:
                 raise InputError(f"{name} must lie between 0 and 1, got {value!r}")
         if not isinstance(self.aperture, Aperture):
             raise InputError(f"aperture must be an Aperture, got {type(self.aperture).__name__}")
-        if len(self.fringe_px) != 3 or not all(math.isfinite(number) for number in self.fringe_px):
-            raise InputError(f"fringe_px must be three numbers for red, green, blue, got {self.fringe_px!r}")
+        if len(self.fringe_px) != 3 or not all(abs(number) <= _MOST_FRINGE_PX for number in self.fringe_px):
+            raise InputError(
+                f"fringe_px must be three numbers for red, green, blue, of {_MOST_FRINGE_PX:g} at most, got "
+                f"{self.fringe_px!r}"
+            )
         if not (isinstance(self.seed, int | np.integer) and self.seed >= 0):
             raise InputError(f"seed must be a whole number of 0 or more, got {self.seed!r}")
 

@@ -31,6 +31,8 @@ EDGES = ("snap", "keep")
 
 _JUMP_PX = 2.0
 """Difference in radius between neighbours that makes a silhouette."""
+_MOST_DIAGONALS = 16.0
+"""Largest radius, in diagonals of the picture, that is no slip of the pen."""
 _BAND_ROWS = 256
 
 
@@ -121,13 +123,24 @@ class Refocus:
         return Defocus(gain, focus.disparity, slope, middle, max(gain * sharp_range, sharp_px) / 2)
 
     def prepare(self, settings: Iterable[Defocus]) -> None:
-        """Guess what is behind the foreground, as far as any of these settings shows it."""
+        """Guess what is behind the foreground, as far as any of these settings shows it.
+
+        Raises:
+            InputError: Blur that is many times as large as the picture.
+        """
         settings = list(settings)
         reach = max((float(np.abs(s.radius(self.disparity)).max()) for s in settings), default=0.0)
         gain = max((s.gain for s in settings), default=0.0)
+        diagonal = math.hypot(*self.disparity.shape)
+        most = _MOST_DIAGONALS * max(diagonal, 500)
+        if not reach <= most:
+            raise InputError(
+                f"blur would be more than {2 * most:.0f} pixels wide, far wider than the picture; close the "
+                "lens (a larger f-number, less strength), or focus farther away"
+            )
         if gain == 0 or reach <= _JUMP_PX / 2:
             return
-        limit = int(math.hypot(*self.disparity.shape)) + 1
+        limit = int(diagonal) + 1
         jump, width = _JUMP_PX / gain, min(int(np.ceil(reach)) + 2, limit)
         if jump < self._behind_for[0] or width > self._behind_for[1]:
             self._behind_for = (min(jump, self._behind_for[0]), max(width, self._behind_for[1]))
