@@ -28,10 +28,12 @@ mode_options = section(
         "X,Y,N sets the f-number at one.",
     ),
     click.option(
-        "--seconds", type=click.FloatRange(0, min_open=True), default=3.0, help="Of the --rack-focus video."
+        "--seconds", type=click.FloatRange(0, min_open=True), default=3.0, metavar="S",
+        help="Length of the --rack-focus video."
     ),
     click.option(
-        "--fps", type=click.FloatRange(0, 240, min_open=True), default=30.0, help="Of the --rack-focus video."
+        "--fps", type=click.FloatRange(0, 240, min_open=True), default=30.0, metavar="RATE",
+        help="Frames a second of the --rack-focus video."
     ),
     click.option(
         "--focus-stack", type=click.IntRange(2, 999), metavar="N",
@@ -43,11 +45,12 @@ mode_options = section(
         help="Keep a band through --focus sharp, as in pictures of toy landscapes; needs no depth.",
     ),
     click.option(
-        "--band-percent", type=click.FloatRange(0, 100), default=20.0,
+        "--band-percent", type=click.FloatRange(0, 100), default=20.0, metavar="PERCENT",
         help="Width of the --miniature band, of the photo's height.",
     ),
     click.option(
-        "--band-angle-deg", type=float, default=0.0, help="Turn of the --miniature band, counter-clockwise."
+        "--band-angle-deg", type=float, default=0.0, metavar="DEG",
+        help="Turn of the --miniature band, counter-clockwise."
     ),
 )  # fmt: skip
 

@@ -78,7 +78,11 @@ def fog_command(visibility_m: float | None, strength: float | None, color: str, 
     help="Distance at which the photo stays as bright as it is; needs metres.",
 )
 @click.option(
-    "--ambient", type=click.FloatRange(0, 1), default=0.1, help="Share of the light that is not the flash's."
+    "--ambient",
+    type=click.FloatRange(0, 1),
+    default=0.1,
+    metavar="SHARE",
+    help="Share of the light that is not the flash's.",
 )
 @_source
 def flash_command(full_m: float, ambient: float, **given: Any) -> None:
@@ -111,7 +115,9 @@ def color_splash_command(**given: Any) -> None:
 @command.command(name="dim", cls=SectionedCommand, short_help="Darken all but the subject.")
 @_common
 @selection_options
-@click.option("--stops", type=float, default=2.0, help="By how many f-stops; each halves the light.")
+@click.option(
+    "--stops", type=float, default=2.0, metavar="N", help="By how many f-stops; each halves the light."
+)
 @_source
 def dim_command(stops: float, **given: Any) -> None:
     """Darken everything in PHOTO but what is selected.

@@ -32,7 +32,7 @@ EDGES = ("snap", "keep")
 _JUMP_PX = 2.0
 """Difference in radius between neighbours that makes a silhouette."""
 _MOST_DIAGONALS = 16.0
-"""Largest radius, in diagonals of the picture, that is no slip of the pen."""
+"""Largest radius, in diagonals of the picture or of one of 500 pixels, that is no slip of the pen."""
 _BAND_ROWS = 256
 
 
