@@ -41,8 +41,6 @@ def border_flares(depth: DepthMap, *, tolerance: float = 0.03, noise_per_m: floa
         NeedsMetricError: The map is relative.
     """
     depth.require_metric("border_flares()")
-    import cv2
-
     q = 1.0 / depth.values
     found = np.zeros(q.shape, dtype=np.bool_)
     for side, marks in ((q, found), (q[::-1], found[::-1]), (q.T, found.T), (q.T[::-1], found.T[::-1])):
@@ -58,8 +56,10 @@ def border_flares(depth: DepthMap, *, tolerance: float = 0.03, noise_per_m: floa
             for i in range(last):
                 flares &= steps[i] * np.sign(steps[last]) >= _GROWS * np.abs(steps[i + 1])
             marks[: last + 1] |= flares
-        along = np.ones((1, _WIDEST_GAP_PX + 1), dtype=np.uint8)
         rim = marks[: _LAST[-1] + 1]
         if rim.any():
+            import cv2
+
+            along = np.ones((1, _WIDEST_GAP_PX + 1), dtype=np.uint8)
             rim |= np.asarray(cv2.morphologyEx(rim.astype(np.uint8), cv2.MORPH_CLOSE, along)) > 0
     return found & depth.valid
