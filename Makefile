@@ -33,6 +33,9 @@ demo: $(READY)
 		-o $(OUT)/matte.png --cutout $(OUT)/cutout.png --overwrite
 	$(BIN)/depth3d bokeh $(DATA)/still_life.png --depth $(DATA)/still_life_depth.png --focus 365,545 \
 		--f-number 1.4 --focal-mm 85 -o $(OUT)/bokeh.jpg --overwrite
+	$(BIN)/depth3d bokeh $(DATA)/still_life.png --depth $(DATA)/still_life_depth.png \
+		--rack-focus 365,545:480,250 --f-number 1.4 --focal-mm 85 --seconds 2 --fps 15 \
+		-o $(OUT)/rack_focus.mp4 --overwrite
 	@ls -l $(OUT)
 
 test: $(READY)
