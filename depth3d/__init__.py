@@ -99,11 +99,13 @@ if TYPE_CHECKING:
     from depth3d.render.effects import fog as fog
     from depth3d.render.focus_stack import FocusStack as FocusStack
     from depth3d.render.focus_stack import focus_stack as focus_stack
+    from depth3d.render.layers import layers as layers
     from depth3d.render.matte import depth_matte as depth_matte
     from depth3d.render.miniature import miniature as miniature
     from depth3d.render.rack_focus import FocusKey as FocusKey
     from depth3d.render.rack_focus import rack_focus as rack_focus
     from depth3d.render.refocus import Refocus as Refocus
+    from depth3d.render.sheets import Layers as Layers
     from depth3d.verbs import estimate as estimate
     from depth3d.verbs import save as save
 
@@ -127,6 +129,7 @@ _HOME_OF = {
     "FocusStack": "render.focus_stack",
     "KnownLength": "calibrate.references",
     "KnownSize": "calibrate.references",
+    "Layers": "render.sheets",
     "Measurement": "measurement",
     "Mesh": "core.mesh",
     "NextMeasurement": "calibrate.next_measurement",
@@ -168,6 +171,7 @@ _HOME_OF = {
     "fuse": "lift.fusion",
     "hyperfocal_m": "core.lens",
     "inspect": "inspection",
+    "layers": "render.layers",
     "lithophane": "lift.lithophanes",
     "load_camera": "io.camera_files",
     "load_cloud": "io.geometry_files",

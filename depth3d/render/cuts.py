@@ -1,0 +1,58 @@
+"""`find_cuts`: between which neighbouring pixels one surface ends before another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from depth3d.core.arrays import BoolMap, FloatMap
+
+__all__ = ["Joints", "find_joints", "gaps"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Joints:
+    """Where a surface goes on from one pixel to the next.
+
+    Attributes:
+        right: (H, W) bool: on to the pixel to the right; False in the last column.
+        down: (H, W) bool: on to the pixel below; False in the last row.
+    """
+
+    right: BoolMap
+    down: BoolMap
+
+
+def find_joints(inverse_depth: FloatMap, least_gap: float) -> Joints:
+    """Join all neighbours but those with a gap between their surfaces.
+
+    Args:
+        inverse_depth: (H, W) float32.
+        least_gap: In its unit: what is told apart.
+    """
+    right = np.zeros(inverse_depth.shape, dtype=np.bool_)
+    down = np.zeros_like(right)
+    right[:, :-1] = np.abs(gaps(inverse_depth)) <= least_gap
+    down[:-1] = (np.abs(gaps(inverse_depth.T)) <= least_gap).T
+    return Joints(right, down)
+
+
+def gaps(inverse_depth: FloatMap) -> FloatMap:
+    """Measure the gap between each pixel and the one to its right, where both surfaces are continued halfway.
+
+    On a plane, however steep, it is 0: inverse depth is affine there. At the border the inner slope stands
+    for both.
+
+    Args:
+        inverse_depth: (H, W).
+
+    Returns:
+        (H, W - 1), positive where the one to the right is nearer.
+    """
+    steps = np.diff(inverse_depth, axis=1)
+    if steps.shape[1] < 2:
+        return steps
+    before = np.concatenate([steps[:, 1:2], steps[:, :-1]], axis=1)
+    after = np.concatenate([steps[:, 1:], steps[:, -2:-1]], axis=1)
+    return np.asarray(steps - (before + after) / 2, dtype=np.float32)

@@ -1,0 +1,60 @@
+"""`inverse_depth_of`: 1/z for every pixel of a scene, which is what parallax is linear in."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from depth3d.core.arrays import FloatMap
+from depth3d.core.scene import RGBD
+from depth3d.render.crisp import crisp_disparity
+from depth3d.render.disparity import whole_disparity
+
+__all__ = ["FAR_UNITS", "NEAR_UNITS", "inverse_depth_of", "span_of"]
+
+NEAR_UNITS, FAR_UNITS = 1.0, 5.0
+"""Where the nearest and the farthest part of a relative scene are taken to be."""
+_ROBUST = (0.1, 99.9)
+"""Percentiles that stand for the farthest and the nearest part, so that no single pixel does."""
+
+
+def inverse_depth_of(scene: RGBD, *, edges: Literal["snap", "keep"] = "snap") -> FloatMap:
+    """Give every pixel an inverse depth, in 1/m or in 1/unit of a relative scene.
+
+    A relative map is true up to 1/z = s * d + t. Its nearest part (percentile 99.9) is taken to be at 1 unit
+    and its farthest (percentile 0.1) at 5; planes stay planes, and only the strength of relief is assumed. A
+    map without relief lies at the geometric mean of the two. Unknown pixels are filled as for bokeh
+    (`depth3d.render.disparity`).
+
+    Args:
+        scene: Metric or relative.
+        edges: `snap` moves soft edges to where the photo has them; `keep` believes the map.
+
+    Returns:
+        (H, W) float32, 0 or more; 0 is infinitely far away.
+
+    Raises:
+        InputError: The depth knows no pixel.
+    """
+    disparity = whole_disparity(scene.depth)
+    if edges == "snap":
+        disparity = crisp_disparity(disparity, scene.image)
+    if scene.depth.is_metric:
+        return disparity
+    far, near = span_of(disparity)
+    least, most = 1 / FAR_UNITS, 1 / NEAR_UNITS
+    if near - far <= 1e-6 * max(abs(near), abs(far), 1e-30):
+        return np.full_like(disparity, np.sqrt(least * most))
+    scaled = least + (disparity - np.float32(far)) * np.float32((most - least) / (near - far))
+    return np.asarray(np.maximum(scaled, 0), dtype=np.float32)
+
+
+def span_of(inverse_depth: FloatMap) -> tuple[float, float]:
+    """Tell how far and how near a scene's parts are, but for single pixels.
+
+    Returns:
+        (farthest, nearest) in the unit of the map.
+    """
+    far, near = np.percentile(inverse_depth, _ROBUST)
+    return float(far), float(near)
