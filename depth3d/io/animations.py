@@ -1,0 +1,177 @@
+"""Frames to GIF and to animated WebP."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from depth3d.core.arrays import ImageArray
+from depth3d.errors import UnsupportedFormatError
+from depth3d.io.video_formats import VideoFormat
+
+__all__ = ["write_gif", "write_webp"]
+
+_LARGEST = {"gif": 65535, "webp": 16383}
+_GIF_TICK, _WEBP_TICK = Fraction(1, 100), Fraction(1, 1000)
+
+
+def write_gif(
+    images: Iterable[ImageArray], path: Path, made: VideoFormat, rate: Fraction, *, loops: int
+) -> int:
+    """Write a GIF with the one palette that suits all its frames best, so that still parts stay still.
+
+    The palette (median cut) is known when the last frame is: until then they wait on disk, H x W x 3
+    bytes each in a file without name beside `path`, never in memory. Then each is dithered by
+    Floyd and Steinberg's error diffusion. A GIF counts hundredths of a second: frames begin where they
+    should to the nearest one, so that the film as a whole keeps its length.
+
+    Args:
+        images: (H, W, 3) uint8 sRGB, one size, at least one.
+        path: Where to, as it is.
+        made: With the number of colours as its quality, the transparent one included.
+        rate: Frames a second.
+        loops: How often it plays; 0 is for ever.
+
+    Returns:
+        The number of frames.
+    """
+    import av
+
+    with tempfile.TemporaryFile(dir=path.parent) as waiting:
+        palette, count, shape = _palette(images, waiting, colors=int(made.quality or 256))
+        waiting.seek(0)
+        ends = [round(number / rate / _GIF_TICK) for number in range(count + 1)]
+        # A GIF says how often it repeats, and nothing where it plays once.
+        options = {"loop": str(loops - 1 if loops else 0), "final_delay": str(ends[-1] - ends[-2])}
+        if loops == 1:
+            options["loop"] = "-1"
+        with av.open(str(path), mode="w", format="gif", container_options=options) as container:
+            stream = container.add_stream("gif", rate=rate)
+            stream.height, stream.width = shape[:2]
+            stream.pix_fmt = "pal8"
+            stream.codec_context.time_base = _GIF_TICK
+            frames = (np.fromfile(waiting, np.uint8, shape[0] * shape[1] * 3) for _ in range(count))
+            dithered = _dithered((frame.reshape(shape) for frame in frames), palette, shape)
+            for start, picture in zip(ends, dithered, strict=False):
+                picture.pts, picture.time_base = start, _GIF_TICK
+                container.mux(stream.encode(picture))
+            container.mux(stream.encode())
+    return count
+
+
+def write_webp(
+    images: Iterable[ImageArray], path: Path, made: VideoFormat, rate: Fraction, *, loops: int
+) -> int:
+    """Write an animated WebP. What is compressed stays in memory until the end, as the format wants it.
+
+    Args:
+        images: (H, W, 3) uint8 sRGB, one size, at least one.
+        path: Where to, as it is.
+        made: With the quality, 0..100.
+        rate: Frames a second; frames begin at the nearest millisecond.
+        loops: How often it plays; 0 is for ever.
+
+    Returns:
+        The number of frames.
+    """
+    import av
+
+    count = 0
+    options = {"quality": str(made.quality)}
+    with av.open(str(path), mode="w", format="webp", container_options={"loop": str(loops)}) as container:
+        stream = container.add_stream("libwebp_anim", rate=1 / _WEBP_TICK, options=options)
+        stream.pix_fmt = "bgra"
+        stream.codec_context.time_base = _WEBP_TICK
+        for image in images:
+            if not count:
+                _check_size(image, "webp")
+                stream.height, stream.width = image.shape[:2]
+            picture = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format="bgra")
+            start, end = (round(number / rate / _WEBP_TICK) for number in (count, count + 1))
+            picture.pts, picture.time_base = start, _WEBP_TICK
+            if hasattr(picture, "duration"):  # else the last frame lasts as long as the mean of the others
+                picture.duration = end - start
+            container.mux(stream.encode(picture))
+            count += 1
+        container.mux(stream.encode())
+    return count
+
+
+def _palette(images: Iterable[ImageArray], waiting: Any, *, colors: int) -> tuple[Any, int, tuple[int, ...]]:
+    """Put all frames aside, and make the palette of all of them: (16, 16, 4) BGRA."""
+    import av
+
+    graph: Any = None
+    count = 0
+    shape: tuple[int, ...] = (0, 0, 3)
+    for image in images:
+        if graph is None:
+            _check_size(image, "gif")
+            shape = image.shape
+            graph = av.filter.Graph()
+            source = graph.add_buffer(width=shape[1], height=shape[0], format="rgb24", time_base=_GIF_TICK)
+            maker = graph.add("palettegen", f"stats_mode=full:max_colors={colors}")
+            sink = graph.add("buffersink")
+            source.link_to(maker)
+            maker.link_to(sink)
+            graph.configure()
+        np.ascontiguousarray(image).tofile(waiting)
+        graph.push(_picture(image, count))
+        count += 1
+    graph.push(None)
+    return graph.pull().to_ndarray(), count, shape
+
+
+def _dithered(images: Iterator[ImageArray], palette: Any, shape: tuple[int, ...]) -> Iterator[Any]:
+    """Give each frame in the palette's colours, as PyAV pictures in `pal8`."""
+    import av
+
+    graph = av.filter.Graph()
+    source = graph.add_buffer(width=shape[1], height=shape[0], format="rgb24", time_base=_GIF_TICK)
+    colors = graph.add_buffer(width=16, height=16, format="bgra", time_base=_GIF_TICK)
+    user = graph.add("paletteuse", "dither=floyd_steinberg")
+    sink = graph.add("buffersink")
+    source.link_to(user, 0, 0)
+    colors.link_to(user, 0, 1)
+    user.link_to(sink)
+    graph.configure()
+    table = av.VideoFrame.from_ndarray(palette, format="bgra")
+    table.pts, table.time_base = 0, _GIF_TICK
+    colors.push(table)
+    colors.push(None)
+    for number, image in enumerate(images):
+        source.push(_picture(image, number))
+        yield from _pulled(graph)
+    source.push(None)
+    yield from _pulled(graph)
+
+
+def _pulled(graph: Any) -> Iterator[Any]:
+    import av
+
+    while True:
+        try:
+            yield graph.pull()
+        except (av.error.BlockingIOError, av.error.EOFError):  # wants more, or is done
+            return
+
+
+def _picture(image: ImageArray, number: int) -> Any:
+    import av
+
+    picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+    picture.pts, picture.time_base = number, _GIF_TICK
+    return picture
+
+
+def _check_size(image: ImageArray, kind: str) -> None:
+    if max(image.shape[:2]) > _LARGEST[kind]:
+        raise UnsupportedFormatError(
+            f"{kind} holds sides of up to {_LARGEST[kind]} pixels, got {image.shape[1]}x{image.shape[0]}; "
+            "make the film smaller, or write a folder of pictures"
+        )
