@@ -9,6 +9,7 @@ import numpy as np
 
 from depth3d.core.arrays import BoolMap, FloatMap, ImageArray
 from depth3d.errors import InputError
+from depth3d.render.exemplars import patched
 from depth3d.render.scattered import gathered
 from depth3d.render.surface_planes import SurfacePlanes, surface_planes
 
@@ -108,7 +109,27 @@ def _filled(
 ) -> FloatMap:
     """Fill at the size given."""
     planes = surface_planes(inverse_depth, source, hole, hidden, seed=seed)
-    return _smooth(light, source, planes)
+    filled = _smooth(light, source, planes)
+    known = _nearest(light, source)
+    for number in np.unique(planes.of_hole[planes.of_hole >= 0]):
+        own = planes.of_source == number
+        wanted = planes.of_hole == number
+        if own.sum() >= 64:
+            result = patched(known, filled, own, wanted, planes.laws[number], seed=seed)
+            filled[wanted] = result[wanted]
+    return filled
+
+
+def _nearest(light: FloatMap, source: BoolMap) -> FloatMap:
+    """Put the colour of the nearest source where there is none, so that nothing foreign is blended in."""
+    import cv2
+
+    _, nearest = cv2.distanceTransformWithLabels(
+        (~source).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    of_label = np.zeros((int(nearest.max()) + 1, 3), dtype=np.float32)
+    of_label[nearest[source]] = light[source]
+    return np.asarray(of_label[nearest])
 
 
 def _smooth(light: FloatMap, source: BoolMap, planes: SurfacePlanes) -> FloatMap:

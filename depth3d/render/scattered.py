@@ -12,7 +12,8 @@ __all__ = ["gathered"]
 def gathered(values: FloatMap, *, falloff: float = 0.3) -> FloatMap:
     """Sum the values around each pixel with weights of about 1 / distance^4.
 
-    A Gaussian of each octave, normalised to a sum of 1, is 4 times as low as the one before; together, each weighed by `falloff`, they
+    A Gaussian of each octave, normalised to a sum of 1, is 4 times as low as the one before; together, each
+    weighed by `falloff`, they
     make the power law (the pyramid is that of Burt and Adelson, 1983). Values come with their weights as one
     more channel: weighted sums divided by the sum of the weights are means of what is known, near first.
 

@@ -1,6 +1,6 @@
 """`surface_planes`: which plane each hidden pixel lies in, and which visible pixels lie in it too.
 
-Under a pinhole a plane's inverse depth is affine in the pixel coordinates, so a wall or a floor goes on behind
+Under a pinhole a plane's inverse depth is affine in the pixel coordinates: a wall or a floor goes on behind
 what covers it as one affine function, and a visible pixel belongs to it if its inverse depth says so.
 """
 
@@ -53,7 +53,7 @@ def surface_planes(
     """Fit planes to the visible surfaces beside what is hidden, and hand every hidden pixel to one.
 
     One plane after the other is the one that most visible pixels agree with (random sample consensus, as in
-    Fischler and Bolles, 1981, over least-squares fits to small windows). A hidden pixel goes to the plane that
+    Fischler and Bolles, 1981, over least-squares fits to small windows). A hidden pixel goes to a plane that
     gives its inverse depth and is seen near it. Where no plane does, the hidden values themselves are fitted.
 
     Args:
@@ -242,7 +242,7 @@ def _fit_the_rest(
     """Fit the largest connected parts that lie in no plane, and hand the crumbs to their neighbour."""
     import cv2
 
-    count, number, stats, _ = cv2.connectedComponentsWithStats(alone, connectivity=8)
+    _, number, stats, _ = cv2.connectedComponentsWithStats(alone, connectivity=8)
     order = 1 + np.argsort(-stats[1:, cv2.CC_STAT_AREA], kind="stable")
     for part in order[:_MOST_PLANES]:
         rows, cols = np.nonzero(number == part)
