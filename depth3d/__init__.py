@@ -106,6 +106,8 @@ if TYPE_CHECKING:
     from depth3d.render.rack_focus import rack_focus as rack_focus
     from depth3d.render.refocus import Refocus as Refocus
     from depth3d.render.sheets import Layers as Layers
+    from depth3d.render.views import ViewRenderer as ViewRenderer
+    from depth3d.render.views import render_views as render_views
     from depth3d.verbs import estimate as estimate
     from depth3d.verbs import save as save
 
@@ -141,6 +143,7 @@ _HOME_OF = {
     "Refocus": "render.refocus",
     "Trajectory": "io.trajectories",
     "VanishingPoints": "calibrate.vanishing_points",
+    "ViewRenderer": "render.views",
     "assume_range": "calibrate.assumed_range",
     "bokeh": "render.bokeh",
     "bokeh_maps": "render.bokeh",
@@ -192,6 +195,7 @@ _HOME_OF = {
     "reference_network": "calibrate.network_prior",
     "relief": "lift.reliefs",
     "render_points": "lift.point_views",
+    "render_views": "render.views",
     "replace_background": "render.compositing",
     "resize_depth": "core.resample",
     "sample_surface": "lift.mesh_views",

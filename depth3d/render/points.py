@@ -1,0 +1,198 @@
+"""`Points`: the pixels of a photo's layers as one list, with their planes, their neighbours and their order."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from depth3d.accel.tensors import tensor_view
+from depth3d.core.arrays import BoolMap, FloatMap
+from depth3d.render.sheets import Layers, Sheet
+
+__all__ = ["LINKS", "Points"]
+
+LINKS = ((1, 0), (-1, 0), (0, 1), (0, -1))
+"""Steps (across, down) to the four neighbours; bit k of `Points.links` says whether the surface goes on there."""
+
+_CLEAR_MOST = 15
+_THICKNESS = 0.004
+"""Share of its inverse depth by which a surface may differ from its local plane."""
+_BEHIND_BIAS = 1e-5
+"""The share of its inverse depth by which a hidden surface is put back where it doubles a visible one."""
+
+
+class Points:
+    """All pixels of the front sheet, then those of the back sheet where it has a surface.
+
+    Args:
+        layers: The layers.
+        device: Where the lists live.
+
+    Attributes:
+        width, height: Of the sheets.
+        count: n, how many there are; the first `width * height` are the front sheet's, row by row.
+        q: (n,) inverse depth.
+        plane: Three (n,): a, b and c of the local plane q = a u + b v + c, through the pixel itself.
+        rgba: (n, 4) uint8, sRGB and alpha.
+        links: (n,) uint8: to which neighbours of the same sheet the surface goes on.
+        clear: (n,) uint8: how many pixels away the nearest end of a surface is, 0 at an end.
+        rank: (n,) int32: place in the order from far to near, from 1 on; 0 for what can't be seen.
+        order: (n + 1,) int32: the point of each place.
+        back_pixel: Pixel of each point of the back sheet.
+        back_point: (height * width,) int32: the back sheet's point at each pixel, or -1.
+    """
+
+    def __init__(self, layers: Layers, device: torch.device) -> None:
+        self.height, self.width = layers.front.inverse_depth.shape
+        front, back = layers.front, layers.back
+        size = self.width * self.height
+        at = np.flatnonzero(back.alpha.ravel() > 0)
+        self.front_count, self.count = size, size + len(at)
+        back_point = np.full(size, -1, dtype=np.int32)
+        back_point[at] = np.arange(size, self.count, dtype=np.int32)
+        sheets = [_Sheet(front, slice(None)), _Sheet(back, at)]
+
+        def joined(name: str) -> torch.Tensor:
+            parts = [getattr(sheet, name) for sheet in sheets]
+            return tensor_view(np.concatenate(parts)).to(device)
+
+        self.q = joined("q")
+        self.plane = joined("a"), joined("b"), joined("c")
+        self.rgba, self.links, self.clear = joined("rgba"), joined("links"), joined("clear")
+        q = np.concatenate([sheets[0].q, sheets[1].q * np.float32(1 - _BEHIND_BIAS)])
+        alpha = np.concatenate([front.alpha.ravel(), back.alpha.ravel()[at]])
+        order = np.argsort(q, kind="stable").astype(np.int32)
+        rank = np.empty(self.count, dtype=np.int32)
+        rank[order] = np.arange(1, self.count + 1, dtype=np.int32)
+        rank[alpha <= 0] = 0
+        self.rank = tensor_view(rank).to(device)
+        self.order = tensor_view(np.concatenate([order[:1], order])).to(device)
+        self.back_pixel = tensor_view(at.astype(np.int32)).to(device)
+        self.back_point = tensor_view(back_point).to(device)
+        self.nearest_q = float(q.max())
+        self.device = device
+        self._blocks: Blocks | None = None
+
+    def blocks(self, side: int) -> Blocks:
+        """Bound the slopes and depths of square blocks of pixels, whose number goes row by row."""
+        if self._blocks is None:
+            self._blocks = Blocks(self, side)
+        return self._blocks
+
+    def pixel(self, point: torch.Tensor) -> torch.Tensor:
+        """Give the pixel of the sheets, row by row, at which points lie."""
+        if not len(self.back_pixel):
+            return point
+        behind = self.back_pixel[(point - self.front_count).clamp(min=0)]
+        return torch.where(point < self.front_count, point, behind)
+
+    def thickness(self, point: torch.Tensor) -> torch.Tensor:
+        """Tell by how much inverse depth may differ on the surface of points, a pixel or two beside them."""
+        slope = torch.maximum(self.plane[0][point].abs(), self.plane[1][point].abs())
+        return 2 * slope + _THICKNESS * self.q[point]
+
+    def neighbor(self, point: torch.Tensor, across: torch.Tensor, down: torch.Tensor) -> torch.Tensor:
+        """Step to neighbours along surfaces, from one sheet to the other where they meet.
+
+        Args:
+            point: (k,) points, -1 for none.
+            across, down: (k,) -1, 0 or 1, one of the two 0.
+
+        Returns:
+            (k,) points, -1 where the surface ends. A step of 0 stays.
+        """
+        start, point = point, point.clamp(min=0)
+        bit = torch.where(across > 0, 1, torch.where(across < 0, 2, torch.where(down > 0, 4, 8)))
+        pixel = self.pixel(point)
+        u, v = pixel % self.width + across, pixel // self.width + down
+        within = (u >= 0) & (u < self.width) & (v >= 0) & (v < self.height)
+        beside = (v * self.width + u).clamp(0, self.front_count - 1)
+        in_front = point < self.front_count
+        behind = self.back_point[beside]
+        same, other = torch.where(in_front, beside, behind), torch.where(in_front, behind, beside)
+        linked = (self.links[point] & bit) > 0
+        # Across sheets a surface goes on where the other one lies in its plane.
+        expected = self.q[point] + self.plane[0][point] * across + self.plane[1][point] * down
+        met = (self.q[other.clamp(min=0)] - expected).abs() <= self.thickness(point)
+        met &= within & (other >= 0)
+        step = torch.where(linked, same, torch.where(met, other, -1))
+        step = torch.where((across == 0) & (down == 0), point, step)
+        return torch.where(start >= 0, step, -1)
+
+
+class Blocks:
+    """What the points of square blocks of pixels have between them.
+
+    Attributes:
+        across: Blocks in a row.
+        u, v, q, a, b: (2, k) least and most position, inverse depth, and slopes of it.
+    """
+
+    def __init__(self, points: Points, side: int) -> None:
+        height, width = points.height, points.width
+        self.across, down = -(-width // side), -(-height // side)
+        self._shape, self._side = (down, self.across), side
+        pixel = points.pixel(torch.arange(points.count, device=points.device))
+        block = pixel // width // side * self.across + pixel % width // side
+        self.q, self.a, self.b = (
+            np.stack([_extreme(each, block, down * self.across, how) for how in ("amin", "amax")])
+            for each in (points.q, *points.plane[:2])
+        )
+        left = np.tile(np.arange(self.across) * side, down).astype(np.float64)
+        top = np.repeat(np.arange(down) * side, self.across).astype(np.float64)
+        self.u, self.v = (np.stack([low, low + side]) for low in (left, top))
+
+
+def _extreme(values: torch.Tensor, group: torch.Tensor, groups: int, how: str) -> np.ndarray:
+    result = torch.zeros(groups, device=values.device)
+    return result.scatter_reduce_(0, group.long(), values, how, include_self=False).double().cpu().numpy()
+
+
+class _Sheet:
+    """The lists of one sheet, at some of its pixels."""
+
+    def __init__(self, sheet: Sheet, at: slice | np.ndarray) -> None:
+        q = sheet.inverse_depth
+        height, width = q.shape
+        seen = sheet.alpha > 0
+        right, down = sheet.joined_right.copy(), sheet.joined_down.copy()
+        right[:, -1:] = False
+        down[-1:] = False
+        right[:, :-1] &= seen[:, :-1] & seen[:, 1:]
+        down[:-1] &= seen[:-1] & seen[1:]
+        left, up = np.zeros_like(right), np.zeros_like(down)
+        left[:, 1:], up[1:] = right[:, :-1], down[:-1]
+        a = _slope(q, right, left, axis=1)
+        b = _slope(q, down, up, axis=0)
+        u = np.arange(width, dtype=np.float32) + np.float32(0.5)
+        v = (np.arange(height, dtype=np.float32) + np.float32(0.5))[:, None]
+        self.q, self.a, self.b = (x.ravel()[at] for x in (q, a, b))
+        self.c = (q - a * u - b * v).ravel()[at]
+        links = np.zeros(q.shape, dtype=np.uint8)
+        for k, link in enumerate((right, left, down, up)):
+            links |= link.astype(np.uint8) << k
+        self.links = links.ravel()[at]
+        alpha = np.rint(255 * np.clip(sheet.alpha, 0, 1)).astype(np.uint8)
+        self.rgba = np.concatenate([sheet.color, alpha[..., None]], axis=-1).reshape(-1, 4)[at]
+        self.clear = _clearance((links == 15) & (alpha == 255)).ravel()[at]
+
+
+def _slope(q: FloatMap, ahead: BoolMap, behind: BoolMap, axis: int) -> FloatMap:
+    """Differentiate along an axis between joined neighbours: central, else to one side, else 0."""
+    step = np.diff(q, axis=axis)
+    shape = list(q.shape)
+    shape[axis] = 1
+    nothing = np.zeros(shape, dtype=np.float32)
+    forward = np.where(ahead, np.concatenate([step, nothing], axis), 0)
+    back = np.where(behind, np.concatenate([nothing, step], axis), 0)
+    sides = ahead.astype(np.float32) + behind
+    return np.asarray((forward + back) / np.maximum(sides, 1), dtype=np.float32)
+
+
+def _clearance(good: BoolMap) -> np.ndarray:
+    """Count pixels to the nearest end of a surface, along rows, columns and diagonals."""
+    import cv2
+
+    within = cv2.copyMakeBorder(good.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
+    far = cv2.distanceTransform(within, cv2.DIST_C, 3)[1:-1, 1:-1]
+    return np.minimum(far, _CLEAR_MOST).astype(np.uint8)

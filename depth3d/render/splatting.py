@@ -1,0 +1,144 @@
+"""`Splat`: the points of the layers sent to a view, the nearest at every pixel, and those behind it."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from depth3d.render.points import Points
+from depth3d.render.projection import Projection
+from depth3d.render.stretches import stretched_points
+
+__all__ = ["Splat"]
+
+_CHUNK = {"cpu": 1 << 17}
+_CHUNK_ELSEWHERE = 1 << 24
+_RING = 2
+"""Pixels around the view, at which what lies outside is counted."""
+
+
+class Splat:
+    """Points on the pixels of a view.
+
+    Each point touches the 2 x 2 pixels whose centres lie around it. Their order needs no depth: on a ray
+    through the view's centre it is the order of depth in the photo, whatever the pose, so that the places in
+    it, found once, make a z-buffer of whole numbers, the same on every device.
+
+    Args:
+        points: The points.
+        projection: To the view.
+        pose: (4, 4) `T_world_camera`.
+        size_wh: Of the view.
+    """
+
+    def __init__(
+        self,
+        points: Points,
+        projection: Projection,
+        pose: npt.NDArray[np.float64],
+        size_wh: tuple[int, int],
+    ) -> None:
+        self.points, self.projection = points, projection
+        self.width, self.height = size_wh
+        self.stride = self.width + 2 * _RING
+        self._size = self.stride * (self.height + 2 * _RING)
+        self._corners = (0, 1, self.stride, self.stride + 1)
+        self.nearest = torch.zeros(self._size + self.stride + 1, dtype=torch.int32, device=points.device)
+        # What the camera has passed is not seen: its order would be the reverse.
+        ahead = float(pose[2, 3])
+        self._most_q = 1 / ahead if ahead * points.nearest_q >= 1 else None
+        self._at = torch.empty(points.count, dtype=torch.int64, device=points.device)
+        self._extra: list[tuple[torch.Tensor, torch.Tensor]] = []
+        chunk = _CHUNK.get(points.device.type, _CHUNK_ELSEWHERE)
+        rows = max(1, chunk // points.width)
+        column = torch.arange(points.width, device=points.device, dtype=torch.float32) + 0.5
+        line = torch.arange(points.height, device=points.device, dtype=torch.float32)[:, None] + 0.5
+        for top in range(0, points.height, rows):
+            v = line[top : top + rows]
+            part = slice(top * points.width, (top + len(v)) * points.width)
+            self._send(part, column, v, points.q[part].view(len(v), points.width))
+        for start in range(points.front_count, points.count, chunk):
+            part = slice(start, min(start + chunk, points.count))
+            pixel = points.back_pixel[part.start - points.front_count : part.stop - points.front_count]
+            u, v = (pixel % points.width).float() + 0.5, (pixel // points.width).float() + 0.5
+            self._send(part, u, v, points.q[part])
+        for point, u, v, q in stretched_points(points, projection, size_wh, chunk):
+            at, rank = self._places(u, v, q, points.rank[point])
+            self._extra.append((point, at))
+            self._count(at, rank)
+
+    def winner(self, rows: slice) -> torch.Tensor:
+        """Give the places in the order, (h, w) int32, of the nearest points of some rows; 0 where there is none."""
+        grid = self.nearest[: self._size].view(-1, self.stride)
+        return grid[rows.start + _RING : rows.stop + _RING, _RING : _RING + self.width].contiguous()
+
+    def place(self, at: torch.Tensor) -> torch.Tensor:
+        """Give the places in `nearest` of pixels of the view, counted row by row."""
+        return at + (at // self.width) * (2 * _RING) + _RING * (self.stride + 1)
+
+    def touching(self, at: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """List the points that touch any of some pixels of the view.
+
+        Returns:
+            The points and the places in `nearest` of the first of the four pixels that they touch.
+        """
+        wanted = torch.zeros(len(self.nearest), dtype=torch.bool, device=at.device)
+        wanted[self.place(at)] = True
+        around = wanted.clone()
+        for step in self._corners[1:]:
+            around[: len(wanted) - step] |= wanted[step:]
+        point = [torch.nonzero(around[self._at])[:, 0]]
+        place = [self._at[point[0]]]
+        for more, where in self._extra:
+            hits = torch.nonzero(around[where])[:, 0]
+            point.append(more[hits])
+            place.append(where[hits])
+        return torch.cat(point), torch.cat(place)
+
+    def nearest_behind(
+        self, at: torch.Tensor, limit: torch.Tensor, points_at: tuple[torch.Tensor, torch.Tensor]
+    ) -> torch.Tensor:
+        """Find the nearest points behind a limit.
+
+        Args:
+            at: (k,) pixels of the view, counted row by row.
+            limit: (k,) inverse depths in the photo.
+            points_at: From `touching`.
+
+        Returns:
+            (k,) points, -1 where there is none.
+        """
+        points = self.points
+        point, place = points_at
+        where = self.place(at)
+        bound = torch.full(self.nearest.shape, -1.0, device=at.device)
+        bound[where] = limit
+        found = torch.zeros_like(self.nearest)
+        q, rank = points.q[point], points.rank[point]
+        for step in self._corners:
+            there = place + step
+            found.scatter_reduce_(0, there, torch.where(q < bound[there], rank, 0), "amax")
+        best = found[where]
+        return torch.where(best > 0, points.order[best], -1)
+
+    def _send(self, part: slice, u: torch.Tensor, v: torch.Tensor, q: torch.Tensor) -> None:
+        at, rank = self._places(u, v, q, self.points.rank[part])
+        self._at[part] = at
+        self._count(at, rank)
+
+    def _count(self, at: torch.Tensor, rank: torch.Tensor) -> None:
+        for step in self._corners:
+            self.nearest[step:].scatter_reduce_(0, at, rank, "amax")
+
+    def _places(
+        self, u: torch.Tensor, v: torch.Tensor, q: torch.Tensor, rank: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        x, y, _ = self.projection.forward(u, v, q)
+        x = x.sub_(0.5).floor_().clamp_(-_RING, self.width)
+        y = y.sub_(0.5).floor_().clamp_(-_RING, self.height)
+        at = y.to(torch.int64).add_(_RING).mul_(self.stride).add_(x.to(torch.int64)).add_(_RING).view(-1)
+        if self._most_q is not None:
+            passed = q.reshape(-1) >= self._most_q
+            at, rank = torch.where(passed, 0, at), torch.where(passed, 0, rank)
+        return at, rank
