@@ -39,10 +39,10 @@ def find_joints(inverse_depth: FloatMap, least_gap: float) -> Joints:
 
 
 def gaps(inverse_depth: FloatMap) -> FloatMap:
-    """Measure the gap between each pixel and the one to its right, where both surfaces are continued halfway.
+    """Measure the gap between each pixel and the one to its right.
 
-    On a plane, however steep, it is 0: inverse depth is affine there. At the border the inner slope stands
-    for both.
+    It is how far the step between the two is from the steps beside it, to the left or to the right, whichever
+    is more like it. On a plane, however steep, it is 0: inverse depth is affine there.
 
     Args:
         inverse_depth: (H, W).
@@ -53,6 +53,9 @@ def gaps(inverse_depth: FloatMap) -> FloatMap:
     steps = np.diff(inverse_depth, axis=1)
     if steps.shape[1] < 2:
         return steps
-    before = np.concatenate([steps[:, 1:2], steps[:, :-1]], axis=1)
-    after = np.concatenate([steps[:, 1:], steps[:, -2:-1]], axis=1)
-    return np.asarray(steps - (before + after) / 2, dtype=np.float32)
+    before, after = np.empty_like(steps), np.empty_like(steps)
+    before[:, 1:] = after[:, :-1] = np.diff(steps, axis=1)
+    # At the border one side must do.
+    before[:, 0], after[:, -1] = -after[:, 0], -before[:, -1]
+    np.negative(after, out=after)
+    return np.where(np.abs(before) <= np.abs(after), before, after)

@@ -7,18 +7,32 @@ from typing import Literal
 
 import numpy as np
 
-from depth3d.core.arrays import FloatMap
+from depth3d.core.arrays import BoolMap, FloatMap, ImageArray
+from depth3d.core.camera import Camera
 from depth3d.core.color import to_linear, to_srgb
 from depth3d.core.scene import RGBD
 from depth3d.errors import InputError
-from depth3d.render.cuts import find_joints
-from depth3d.render.hidden import hidden_layer
+from depth3d.render.backdrop import backdrop_of
+from depth3d.render.cuts import Joints, find_joints
+from depth3d.render.hidden_depth import hidden_depth, overhang, silhouettes_of
+from depth3d.render.inpainting import Inpainter, continued, inpainted
 from depth3d.render.inverse_depth import inverse_depth_of, span_of
+from depth3d.render.margin import joints_with_margin, with_margin
 from depth3d.render.sheets import Layers, Sheet
+from depth3d.render.silhouette_matting import recomposed_colors, unmix_silhouettes
+from depth3d.render.surface_growth import Grown
 
-__all__ = ["layers"]
+__all__ = ["default_reach_px", "layers", "layers_of"]
 
 _REACH_SHARE = 0.03
+"""Reach as a share of the longer side where none is given."""
+_LEAST_PARALLAX_PX = 1.0
+_LEAST_SHARE = 0.015
+"""Neighbours are cut from this parallax on, or from this share of the reach."""
+_BAND_PX = 2
+"""How far beside a silhouette pixels may be mixed."""
+_OVERLAP_PX = 2
+"""How far the back goes on under the visible surface that it continues."""
 
 
 def layers(
@@ -28,60 +42,200 @@ def layers(
     margin_px: int | None = None,
     motion: tuple[float, float] | None = None,
     edges: Literal["snap", "keep"] = "snap",
-    inpainter: object | None = None,
+    inpainter: Inpainter | None = None,
     seed: int = 0,
 ) -> Layers:
-    """Take a photo apart, once, for all views of it."""
-    height, width = scene.image.shape[:2]
-    reach = _REACH_SHARE * max(width, height) if reach_px is None else float(reach_px)
-    if not (math.isfinite(reach) and reach >= 0):
-        raise InputError(f"reach_px must be 0 or more pixels, got {reach_px!r}")
-    margin = math.ceil(reach) + 2 if margin_px is None else int(margin_px)
+    """Take a photo apart, once, for all views of it.
+
+    Neighbouring pixels are cut where two surfaces pass each other by more than a pixel. Behind each nearer
+    one the farther one goes on as a plane, in colours of its own (`depth3d.render.inpainting`); pixels that
+    both share, beside the cut, are taken apart (`depth3d.render.silhouette_matting`). Relative maps are
+    normalised (`depth3d.render.inverse_depth`).
+
+    Args:
+        scene: The photo with metric or relative depth.
+        reach_px: Parallax in pixels between the nearest and the farthest part of the scene, at the most, in
+            the views that are planned: fx * baseline * (1/z_near - 1/z_far). None is 3 % of the longer side.
+        margin_px: How far the surfaces go on beyond the photo's borders. None is the reach and 2 pixels.
+        motion: (dx, dy) direction of the parallax in the picture, as (1, 0) for stereo; None is any.
+        edges: `snap` moves soft edges to where the photo has them; `keep` believes the map.
+        inpainter: Somebody's inpainter for hidden colours, instead of ours.
+        seed: Where chance plays.
+
+    Returns:
+        The layers.
+
+    Raises:
+        InputError: A number out of range, depth that knows no pixel, or an inpainter that returns nonsense.
+    """
+    return layers_of(
+        scene.image,
+        inverse_depth_of(scene, edges=edges),
+        scene.camera,
+        is_metric=scene.depth.is_metric,
+        reach_px=reach_px,
+        margin_px=margin_px,
+        motion=motion,
+        inpainter=inpainter,
+        seed=seed,
+    )
+
+
+def default_reach_px(size_wh: tuple[int, int]) -> float:
+    """Give the reach that a picture of a size gets where none is asked for."""
+    return _REACH_SHARE * max(size_wh)
+
+
+def layers_of(
+    image: ImageArray,
+    inverse_depth: FloatMap,
+    camera: Camera,
+    *,
+    is_metric: bool,
+    reach_px: float | None = None,
+    margin_px: int | None = None,
+    motion: tuple[float, float] | None = None,
+    inpainter: Inpainter | None = None,
+    seed: int = 0,
+) -> Layers:
+    """Do it with the inverse depth at hand, whole and with its edges snapped: `inverse_depth_of`.
+
+    Raises:
+        InputError: A number out of range.
+    """
     import cv2
 
-    near = inverse_depth_of(scene, edges=edges)
-    sides = (margin,) * 4
-    q = cv2.copyMakeBorder(near, *sides, cv2.BORDER_REPLICATE)
-    photo = cv2.copyMakeBorder(np.ascontiguousarray(scene.image), *sides, cv2.BORDER_REFLECT_101)
-    far_q, near_q = span_of(near)
-    span = max(near_q - far_q, 1e-9)
-    least = max(1.0, 0.015 * reach) / max(reach, 1e-9) * span
-    joints = find_joints(q, least)
-    light = to_linear(photo)
-    hidden = hidden_layer(light, q, jump=least, width_px=math.ceil(reach) + 3)
-    mask = hidden.mask & (hidden.disparity < q - least / 2)
-    back_joints = find_joints(hidden.disparity, least)
-    camera = scene.camera.cropped(-margin, -margin, width + 2 * margin, height + 2 * margin)
-    front = Sheet(photo, q, np.ones_like(q), joints.right, joints.down)
-    right, down = mask.copy(), mask.copy()
-    right[:, :-1] &= mask[:, 1:]
+    height, width = inverse_depth.shape
+    reach, margin = _checked(reach_px, margin_px, (width, height))
+    span = span_of(inverse_depth)
+    px_per_unit = max(reach, 1e-3) / max(span[1] - span[0], 1e-9)
+    least_gap = max(_LEAST_PARALLAX_PX, _LEAST_SHARE * reach) / px_per_unit
+    joints = joints_with_margin(find_joints(inverse_depth, least_gap), margin)
+    whole = with_margin(inverse_depth, margin, span=span, px_per_unit=px_per_unit)
+    light = to_linear(cv2.copyMakeBorder(np.ascontiguousarray(image), *(margin,) * 4, cv2.BORDER_REFLECT_101))
+    silhouettes = silhouettes_of(whole, joints)
+    behind = hidden_depth(
+        whole, joints, silhouettes, px_per_unit=px_per_unit, least_gap=least_gap, motion=motion
+    )
+    over = overhang(
+        whole,
+        joints,
+        silhouettes,
+        px_per_unit=px_per_unit,
+        least_gap=least_gap,
+        width_px=_BAND_PX + _OVERLAP_PX - 1,
+    )
+    beside = np.zeros(whole.size, dtype=np.uint8)
+    beside[silhouettes.near] = 1
+    beside[silhouettes.far] = 1
+    away_px = cv2.distanceTransform(1 - beside.reshape(whole.shape), cv2.DIST_L2, 3)
+    clean = away_px >= _BAND_PX - 0.5
+
+    inside = np.zeros(whole.shape, dtype=np.bool_)
+    inside[margin : margin + height, margin : margin + width] = True
+    light = continued(light, whole, clean & inside, ~inside, whole, seed=seed)
+
+    return _assembled(
+        light,
+        whole,
+        joints,
+        behind,
+        over,
+        away_px,
+        least_gap,
+        camera=camera.cropped(-margin, -margin, width + 2 * margin, height + 2 * margin),
+        margin=margin,
+        reach=reach,
+        photo=image,
+        is_metric=is_metric,
+        inpainter=inpainter,
+        seed=seed,
+        clean=clean,
+    )
+
+
+def _assembled(
+    light: FloatMap,
+    whole: FloatMap,
+    joints: Joints,
+    behind: Grown,
+    over: Grown,
+    away_px: FloatMap,
+    least_gap: float,
+    *,
+    camera: Camera,
+    margin: int,
+    reach: float,
+    photo: ImageArray,
+    is_metric: bool,
+    inpainter: Inpainter | None,
+    seed: int,
+    clean: BoolMap,
+) -> Layers:
+    extends = (over.ring > 0) & (over.ring <= _BAND_PX)
+    covers = (behind.ring > 0) & ~extends
+    overlap = (over.ring > _BAND_PX) & ~covers
+    band = extends | (covers & (behind.ring <= _BAND_PX))
+    near = np.where(extends, over.inverse_depth, whole)
+    far = np.where(covers, behind.inverse_depth, whole)
+    mixed = unmix_silhouettes(light, whole, near, far, np.flatnonzero(band), away_px)
+
+    alpha = np.ones(whole.shape, np.float32)
+    alpha.ravel()[mixed.at] = mixed.alpha
+    hole = covers | (extends & (alpha > 0.02))
+    filled = _hidden_colors(light, whole, clean, hole, far, inpainter, seed)
+    mixed = recomposed_colors(light, mixed, filled.reshape(-1, 3)[mixed.at])
+    alpha.ravel()[mixed.at] = mixed.alpha
+    front_light = light.copy()
+    front_light.reshape(-1, 3)[mixed.at] = mixed.near
+    back_light = filled
+    back_light.reshape(-1, 3)[mixed.at] = mixed.far
+
+    in_back = covers | extends | overlap
+    front_joints = find_joints(near, least_gap)
+    back_joints = find_joints(np.where(in_back, far, -1e9), least_gap)
+    right, down = in_back.copy(), in_back.copy()
+    right[:, :-1] &= in_back[:, 1:]
     right[:, -1] = False
-    down[:-1] &= mask[1:]
+    down[:-1] &= in_back[1:]
     down[-1] = False
+    front = Sheet(to_srgb(front_light), near, alpha, front_joints.right, front_joints.down)
     back = Sheet(
-        to_srgb(hidden.color),
-        hidden.disparity,
-        mask.astype(np.float32),
+        to_srgb(back_light),
+        far,
+        in_back.astype(np.float32),
         back_joints.right & right,
         back_joints.down & down,
     )
-    backdrop = _backdrop(light, q, round(reach) + 2)
-    return Layers(front, back, backdrop, camera, margin, reach, scene.image, is_metric=scene.depth.is_metric)
+    backdrop = backdrop_of(light, whole, reach_px=reach, like=2 * least_gap)
+    return Layers(front, back, backdrop, camera, margin, reach, photo, is_metric)
 
 
-def _backdrop(light: FloatMap, q: FloatMap, reach: int) -> Sheet:
-    import cv2
+def _hidden_colors(
+    light: FloatMap,
+    whole: FloatMap,
+    clean: BoolMap,
+    hole: BoolMap,
+    far: FloatMap,
+    inpainter: Inpainter | None,
+    seed: int,
+) -> FloatMap:
+    """Fill what is hidden, by our own means or somebody's."""
+    if inpainter is None:
+        return np.array(continued(light, whole, clean, hole, far, seed=seed))
+    answer = to_linear(inpainted(inpainter, to_srgb(light), hole))
+    return np.where(hole[..., None], answer, light).astype(np.float32)
 
-    height, width = q.shape
-    size = (max(1, width // 4), max(1, height // 4))
-    small = cv2.resize(q, size, interpolation=cv2.INTER_NEAREST)
-    side = 2 * (reach // 4) + 3
-    low = cv2.erode(small, np.ones((side, side), np.uint8))
-    smooth = cv2.blur(low, (side, side))
-    q_back = np.minimum(cv2.resize(smooth, (width, height), interpolation=cv2.INTER_LINEAR), q)
-    color = to_srgb(cv2.resize(cv2.resize(light, size, interpolation=cv2.INTER_AREA), (width, height)))
-    everywhere = np.ones(q.shape, dtype=np.bool_)
-    right, down = everywhere.copy(), everywhere.copy()
-    right[:, -1] = False
-    down[-1] = False
-    return Sheet(color, q_back, np.ones_like(q), right, down)
+
+def _checked(reach_px: float | None, margin_px: int | None, size_wh: tuple[int, int]) -> tuple[float, int]:
+    """Check the two lengths, or choose them."""
+    reach = default_reach_px(size_wh) if reach_px is None else float(reach_px)
+    most = max(size_wh)
+    if not 0 <= reach <= most:
+        raise InputError(
+            f"reach_px must lie in 0..{most} for a picture of {size_wh[0]}x{size_wh[1]}, got {reach_px!r}"
+        )
+    margin = math.ceil(reach) + 2 if margin_px is None else margin_px
+    if not (isinstance(margin, int | np.integer) and 0 <= margin <= most):
+        raise InputError(f"margin_px must be whole pixels in 0..{most}, got {margin_px!r}")
+    return reach, int(margin)

@@ -1,0 +1,129 @@
+"""`silhouettes_of`, `hidden_depth`, `overhang`: how surfaces go on where another one covers or ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from depth3d.core.arrays import FloatMap
+from depth3d.render.cuts import Joints, gaps
+from depth3d.render.local_planes import Index, Planes, fit_planes
+from depth3d.render.surface_growth import Grown, Seeds, grow
+
+__all__ = ["Silhouettes", "hidden_depth", "overhang", "silhouettes_of"]
+
+_RADIUS_SHARE = 0.012
+_LEAST_RADIUS_PX = 6.0
+"""Of the disc in which planes are fitted: a share of the longer side, and no less than this."""
+_OF_THE_GAP = 0.35
+"""What is within this share of the gap is believed to be of the surface beside it."""
+_COMMON_SLOPE = 0.3
+"""Pixels of parallax a pixel that a surface's slope commonly has."""
+_MORE_WIDTH = 1.1
+_SAFETY_PX = 3.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Silhouettes:
+    """The pairs of neighbours between which a surface ends before another.
+
+    Attributes:
+        near: (n,) flat indices of the nearer pixels.
+        far: (n,) of those beside them.
+        gap: (n,) float32, between the two surfaces, in the unit of inverse depth.
+        along: (n, 2) float32: |x| and |y| of the unit vector from the one to the other.
+    """
+
+    near: Index
+    far: Index
+    gap: FloatMap
+    along: FloatMap
+
+
+def silhouettes_of(inverse_depth: FloatMap, joints: Joints) -> Silhouettes:
+    """List the pairs of neighbours that are not joined."""
+    height, width = inverse_depth.shape
+    near, far, gap, along = [], [], [], []
+    for step, cut, gap_of, direction in (
+        (1, ~joints.right[:, :-1], lambda: gaps(inverse_depth), (1, 0)),
+        (width, ~joints.down[:-1], lambda: gaps(inverse_depth.T).T, (0, 1)),
+    ):
+        rows, cols = np.nonzero(cut)
+        size = gap_of()[rows, cols] if len(rows) else np.zeros(0, np.float32)
+        first = rows * width + cols
+        second = first + step
+        near.append(np.where(size > 0, second, first))
+        far.append(np.where(size > 0, first, second))
+        gap.append(np.abs(size))
+        along.append(np.broadcast_to(np.float32(direction), (len(rows), 2)))
+    return Silhouettes(*(np.concatenate(parts) for parts in (near, far, gap, along)))
+
+
+def hidden_depth(
+    inverse_depth: FloatMap,
+    joints: Joints,
+    silhouettes: Silhouettes,
+    *,
+    px_per_unit: float,
+    least_gap: float,
+    motion: tuple[float, float] | None = None,
+) -> Grown:
+    """Continue each farther surface behind the nearer one that covers it.
+
+    It goes on as a plane, as far as the parallax of the two lets one see, and a little more.
+
+    Args:
+        inverse_depth: (H, W) of what is visible.
+        joints: Of it.
+        silhouettes: Of it.
+        px_per_unit: Parallax in pixels of a unit of inverse depth, at the most.
+        least_gap: What is told apart.
+        motion: (dx, dy) direction of the parallax in the picture; None is any.
+    """
+    s = silhouettes
+    planes = _from(s.far, s.near, inverse_depth, s.gap, px_per_unit)
+    reach = s.gap * np.float32(px_per_unit * _MORE_WIDTH)
+    if motion is not None and any(motion):
+        x, y = (abs(component) / float(np.hypot(*motion)) for component in motion)
+        reach = reach * (s.along @ np.float32([x, y]))
+    lowest = max(0.0, float(inverse_depth.min()))
+    # The gap at the seed, not more, is what the plane may fall behind the surface that it continues.
+    seeds = Seeds(s.near, planes, reach + np.float32(_SAFETY_PX))
+    return grow(
+        seeds, inverse_depth, joints, least_gap=least_gap / 2, behind=True, lowest=lowest, motion=motion
+    )
+
+
+def overhang(
+    inverse_depth: FloatMap,
+    joints: Joints,
+    silhouettes: Silhouettes,
+    *,
+    px_per_unit: float,
+    least_gap: float,
+    width_px: int,
+) -> Grown:
+    """Continue each nearer surface beyond its edge, over the farther one, by a few pixels."""
+    s = silhouettes
+    planes = _from(s.near, s.far, inverse_depth, s.gap, px_per_unit)
+    seeds = Seeds(s.far, planes, np.full(len(s.far), width_px, np.float32))
+    return grow(seeds, inverse_depth, joints, least_gap=least_gap / 2, behind=False, lowest=0.0)
+
+
+def _from(origin: Index, to: Index, inverse_depth: FloatMap, gap: FloatMap, px_per_unit: float) -> Planes:
+    """Fit the planes of the pixels at one side of silhouettes, and move them to the other side."""
+    width = inverse_depth.shape[1]
+    unique, first, number = np.unique(origin, return_index=True, return_inverse=True)
+    planes = fit_planes(
+        inverse_depth,
+        unique,
+        _OF_THE_GAP * gap[first],
+        radius_px=max(_LEAST_RADIUS_PX, _RADIUS_SHARE * max(inverse_depth.shape)),
+        likely_slope=_COMMON_SLOPE / px_per_unit,
+    )
+    rows, cols = np.divmod(origin, width)
+    to_rows, to_cols = np.divmod(to, width)
+    right, down = planes.right[number], planes.down[number]
+    offset = planes.offset[number] + right * (to_cols - cols) + down * (to_rows - rows)
+    return Planes(offset.astype(np.float32), right, down)

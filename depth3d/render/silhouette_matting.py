@@ -1,0 +1,173 @@
+"""`unmix_silhouettes`: what share of each pixel beside a silhouette is the nearer surface, and both colours."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from depth3d.core.arrays import FloatMap
+from depth3d.render.local_planes import Index
+
+__all__ = ["Mixed", "recomposed_colors", "unmix_silhouettes"]
+
+_SAMPLES = 36
+_RADIUS_PX = 7.0
+"""How far clean colours are looked for, beside the width of the band."""
+_LIKE = 0.35
+"""How far from a surface's depth, as a share of the gap, a pixel is believed to be of it."""
+_CLEAN = (0.002, 0.1)
+"""What pixels beside a silhouette count for as clean colours, and those beside these; all others count 1."""
+_NOISE = 0.01
+"""Deviation of linear light that is taken for noise."""
+_PRIOR = (0.3, 0.2)
+"""Deviation of the share from what the depth map's edge says, beside the edge and farther away."""
+_ROUNDS = 2
+_CHUNK = 1 << 17
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mixed:
+    """Pixels that two surfaces may share.
+
+    Attributes:
+        at: (n,) flat indices.
+        alpha: (n,) float32, 0..1, share of the nearer surface.
+        near: (n, 3) float32 linear light of the nearer surface.
+        far: (n, 3) float32 linear light of the farther one.
+        near_variance: (n,) float32, by how much the colours of the nearer surface differ around.
+        far_variance: (n,) float32, the same of the farther one.
+    """
+
+    at: Index
+    alpha: FloatMap
+    near: FloatMap
+    far: FloatMap
+    near_variance: FloatMap
+    far_variance: FloatMap
+
+
+def unmix_silhouettes(
+    light: FloatMap, inverse_depth: FloatMap, near: FloatMap, far: FloatMap, at: Index, away_px: FloatMap
+) -> Mixed:
+    """Estimate the share of the nearer surface in pixels beside silhouettes, and the colours of both.
+
+    Clean pixels around a pixel, told apart by their depth, give the mean and the variance of the colours of
+    both surfaces. The share is then that of the largest posterior: the photo's colour is alpha * F +
+    (1 - alpha) * B with normal F, B and noise, and alpha itself is normal around the share of the pixels
+    around that depth gives to the nearer surface (a Gaussian version of Chuang et al., "A Bayesian approach
+    to digital matting", CVPR 2001). Where colours tell nothing depth decides.
+
+    Args:
+        light: (H, W, 3) linear light.
+        inverse_depth: (H, W) of what is visible.
+        near: (H, W) inverse depth of the nearer surface at `at`.
+        far: (H, W) that of the farther one.
+        at: (n,) flat indices of the pixels to be unmixed.
+        away_px: (H, W) distance from the nearest pixel beside a silhouette, 0 at those themselves.
+    """
+    parts = [
+        _unmixed(light, inverse_depth, near, far, at[start : start + _CHUNK], away_px)
+        for start in range(0, max(1, len(at)), _CHUNK)
+    ]
+    fields = ("at", "alpha", "near", "far", "near_variance", "far_variance")
+    return Mixed(*(np.concatenate([getattr(part, name) for part in parts]) for name in fields))
+
+
+def _unmixed(
+    light: FloatMap, inverse_depth: FloatMap, near: FloatMap, far: FloatMap, at: Index, away_px: FloatMap
+) -> Mixed:
+    height, width = inverse_depth.shape
+    flat, colors, away = inverse_depth.ravel(), light.reshape(-1, 3), away_px.ravel()
+    top, bottom = near.ravel()[at], far.ravel()[at]
+    like = np.maximum(_LIKE * (top - bottom), 1e-12)
+    rows, cols = np.divmod(at, width)
+    own = colors[at]
+    totals = np.full((2, len(at)), 1e-9, np.float32)
+    sums = np.zeros((2, len(at), 3), np.float32)
+    squares = np.zeros((2, len(at)), np.float32)
+    for number in range(_SAMPLES):
+        rho = math.sqrt((number + 0.5) / _SAMPLES)
+        turn = number * math.pi * (3 - math.sqrt(5))
+        dx, dy = round(rho * _RADIUS_PX * math.cos(turn)), round(rho * _RADIUS_PX * math.sin(turn))
+        there = np.clip(rows + dy, 0, height - 1) * width + np.clip(cols + dx, 0, width - 1)
+        value, far_away, color = flat[there], away[there], colors[there] - own
+        clean = np.where(far_away < 0.5, _CLEAN[0], np.where(far_away < 1.5, _CLEAN[1], 1))
+        clean = (clean * math.exp(-2 * rho**2)).astype(np.float32)
+        square = np.square(color).sum(axis=1)
+        for side, level in enumerate((bottom, top)):
+            weight = clean * (np.abs(value - level) < like)
+            totals[side] += weight
+            sums[side] += weight[:, None] * color
+            squares[side] += weight * square
+    means = sums / totals[..., None]
+    variances = np.maximum(squares / totals - np.square(means).sum(axis=2), 0) / 3
+    # Few or unclean pixels know less than they seem to.
+    variances += 0.02 / (1 + 200 * totals)
+    guess = _share_by_depth(flat, (height, width), rows, cols, (top + bottom) / 2)
+    beside = away[at] < 0.5
+    spread = np.where(beside, _PRIOR[0], _PRIOR[1]) ** 2
+    b, f = means
+    alpha = guess.copy()
+    for _ in range(_ROUNDS):
+        noise = alpha**2 * variances[1] + (1 - alpha) ** 2 * variances[0] + _NOISE**2
+        rest = -guess[:, None] * f - (1 - guess[:, None]) * b
+        along = (rest * (f - b)).sum(axis=1) / noise
+        alpha = guess + along / (np.square(f - b).sum(axis=1) / noise + 1 / spread)
+        alpha = np.clip(alpha, 0, 1).astype(np.float32)
+    blind = (totals < 1e-6).any(axis=0)
+    alpha[blind] = flat[at][blind] >= ((top + bottom) / 2)[blind]
+    f, b = (
+        np.where((total < 1e-6)[:, None], 0, mean) + own for total, mean in ((totals[1], f), (totals[0], b))
+    )
+    return Mixed(at, alpha, f, b, variances[1], variances[0])
+
+
+def recomposed_colors(light: FloatMap, mixed: Mixed, far: FloatMap) -> Mixed:
+    """Move the colours of both surfaces, each as far as it varies, until they give the photo again.
+
+    Where none within 0..1 do, the surface that has more of the pixel takes all of it.
+
+    Args:
+        light: (H, W, 3) linear light of the photo.
+        mixed: The shares and the first colours.
+        far: (n, 3) better colours of the farther surface.
+    """
+    own = light.reshape(-1, 3)[mixed.at]
+    alpha = mixed.alpha[:, None].astype(np.float64)
+    f, b = mixed.near.astype(np.float64), far.astype(np.float64)
+    weight_f = alpha * (mixed.near_variance[:, None] + 1e-6)
+    weight_b = (1 - alpha) * (mixed.far_variance[:, None] + 1e-6)
+    rest = own - alpha * f - (1 - alpha) * b
+    scale = np.maximum(alpha * weight_f + (1 - alpha) * weight_b, 1e-12)
+    f, b = np.clip(f + weight_f / scale * rest, 0, 1), np.clip(b + weight_b / scale * rest, 0, 1)
+    more = alpha >= 0.5
+    # What clipping left goes to the surface with more of the pixel.
+    f = np.where(more, np.clip((own - (1 - alpha) * b) / np.maximum(alpha, 0.5), 0, 1), f)
+    b = np.where(more, b, np.clip((own - alpha * f) / np.maximum(1 - alpha, 0.5), 0, 1))
+    off = np.abs(alpha * f + (1 - alpha) * b - own).max(axis=1) > 2e-3
+    whole = np.where(off[:, None], more.astype(np.float64), alpha)
+    f = np.where(off[:, None] & more, own, f)
+    b = np.where(off[:, None] & ~more, own, b)
+    return Mixed(
+        mixed.at,
+        whole[:, 0].astype(np.float32),
+        f.astype(np.float32),
+        b.astype(np.float32),
+        mixed.near_variance,
+        mixed.far_variance,
+    )
+
+
+def _share_by_depth(
+    flat: FloatMap, shape: tuple[int, int], rows: Index, cols: Index, middle: FloatMap
+) -> FloatMap:
+    """Give the share of the pixels around, weighted 1 6 1 both ways, that are nearer than a level."""
+    height, width = shape
+    share = np.zeros(len(rows), np.float32)
+    for dy, wy in ((-1, 0.125), (0, 0.75), (1, 0.125)):
+        for dx, wx in ((-1, 0.125), (0, 0.75), (1, 0.125)):
+            there = np.clip(rows + dy, 0, height - 1) * width + np.clip(cols + dx, 0, width - 1)
+            share += np.float32(wy * wx) * (flat[there] >= middle)
+    return share
