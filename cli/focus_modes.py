@@ -10,7 +10,9 @@ from click.core import ParameterSource
 
 from .console import progress
 from .lens_options import lens_of, look_of, strength_of
+from .options import compose
 from .sections import section
+from .video_options import encoding_options, length_options, save_film
 
 if TYPE_CHECKING:
     from depth3d.opened_photo import OpenedPhoto
@@ -20,20 +22,12 @@ if TYPE_CHECKING:
 
 __all__ = ["check_mode", "make_miniature", "make_rack_focus", "make_stack", "mode_options"]
 
-mode_options = section(
-    "Videos, stacks, miniatures",
+_modes = section(
+    "Focus pulls, stacks, miniatures",
     click.option(
         "--rack-focus", metavar="X1,Y1:X2,Y2",
-        help="Make a video instead (-o pull.mp4) in which the focus goes from one pixel to the next ones; "
+        help="Make a film instead (-o pull.mp4) in which the focus goes from one pixel to the next ones; "
         "X,Y,N sets the f-number at one.",
-    ),
-    click.option(
-        "--seconds", type=click.FloatRange(0, min_open=True), default=3.0, metavar="S",
-        help="Length of the --rack-focus video."
-    ),
-    click.option(
-        "--fps", type=click.FloatRange(0, 240, min_open=True), default=30.0, metavar="RATE",
-        help="Frames a second of the --rack-focus video."
     ),
     click.option(
         "--focus-stack", type=click.IntRange(2, 999), metavar="N",
@@ -54,6 +48,8 @@ mode_options = section(
     ),
 )  # fmt: skip
 
+mode_options = compose(_modes, length_options(of="the --rack-focus film", seconds=3.0), encoding_options)
+
 _NOT_OF = {
     "rack_focus": ("focus", "focus_m", "focus_disparity", "tilt_deg", "maps"),
     "focus_stack": ("focus", "focus_m", "focus_disparity", "tilt_deg", "maps", "sharp_range", "sharp_px"),
@@ -64,7 +60,10 @@ _NOT_OF = {
 }  # fmt: skip
 
 
-_ONLY_OF = {"rack_focus": ("seconds", "fps"), "miniature": ("band_percent", "band_angle_deg")}
+_ONLY_OF = {
+    "rack_focus": ("seconds", "fps", "codec", "quality", "loops"),
+    "miniature": ("band_percent", "band_angle_deg"),
+}
 
 
 def check_mode(options: dict[str, Any]) -> str | None:
@@ -99,7 +98,6 @@ def make_rack_focus(
     """Write the video of a focus pull, and say what is in it."""
     from dataclasses import replace
 
-    from depth3d.io.video import save_video
     from depth3d.render.rack_focus import focus_pull
 
     keys = _keys(opened, options)
@@ -111,8 +109,7 @@ def make_rack_focus(
         taken.image(setting, replace(look, seed=look.seed + number))
         for number, setting in enumerate(settings)
     )
-    with progress("frames", len(settings)) as advance:
-        count = save_video(frames, output, fps=options["fps"], overwrite=overwrite, on_frame=advance)
+    count = save_film(frames, len(settings), output, options, overwrite=overwrite)
     return {
         "output": output,
         "frames": count,

@@ -21,12 +21,13 @@ from ..lens_options import (
 from ..options import json_option, output_option, overwrite_option, verbosity_options
 from ..scenes import check_outputs, open_scene, scene_options
 from ..sections import SectionedCommand
+from ..video_options import check_film
 
 
 @click.command(name="bokeh", cls=SectionedCommand, short_help="Blur a photo as a wide open lens would.")
 @click.argument("photo", type=click.Path(path_type=Path))
 @output_option(
-    "The picture: .jpg, .png, .webp, .tif or .bmp; a video for --rack-focus, a folder for --focus-stack."
+    "The picture: .jpg, .png, .webp, .tif or .bmp; a film for --rack-focus, a folder for --focus-stack."
 )
 @overwrite_option
 @focus_options
@@ -70,7 +71,6 @@ def command(
     """
     from depth3d import verbs
     from depth3d.bokeh_files import bokeh_facts, check_maps, check_stack, save_maps
-    from depth3d.io.video import check_video_suffix
     from depth3d.render.bokeh import maps_of
     from depth3d.render.refocus import Refocus
 
@@ -79,7 +79,7 @@ def command(
     if mode == "focus_stack":
         check_stack(output, options["focus_stack"], overwrite=overwrite)
     elif mode == "rack_focus":
-        check_outputs(photo, [check_video_suffix(output)], None, overwrite=overwrite)
+        check_film(photo, output, options, overwrite=overwrite)
     else:
         check_outputs(photo, [], output, overwrite=overwrite)
     if maps:

@@ -122,6 +122,7 @@ def _palette(images: Iterable[ImageArray], waiting: Any, *, colors: int) -> tupl
             graph.configure()
         np.ascontiguousarray(image).tofile(waiting)
         graph.push(_picture(image, count))
+        next(_pulled(graph), None)  # which counts its colours now: what is pushed only is held
         count += 1
     graph.push(None)
     return graph.pull().to_ndarray(), count, shape

@@ -19,7 +19,7 @@ from depth3d.io.video_formats import VideoFormat
 __all__ = ["write_stream"]
 
 _ENCODERS: dict[str, tuple[str, str, dict[str, str]]] = {
-    "h264": ("libx264", "yuv420p", {}),
+    "h264": ("libx264", "yuv420p", {"rc-lookahead": "20"}),  # its 40 would hold half a gigabyte of 4K
     "hevc": ("libx265", "yuv420p", {"x265-params": "log-level=none"}),
     "vp9": ("libvpx-vp9", "yuv420p", {"b": "0", "row-mt": "1", "cpu-used": "4"}),
     "av1": ("libsvtav1", "yuv420p", {"preset": "8"}),
