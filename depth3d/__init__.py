@@ -97,11 +97,29 @@ if TYPE_CHECKING:
     from depth3d.render.effects import dim as dim
     from depth3d.render.effects import flash as flash
     from depth3d.render.effects import fog as fog
+    from depth3d.render.film import Film as Film
+    from depth3d.render.film_look import FilmLook as FilmLook
     from depth3d.render.focus_stack import FocusStack as FocusStack
     from depth3d.render.focus_stack import focus_stack as focus_stack
+    from depth3d.render.ken_burns import KenBurns as KenBurns
+    from depth3d.render.keyframes import Keyframe as Keyframe
+    from depth3d.render.keyframes import Keyframes as Keyframes
+    from depth3d.render.keyframes import RecordedPath as RecordedPath
     from depth3d.render.layers import layers as layers
     from depth3d.render.matte import depth_matte as depth_matte
     from depth3d.render.miniature import miniature as miniature
+    from depth3d.render.parallax import parallax as parallax
+    from depth3d.render.paths import Bob as Bob
+    from depth3d.render.paths import Circle as Circle
+    from depth3d.render.paths import DollyIn as DollyIn
+    from depth3d.render.paths import DollyOut as DollyOut
+    from depth3d.render.paths import DollyZoom as DollyZoom
+    from depth3d.render.paths import FigureEight as FigureEight
+    from depth3d.render.paths import Handheld as Handheld
+    from depth3d.render.paths import Orbit as Orbit
+    from depth3d.render.paths import Spiral as Spiral
+    from depth3d.render.paths import Sway as Sway
+    from depth3d.render.paths import Zoom as Zoom
     from depth3d.render.rack_focus import FocusKey as FocusKey
     from depth3d.render.rack_focus import rack_focus as rack_focus
     from depth3d.render.refocus import Refocus as Refocus
@@ -115,20 +133,32 @@ _HOME_OF = {
     "Anchor": "calibrate.references",
     "Aperture": "render.aperture",
     "Board": "calibrate.boards",
+    "Bob": "render.paths",
     "BokehMaps": "render.bokeh",
     "Calibration": "calibrate.calibration",
     "Camera": "core.camera",
     "CameraHeight": "calibrate.references",
+    "Circle": "render.paths",
     "Depth3DError": "errors",
     "DepthEstimator": "estimate.estimator",
     "DepthKind": "core.depth",
     "DepthMap": "core.depth",
     "DepthSamples": "calibrate.references",
+    "DollyIn": "render.paths",
+    "DollyOut": "render.paths",
+    "DollyZoom": "render.paths",
     "Evaluation": "evaluate.evaluation",
     "EvaluationProtocol": "evaluate.protocols",
     "FarPoint": "calibrate.references",
+    "FigureEight": "render.paths",
+    "Film": "render.film",
+    "FilmLook": "render.film_look",
     "FocusKey": "render.rack_focus",
     "FocusStack": "render.focus_stack",
+    "Handheld": "render.paths",
+    "KenBurns": "render.ken_burns",
+    "Keyframe": "render.keyframes",
+    "Keyframes": "render.keyframes",
     "KnownLength": "calibrate.references",
     "KnownSize": "calibrate.references",
     "Layers": "render.sheets",
@@ -136,14 +166,19 @@ _HOME_OF = {
     "Mesh": "core.mesh",
     "NextMeasurement": "calibrate.next_measurement",
     "OpenedPhoto": "opened_photo",
+    "Orbit": "render.paths",
     "PointCloud": "core.cloud",
     "RGBD": "core.scene",
     "RangeAnchor": "calibrate.references",
-    "ThinLens": "core.lens",
+    "RecordedPath": "render.keyframes",
     "Refocus": "render.refocus",
+    "Spiral": "render.paths",
+    "Sway": "render.paths",
+    "ThinLens": "core.lens",
     "Trajectory": "io.trajectories",
     "VanishingPoints": "calibrate.vanishing_points",
     "ViewRenderer": "render.views",
+    "Zoom": "render.paths",
     "assume_range": "calibrate.assumed_range",
     "bokeh": "render.bokeh",
     "bokeh_maps": "render.bokeh",
@@ -169,8 +204,8 @@ _HOME_OF = {
     "find_vanishing_points": "calibrate.vanishing_points",
     "flash": "render.effects",
     "focal_correction": "calibrate.focal_correction",
-    "fog": "render.effects",
     "focus_stack": "render.focus_stack",
+    "fog": "render.effects",
     "fuse": "lift.fusion",
     "hyperfocal_m": "core.lens",
     "inspect": "inspection",
@@ -189,6 +224,7 @@ _HOME_OF = {
     "miniature": "render.miniature",
     "next_measurement": "calibrate.next_measurement",
     "open_photo": "opened_photo",
+    "parallax": "render.parallax",
     "point_cloud": "lift.clouds",
     "rack_focus": "render.rack_focus",
     "reconstruct": "lift.reconstruction",
