@@ -20,6 +20,7 @@ from depth3d.core.depth import DepthMap
 from depth3d.core.mesh import Mesh
 from depth3d.errors import FileError, InputError, UnreadableFileError
 from depth3d.io.atomic import check_writable, writing
+from depth3d.render.sheets import Layers
 
 if TYPE_CHECKING:
     from depth3d.core.arrays import ImageArray
@@ -127,6 +128,7 @@ def save(
     | Mesh
     | Camera
     | Calibration
+    | Layers
     | Iterator[ImageArray]
     | Sequence[ImageArray],
     path: str | Path,
@@ -139,13 +141,15 @@ def save(
     The file appears whole or not at all.
 
     Args:
-        thing: An image, a `DepthMap`, a `PointCloud`, a `Mesh`, a `Camera`, a `Calibration`, or the frames
-            of a video: a list, or a generator such as `rack_focus` returns, of which one is held at a time.
+        thing: An image, a `DepthMap`, a `PointCloud`, a `Mesh`, a `Camera`, a `Calibration`, `Layers`, or the
+            frames of a video: a list, or a generator such as `rack_focus` returns, of which one is held at a
+            time.
         path: Where to.
         overwrite: Whether an existing file may be replaced.
         **options: Handed on: `quality` of images; `camera`, `provenance` and `png_scale` of depth;
             `frame`, `unit`, `ascii` and `comments` of clouds; `frame`, `unit`, `texture_format` and
-            `comments` of meshes; `fps` and `quality` of videos.
+            `comments` of meshes; `fps` and `quality` of videos; `pivot`, `strength`, `title`, `alt` and
+            `max_side_px` of layers as a page (.html); `silhouettes` of layers as .glb; `max_faces` of both.
 
     Raises:
         InputError: A thing that has no file format.
@@ -168,6 +172,10 @@ def save(
         from depth3d.io.camera_files import save_camera
 
         save_camera(thing, path, overwrite=overwrite, **options)
+    elif isinstance(thing, Layers):
+        from depth3d.layer_files import save_layers
+
+        save_layers(thing, path, overwrite=overwrite, **options)
     elif isinstance(thing, Calibration):
         with writing(path, overwrite=overwrite) as partial:
             partial.write_text(thing.to_json(), encoding="utf-8")
@@ -182,5 +190,5 @@ def save(
     else:
         raise InputError(
             f"can't save a {type(thing).__name__}; give an image, DepthMap, PointCloud, Mesh, Camera, "
-            "Calibration or frames of a video"
+            "Calibration, Layers or frames of a video"
         )

@@ -171,7 +171,7 @@ def test_a_mesh_without_triangles_or_with_nan_is_refused(tmp_path, suffix, mesh_
 
 
 def test_more_than_a_glb_can_hold(tmp_path, monkeypatch, mesh_of):
-    monkeypatch.setattr("depth3d.io.glb._LARGEST", 1000)
+    monkeypatch.setattr("depth3d.io.glb_container._LARGEST", 1000)
     with pytest.raises(InputError, match="holds 4 GB"):
         save_mesh(mesh_of(), tmp_path / "sheet.glb")
     assert list(tmp_path.iterdir()) == []
