@@ -86,6 +86,11 @@ class Points:
         behind = self.back_pixel[(point - self.front_count).clamp(min=0)]
         return torch.where(point < self.front_count, point, behind)
 
+    def position(self, point: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Give u and v of points in the sheets."""
+        pixel = self.pixel(point)
+        return (pixel % self.width).float() + 0.5, (pixel // self.width).float() + 0.5
+
     def thickness(self, point: torch.Tensor) -> torch.Tensor:
         """Tell by how much inverse depth may differ on the surface of points, a pixel or two beside them."""
         slope = torch.maximum(self.plane[0][point].abs(), self.plane[1][point].abs())

@@ -1,13 +1,16 @@
-"""`stretched_points`: more points where a view pulls the pixels of a surface apart, so that none shows through."""
+"""`stretched_points`: more points where a view pulls a surface's pixels apart, so that it has no gaps."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
-from depth3d.render.points import Points
+from depth3d.core.arrays import FloatArray
+from depth3d.render.points import Blocks, Points
 from depth3d.render.projection import Projection
 
 __all__ = ["stretched_points"]
@@ -15,8 +18,8 @@ __all__ = ["stretched_points"]
 _BLOCK_PX = 16
 _MOST_PX = 1.9
 """Pixels that neighbours may be apart; points that touch 2 x 2 pixels leave no gap up to 2."""
-_MOST_STEPS = 64
-"""Points are not multiplied by more than this, across and down."""
+_STEPS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64)
+"""How many points a pixel may be given, across and down."""
 
 Extra = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
 
@@ -38,99 +41,101 @@ def stretched_points(
         Points to which the new ones belong, and their u, v and inverse depth.
     """
     blocks = points.blocks(_BLOCK_PX)
-    steps = np.ceil(_stretch(blocks, projection, size_wh) / _MOST_PX)
-    steps = np.minimum(steps, _MOST_STEPS).astype(np.int64)
-    for n in np.unique(steps[steps > 1]):
-        for point in _points_of(points, blocks, steps == n, chunk):
-            yield from _between(points, point, int(n), projection, size_wh, chunk)
+    stretched = _bound(blocks, projection, size_wh) > _MOST_PX
+    for some in _points_of(points, blocks, stretched, chunk):
+        point, steps = _steps(points, some, projection, size_wh)
+        for n in _STEPS[1:]:
+            yield from _between(points, point[steps == n], n, chunk)
 
 
-def _stretch(blocks, projection: Projection, size_wh: tuple[int, int]) -> np.ndarray:
+def _bound(blocks: Blocks, projection: Projection, size_wh: tuple[int, int]) -> FloatArray:
     """Bound how far apart neighbours of each block come to lie, in pixels; 0 for blocks out of sight.
 
-    The derivative of the homogeneous pixel by u is A_u + a b, with a the slope of inverse depth; that of the
-    pixel x is (X_u - x W_u) / W. It is bounded at the corners of what u, v, q, a, b and x may be.
+    The derivative of the homogeneous pixel X by u is A_u + a b, with a the slope of inverse depth; that of the
+    pixel x is (X_u - x W_u) / W. It is bounded at the corners of what u, v, q, a and x may be.
     """
     A, b = projection.A, projection.b
-    us = blocks.u  # (2, n) least and most
-    W = [
-        A[2, 0] * us[i] + A[2, 1] * blocks.v[j] + A[2, 2] + b[2] * blocks.q[k]
-        for i in (0, 1)
-        for j in (0, 1)
-        for k in (0, 1)
-    ]
-    X = [
-        [
-            A[r, 0] * us[i] + A[r, 1] * blocks.v[j] + A[r, 2] + b[r] * blocks.q[k]
-            for i in (0, 1)
-            for j in (0, 1)
-            for k in (0, 1)
-        ]
-        for r in (0, 1)
-    ]
-    least_w = np.min(W, axis=0)
-    behind = np.max(W, axis=0) <= 1e-4
-    safe = np.maximum(least_w, 1e-3)
-    result = np.zeros(us.shape[1])
-    outside = behind.copy()
-    for r, side in ((0, size_wh[0]), (1, size_wh[1])):
-        # All corners beyond one side of the view, whatever W: X < -2 W or X > (side + 2) W.
-        outside |= np.all([x < -2 * w for x, w in zip(X[r], W, strict=True)], axis=0) & (least_w > 0)
-        outside |= np.all([x > (side + 2) * w for x, w in zip(X[r], W, strict=True)], axis=0) & (least_w > 0)
+    corners = list(product((0, 1), repeat=3))
+    X, Y, W = (
+        np.stack(
+            [
+                A[r, 0] * blocks.u[i] + A[r, 1] * blocks.v[j] + A[r, 2] + b[r] * blocks.q[k]
+                for i, j, k in corners
+            ]
+        )
+        for r in range(3)
+    )
+    in_front = W.min(axis=0) > 0
+    hidden = W.max(axis=0) <= 0
+    result = np.zeros(W.shape[1])
+    for r, (of, side) in enumerate(((X, size_wh[0]), (Y, size_wh[1]))):
+        hidden |= in_front & ((of < -2 * W).all(axis=0) | (of > (side + 2) * W).all(axis=0))
         total = np.zeros_like(result)
         for column, slope in ((0, blocks.a), (1, blocks.b)):
-            total += np.max(
-                [
-                    np.abs(A[r, column] + b[r] * slope[k] - x * (A[2, column] + b[2] * slope[k]))
-                    for k in (0, 1)
-                    for x in (0.0, float(side))
-                ],
-                axis=0,
-            )
-        result = np.maximum(result, total / safe)
-    return np.where(outside, 0, result)
+            sides = [
+                np.abs(A[r, column] + b[r] * slope[k] - x * (A[2, column] + b[2] * slope[k]))
+                for k, x in product((0, 1), (0.0, float(side)))
+            ]
+            total += np.max(sides, axis=0)
+        result = np.maximum(result, total / np.maximum(W.min(axis=0), 1e-3))
+    return np.where(hidden, 0, result)
 
 
-def _points_of(points: Points, blocks, wanted: np.ndarray, chunk: int) -> Iterator[torch.Tensor]:
-    numbers = torch.nonzero(torch.from_numpy(wanted)).to(points.device)[:, 0]
-    inner = torch.arange(_BLOCK_PX, device=points.device)
-    for some in numbers.split(max(1, chunk // _BLOCK_PX**2)):
-        v = (some // blocks.across * _BLOCK_PX)[:, None, None] + inner[:, None]
-        u = (some % blocks.across * _BLOCK_PX)[:, None, None] + inner
-        pixel = (v * points.width + u)[((u < points.width) & (v < points.height)).expand(len(some), 16, 16)]
+def _points_of(
+    points: Points, blocks: Blocks, wanted: npt.NDArray[np.bool_], chunk: int
+) -> Iterator[torch.Tensor]:
+    """List the points of some blocks, a chunk at a time."""
+    side = _BLOCK_PX
+    inner = torch.arange(side, device=points.device)
+    numbers = np.flatnonzero(wanted)
+    for start in range(0, len(numbers), max(1, chunk // side**2)):
+        some = torch.from_numpy(numbers[start : start + max(1, chunk // side**2)]).to(points.device)
+        v = (some // blocks.across * side)[:, None, None] + inner[:, None]
+        u = (some % blocks.across * side)[:, None, None] + inner
+        within = ((u < points.width) & (v < points.height)).expand(len(some), side, side)
+        pixel = (v * points.width + u)[within]
         behind = points.back_point[pixel]
-        yield torch.cat([pixel, behind[behind >= 0].long()])
+        yield torch.cat([pixel, behind[behind >= 0].to(torch.int64)])
 
 
-def _between(
-    points: Points,
-    point: torch.Tensor,
-    n: int,
-    projection: Projection,
-    size_wh: tuple[int, int],
-    chunk: int,
-) -> Iterator[Extra]:
-    for at_end in (False, True):
-        some = point[(points.clear[point] == 0) == at_end]
-        some = some[points.rank[some] > 0]
-        pixel = points.pixel(some)
-        u, v = (pixel % points.width).float() + 0.5, (pixel // points.width).float() + 0.5
-        a, b = points.plane[0][some], points.plane[1][some]
-        q = points.q[some]
-        x, y, _ = projection.forward(u, v, q)
-        reach = 2 * _MOST_PX * n
-        seen = (x > -reach) & (x < size_wh[0] + reach) & (y > -reach) & (y < size_wh[1] + reach)
-        some, u, v, a, b, q = (each[seen] for each in (some, u, v, a, b, q))
-        count, half = (2 * n, 1.0) if at_end else (n, 0.5)
+def _steps(
+    points: Points, point: torch.Tensor, projection: Projection, size_wh: tuple[int, int]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Tell into how many steps the neighbourhoods of points are to be cut, of those that are stretched."""
+    point = point[points.rank[point] > 0]
+    u, v = points.position(point)
+    a, b = points.plane[0][point], points.plane[1][point]
+    x, y, ratio = projection.forward(u, v, points.q[point])
+    A, move = projection.A, projection.b
+    wu, wv = (float(A[2, k]) + slope * float(move[2]) for k, slope in ((0, a), (1, b)))
+    most = torch.zeros_like(u)
+    reach = torch.zeros_like(u, dtype=torch.bool)
+    for r, (of, side) in enumerate(((x, size_wh[0]), (y, size_wh[1]))):
+        across = (float(A[r, 0]) + a * float(move[r]) - of * wu).abs()
+        down = (float(A[r, 1]) + b * float(move[r]) - of * wv).abs()
+        stretch = (across + down) / ratio
+        reach |= (of < -stretch) | (of > side + stretch)
+        most = torch.maximum(most, stretch)
+    seen = (most > _MOST_PX) & ~reach
+    point, most = point[seen], most[seen]
+    limits = torch.tensor(_STEPS[:-1], device=point.device) * _MOST_PX
+    return point, torch.tensor(_STEPS, device=point.device)[torch.bucketize(most, limits)]
+
+
+def _between(points: Points, point: torch.Tensor, n: int, chunk: int) -> Iterator[Extra]:
+    """Put n x n points into the pixel of each point, or on twice its sides where the surface ends."""
+    ends = points.clear[point] == 0
+    for some, half in ((point[~ends], 0.5), (point[ends], 1.0)):
+        count = round(2 * half * n)
         offset = ((torch.arange(count, device=points.device) + 0.5) / count * 2 - 1) * half
         du, dv = (d.reshape(-1) for d in torch.meshgrid(offset, offset, indexing="xy"))
-        each = max(1, chunk // count**2)
-        for start in range(0, len(some), each):
-            part = slice(start, start + each)
-            spread = q[part, None] + a[part, None] * du + b[part, None] * dv
+        for part in some.split(max(1, chunk // count**2)) if len(some) else ():
+            u, v = points.position(part)
+            a, b = points.plane[0][part], points.plane[1][part]
+            q = points.q[part, None] + a[:, None] * du + b[:, None] * dv
             yield (
-                some[part].repeat_interleave(count**2),
-                (u[part, None] + du).reshape(-1),
-                (v[part, None] + dv).reshape(-1),
-                spread.clamp_(min=0).reshape(-1),
+                part.repeat_interleave(count**2),
+                (u[:, None] + du).reshape(-1),
+                (v[:, None] + dv).reshape(-1),
+                q.clamp_(min=0).reshape(-1),
             )

@@ -168,7 +168,7 @@ class ViewRenderer:
         y = torch.arange(rows.start, rows.stop, device=self.device, dtype=torch.float32)[:, None] + 0.5
         u, v, det = projection.on_planes(x, y, plane)
         clear = torch.index_select(points.clear, 0, point).view(shape) >= 2
-        clear &= (winner > 0) & (det > 0.1)
+        clear &= (winner > 0) & (det > 0.1) & (point < points.front_count).view(shape)
         q = torch.addcmul(torch.addcmul(plane[2], plane[0], u), plane[1], v)
         ratio = projection.ratio(u, v, q)
         inverse_depth[rows] = (q / ratio).clamp_(min=0).cpu().numpy()
