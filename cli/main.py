@@ -25,6 +25,7 @@ COMMANDS = {
     "bokeh": "Blur a photo as a wide open lens would.",
     "matte": "Cut a photo by depth: mattes, cutouts, backgrounds.",
     "effect": "Fog, flash, colour splash and dimming by depth.",
+    "parallax": "Move a camera through a photo: a film, or a page that moves.",
     "fuse": "Fuse photos with depth and poses into one mesh or cloud.",
     "camera": "Show, convert and calibrate camera intrinsics.",
     "inspect": "Describe a photo, depth map, cloud, mesh, camera or calibration.",

@@ -1,4 +1,4 @@
-"""Parameter types: numbers with commas between them, sizes such as 9x6, and angles that may be `auto`."""
+"""Parameter types: numbers with commas between them, sizes such as 9x6, shapes, angles that may be `auto`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-__all__ = ["FieldOfView", "GridSize", "NumberPair", "Numbers"]
+__all__ = ["Aspect", "FieldOfView", "FrameSize", "GridSize", "NumberPair", "Numbers"]
 
 
 class NumberPair(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
@@ -69,6 +69,40 @@ class GridSize(click.ParamType):  # type: ignore[type-arg]  # generic since clic
         except ValueError:
             self.fail(f"{value!r} must be two whole numbers COLUMNSxROWS, such as 9x6", param, ctx)
         return columns, rows
+
+
+class FrameSize(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
+    """Width and height in pixels with an x between them, or the longer side alone."""
+
+    name = "WxH|SIDE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Parse `"1080x1920"` to `(1080, 1920)` and `"1920"` to 1920."""
+        if isinstance(value, tuple | int):
+            return value
+        try:
+            sides = tuple(int(part) for part in str(value).lower().split("x"))
+        except ValueError:
+            sides = ()
+        if len(sides) not in (1, 2):
+            self.fail(f"{value!r} must be pixels WIDTHxHEIGHT or one side, such as 1920x1080", param, ctx)
+        return sides if len(sides) == 2 else sides[0]
+
+
+class Aspect(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
+    """Width by height: two numbers with a colon between them, or their quotient."""
+
+    name = "W:H"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Parse `"16:9"` to 1.777..."""
+        if isinstance(value, float):
+            return value
+        first, colon, second = str(value).partition(":")
+        try:
+            return float(first) / (float(second) if colon else 1)
+        except (ValueError, ZeroDivisionError):
+            self.fail(f"{value!r} must be width by height such as 16:9", param, ctx)
 
 
 class FieldOfView(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only

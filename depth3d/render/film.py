@@ -117,7 +117,7 @@ class Film:
             focus_m=pivot_m,
             focus_disparity=pivot_disparity,
         )
-        self._share = share
+        self.photo_share = share
         stage = Stage(camera, self.pivot.point or (camera.width / 2, camera.height / 2), self.pivot.disparity)
         framing = Framing(size_wh, camera.size_wh)
         long_px = max(framing.whole.width, framing.whole.height)
@@ -157,6 +157,11 @@ class Film:
             )
         return self._layers
 
+    def prepare(self) -> None:
+        """Make the layers now, and get ready to render them."""
+        if self._renderer is None:
+            self._renderer = self._renderer_of(self.layers)
+
     def frames(self) -> Iterator[ImageArray]:
         """Render the frames one after another: (H, W, 3) uint8 each."""
         for number in range(self.plan.timing.frames):
@@ -171,8 +176,7 @@ class Film:
         Returns:
             (H, W, 3) uint8, read-only.
         """
-        if self._renderer is None:
-            self._renderer = self._renderer_of(self.layers)
+        self.prepare()
         views = self.plan.views(self.look.moments(number))
         image = self._exposed(views, 0)
         if len(views) > 1:
@@ -209,7 +213,7 @@ class Film:
             return 0.0
         self._in_focus = self.plan.stage
         if self.look.focus is not None:
-            u, v = (x * share for x, share in zip(self.look.focus, self._share, strict=True))
+            u, v = (x * share for x, share in zip(self.look.focus, self.photo_share, strict=True))
             found = find_focus(self.inverse_depth, is_metric=self.is_metric, focus=(u, v))
             self._in_focus = replace(self._in_focus, point=(u, v), inverse_depth=found.disparity)
         return gain_of(
