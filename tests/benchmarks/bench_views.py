@@ -51,6 +51,7 @@ import view_scenes
 import view_truth as truths
 
 import depth3d as d3
+from depth3d.render.cuts import find_joints
 
 ALONG = truths.MOTIONS[:2]
 PARTS = ("whole", "inside", "hidden", "band", "band+hidden", "rest", "outside")
@@ -92,7 +93,13 @@ def with_true_hidden(layers: Any, place: truths.Place) -> Any:
     rim = truths.MARGIN_PX - layers.margin_px
     window = np.s_[rim : rim + layers.camera.height, rim : rim + layers.camera.width]
     color, near = (np.ascontiguousarray(a[window]) for a in place.behind)
-    return replace(layers, back=replace(layers.back, color=color, inverse_depth=near))
+    there = layers.back.alpha > 0
+    joints = find_joints(np.where(there, near, -1e9), float(near.max()) / max(layers.reach_px, 1))
+    right, down = joints.right & there, joints.down & there
+    right[:, :-1] &= there[:, 1:]
+    down[:-1] &= there[1:]
+    back = replace(layers.back, color=color, inverse_depth=near, joined_right=right, joined_down=down)
+    return replace(layers, back=back)
 
 
 def ours(place: truths.Place, near: Any, truth: truths.Truth, exact: bool) -> dict[str, Any]:

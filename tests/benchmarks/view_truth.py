@@ -32,6 +32,8 @@ SHIFT_SHARE = (0.03, 0.05)
 STEP_PX = 1.0
 """Neighbouring pixels whose parallax differs by more lie on either side of a silhouette."""
 BAND_PX = 7
+RING_PX = 9
+"""Pixels across silhouettes in which what is behind the nearer surface is known."""
 MOTIONS = ("sideways", "upwards", "dolly in", "dolly out", "free")
 
 Pose = npt.NDArray[np.float64]
@@ -208,8 +210,8 @@ def truths(
         arrays["photo"] = syn.render_image(scene, camera, samples=samples)
         arrays["disparity"] = inverse_depth(scene, camera)
     disparity = arrays["disparity"]
-    if "hidden_photo" not in arrays:
-        arrays["hidden_photo"], arrays["hidden_disparity"] = behind(scene, camera, samples)
+    if "next_photo" not in arrays:
+        arrays["next_photo"], arrays["next_disparity"] = behind(scene, camera, samples)
     found = []
     for number, motion in enumerate(MOTIONS):
         pose, shift = pose_for(motion, np.random.default_rng((seed, kind, number)), disparity, camera)
@@ -222,7 +224,7 @@ def truths(
         found.append(Truth(motion, pose, view, there, outside, hidden, band, shift))
     if kept and len(arrays) > before:
         np.savez_compressed(kept, **arrays)
-    hidden = arrays["hidden_photo"], arrays["hidden_disparity"]
+    hidden = arrays["next_photo"], arrays["next_disparity"]
     return Place(name, seed, scene, camera, arrays["photo"], disparity, hidden), found
 
 
@@ -231,12 +233,23 @@ def behind(scene: syn.Scene, camera: Camera, samples: int) -> tuple[ImageArray, 
     import cv2
 
     wide = camera.cropped(-MARGIN_PX, -MARGIN_PX, camera.width + 2 * MARGIN_PX, camera.height + 2 * MARGIN_PX)
-    photo, disparity = syn.render_image(scene, wide, samples=2), inverse_depth(scene, wide)
+    photo = syn.render_image(scene, wide, samples=samples // 4)
+    disparity = inverse_depth(scene, wide)
     rays = wide.pixel_rays().reshape(-1, 3).T
     seen = scene.first_hits(np.zeros((3, 1)), np.ascontiguousarray(rays))[1].reshape(disparity.shape)
-    order = [i for i in np.unique(seen) if i >= 0 and math.isfinite(scene.surfaces[i].bounds[1])]
-    for i in sorted(order, key=lambda i: float(np.median(disparity[seen == i]))):
-        mask = cv2.dilate((seen == i).astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
+    solid = [i for i in np.unique(seen) if i >= 0 and math.isfinite(scene.surfaces[i].bounds[1])]
+    window = np.ones((RING_PX, RING_PX), np.uint8)
+    nearest, chosen = np.zeros_like(disparity), np.full(disparity.shape, -1)
+    for i in solid:
+        around = cv2.dilate(np.where(seen == i, disparity, 0), window)
+        chosen[around > nearest] = i
+        nearest = np.maximum(nearest, around)
+    nearest_own = cv2.dilate(disparity, window)
+    chosen[nearest_own > nearest] = -1
+    for i in solid:
+        mask = chosen == i
+        if not mask.any():
+            continue
         (top, bottom), (left, right) = ((int(at.min()), int(at.max()) + 1) for at in np.nonzero(mask))
         box, window = np.s_[top:bottom, left:right], wide.cropped(left, top, right - left, bottom - top)
         rest = _Without(scene.surfaces, scene.lights, scene.ambient, scene.background, i)
