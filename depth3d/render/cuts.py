@@ -41,8 +41,8 @@ def find_joints(inverse_depth: FloatMap, least_gap: float) -> Joints:
 def gaps(inverse_depth: FloatMap) -> FloatMap:
     """Measure the gap between each pixel and the one to its right.
 
-    It is how far the step between the two is from the steps beside it, to the left or to the right, whichever
-    is more like it. On a plane, however steep, it is 0: inverse depth is affine there.
+    It is how far the step between the two is from the steps beside it, to the left or to the right, or from
+    no step, whichever is most like it. On a plane, however steep, it is 0: inverse depth is affine there.
 
     Args:
         inverse_depth: (H, W).
@@ -58,4 +58,6 @@ def gaps(inverse_depth: FloatMap) -> FloatMap:
     # At the border one side must do.
     before[:, 0], after[:, -1] = -after[:, 0], -before[:, -1]
     np.negative(after, out=after)
-    return np.where(np.abs(before) <= np.abs(after), before, after)
+    gap = np.where(np.abs(before) <= np.abs(after), before, after)
+    # Things of two pixels have steps of their own on both sides.
+    return np.where(np.abs(gap) <= np.abs(steps), gap, steps)
