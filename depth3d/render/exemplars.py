@@ -164,11 +164,8 @@ def _fill_cell(
     x, y = np.nan_to_num(x, nan=1e9), np.nan_to_num(y, nan=1e9)
     members = own.view(np.uint8)
 
-    half = ((right - left + 1) // 2, (bottom - top + 1) // 2)
-
     def spread(values: FloatMap, falloff: float) -> FloatMap:
-        small = cv2.resize(values, half, interpolation=cv2.INTER_AREA).reshape(half[1], half[0], -1)
-        sums = cv2.resize(gathered(small, falloff=falloff), (right - left, bottom - top))
+        sums = cv2.resize(gathered(_halved(values), falloff=falloff), (right - left, bottom - top))
         return np.asarray(sums.reshape(bottom - top, right - left, -1)[inside])
 
     base = filled[box][inside]
@@ -209,3 +206,11 @@ def _fill_cell(
         best[better] = says[better]
     average = total / weight[:, None]
     filled[box][inside] = average + _DETAIL * (best - average)
+
+
+def _halved(values: FloatMap) -> FloatMap:
+    """Average 2 x 2 pixels; there is nothing beyond the border."""
+    height, width, channels = values.shape
+    even = np.zeros((height + height % 2, width + width % 2, channels), dtype=np.float32)
+    even[:height, :width] = values
+    return np.asarray(even.reshape(even.shape[0] // 2, 2, even.shape[1] // 2, 2, channels).mean(axis=(1, 3)))
