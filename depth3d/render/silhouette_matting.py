@@ -17,11 +17,11 @@ _RADIUS_PX = 7.0
 """How far clean colours are looked for, beside the width of the band."""
 _LIKE = 0.35
 """How far from a surface's depth, as a share of the gap, a pixel is believed to be of it."""
-_CLEAN = (0.002, 0.1)
+_CLEAN = (0.1, 1.0)
 """What pixels beside a silhouette count for as clean colours, and those beside these; all others count 1."""
-_NOISE = 0.01
+_NOISE = 0.03
 """Deviation of linear light that is taken for noise."""
-_PRIOR = (0.3, 0.2)
+_PRIOR = (0.1, 0.02)
 """Deviation of the share from what the depth map's edge says, beside the edge and farther away."""
 _ROUNDS = 2
 _CHUNK = 1 << 17
