@@ -21,14 +21,26 @@ __all__ = ["patched"]
 
 _Array: TypeAlias = npt.NDArray[np.float64]
 
+_Cell: TypeAlias = tuple[slice, slice]
+
 _CELL_PX = 160
 _FINE_PX = 80
+_LEAST_PX = 40
+"""A cell with fewer hidden pixels gets the mean of its surroundings."""
+_SMALL_PX = 600
+"""A cell with fewer is searched once, at a middle distance."""
 _MARGIN_PX = 32
-_MOST_MOVES = 40
+_MOST_MOVES = 28
+_RIM_SAMPLES = 800
+_FALLOFF = 0.4
 _TRUST_POWER = 4.0
-_LEVEL_SHARE = 0.7
+_LEAST_MISFIT = 1e-5
+"""Mean squared difference that is as good as none."""
+_DOUBT = 0.15
+"""Share of the rim that must be compared before a move's misfit is believed rather than the texture's own."""
+_LEVEL_SHARE = 1.0
 """How much of the difference in brightness at the rim is made up for."""
-_DETAIL = 0.4
+_DETAIL = 0.3
 """Share of the best move's own detail that is added to the average."""
 
 
@@ -53,20 +65,26 @@ def patched(
     filled = smooth.copy()
     chance = np.random.default_rng(seed)
     blurred = cv2.blur(light, (3, 3))
-    for top, left in _cells(wanted, _CELL_PX):
-        cell = (slice(top, top + _CELL_PX), slice(left, left + _CELL_PX))
-        moves, frame = _moves(light, blurred, own, wanted, law, top, left, chance)
+    for cell in _cells(wanted, _CELL_PX):
+        moves, frame = _moves(light, blurred, own, wanted, law, cell, chance)
         if len(moves):
             _fill_cell(filled, light, own, wanted, frame, moves, cell)
     return filled
 
 
-def _cells(wanted: BoolMap, side: int) -> list[tuple[int, int]]:
-    """Find the corners of the cells that have something to fill."""
+def _cells(wanted: BoolMap, side: int) -> list[_Cell]:
+    """Find the cells that have something worth while to fill, as boxes just around it."""
     rows, cols = np.nonzero(wanted)
     columns = wanted.shape[1] // side + 1
-    numbers, counts = np.unique(rows // side * columns + cols // side, return_counts=True)
-    return [(int(n) // columns * side, int(n) % columns * side) for n in numbers[counts >= 12]]
+    number = rows // side * columns + cols // side
+    order = np.argsort(number, kind="stable")
+    starts = np.flatnonzero(np.diff(number[order], prepend=-1))
+    cells = []
+    for part in np.split(order, starts[1:]):
+        if len(part) >= _LEAST_PX:
+            y, x = rows[part], cols[part]
+            cells.append((slice(int(y.min()), int(y.max()) + 1), slice(int(x.min()), int(x.max()) + 1)))
+    return cells
 
 
 def _moves(
@@ -75,54 +93,68 @@ def _moves(
     own: BoolMap,
     wanted: BoolMap,
     law: _Array,
-    top: int,
-    left: int,
+    cell: _Cell,
     chance: np.random.Generator,
 ) -> tuple[_Array, PlaneFrame]:
     """Find moves for a cell, over long and short ways."""
-    part = _only(wanted, top, left, _CELL_PX)
+    part = wanted[cell]
     rows, cols = np.nonzero(part)
-    frame = PlaneFrame.at(law, float(cols.mean()), float(rows.mean()))
-    found, misfit = [], []
-    moves, off = recurrences(blurred, own, part, frame, step=3, most=14)
-    found.append(moves)
-    misfit.append(off)
-    for fine_top, fine_left in _cells(part, _FINE_PX):
-        piece = _only(part, fine_top, fine_left, _FINE_PX)
-        y, x = (a.mean() for a in np.nonzero(piece))
-        inner = PlaneFrame.at(law, float(x), float(y))
-        moves, off = recurrences(light, own, piece, inner, step=1, most=10)
-        if len(moves):
-            # The same move, in the cell's coordinates.
-            u, v = inner.pixels(moves[:, 0].astype(np.float32), moves[:, 1].astype(np.float32))
-            ahead, start = frame.coordinates(u, v), frame.coordinates(x, y)
-            moves = np.stack([ahead[0] - start[0], ahead[1] - start[1]], axis=1).astype(np.float64)
-            good = np.isfinite(moves).all(axis=1)
-            found.append(moves[good])
-            misfit.append(off[good])
-    moves = np.concatenate(found)
-    y, x = np.nonzero(_around(own, part))
+    frame = PlaneFrame.at(law, float(cols.mean()) + cell[1].start, float(rows.mean()) + cell[0].start)
+    if len(rows) < _SMALL_PX:
+        moves, misfit = recurrences(blurred, own, _only(wanted, cell), frame, side=192, step=2, most=12)
+    else:
+        moves, misfit = recurrences(blurred, own, _only(wanted, cell), frame, side=256, step=3, most=12)
+        for inner in _cells(part, _FINE_PX):
+            piece = (_shifted(inner[0], cell[0].start), _shifted(inner[1], cell[1].start))
+            near, off = _short_moves(light, own, wanted, law, frame, piece)
+            moves, misfit = np.concatenate([moves, near]), np.concatenate([misfit, off])
+    near_box = _grown(cell, _MARGIN_PX // 2, own.shape)
+    y, x = np.nonzero(own[near_box])
     if not len(moves) or len(y) < 12:
         return np.empty((0, 2)), frame
-    if len(y) > 1200:
-        some = np.sort(chance.choice(len(y), 1200, replace=False))
+    if len(y) > _RIM_SAMPLES:
+        some = np.sort(chance.choice(len(y), _RIM_SAMPLES, replace=False))
         y, x = y[some], x[some]
-    moves = refined_moves(light, frame, moves, y, x)
-    return _distinct(moves, np.concatenate(misfit)), frame
+    moves = _distinct(moves, misfit)
+    if len(moves):
+        moves = refined_moves(light, frame, moves, y + near_box[0].start, x + near_box[1].start)
+    return moves, frame
 
 
-def _only(mask: BoolMap, top: int, left: int, side: int) -> BoolMap:
+def _short_moves(
+    light: FloatMap, own: BoolMap, wanted: BoolMap, law: _Array, frame: PlaneFrame, piece: _Cell
+) -> tuple[_Array, _Array]:
+    """Find moves for a piece of a cell, in the cell's coordinates."""
+    rows, cols = np.nonzero(wanted[piece])
+    middle = float(cols.mean()) + piece[1].start, float(rows.mean()) + piece[0].start
+    inner = PlaneFrame.at(law, *middle)
+    moves, misfit = recurrences(light, own, _only(wanted, piece), inner, side=192, step=1, most=8)
+    if not len(moves):
+        return moves, misfit
+    u, v = inner.pixels(moves[:, 0].astype(np.float32), moves[:, 1].astype(np.float32))
+    ahead, start = frame.coordinates(u, v), frame.coordinates(*middle)
+    moves = np.stack([ahead[0] - start[0], ahead[1] - start[1]], axis=1).astype(np.float64)
+    good = np.isfinite(moves).all(axis=1)
+    return moves[good], misfit[good]
+
+
+def _only(mask: BoolMap, cell: _Cell) -> BoolMap:
     part = np.zeros_like(mask)
-    part[top : top + side, left : left + side] = mask[top : top + side, left : left + side]
+    part[cell] = mask[cell]
     return part
 
 
-def _around(own: BoolMap, part: BoolMap) -> BoolMap:
-    """Find the visible pixels of the plane beside a part of the hole."""
-    import cv2
+def _shifted(span: slice, by: int) -> slice:
+    return slice(span.start + by, span.stop + by)
 
-    box = np.ones((_MARGIN_PX + 1, _MARGIN_PX + 1), np.uint8)
-    return own & (cv2.dilate(part.view(np.uint8), box) > 0)
+
+def _grown(cell: _Cell, by: int, shape: tuple[int, ...]) -> _Cell:
+    """Widen a box on all sides, within the picture."""
+    rows, cols = cell
+    return (
+        slice(max(rows.start - by, 0), min(rows.stop + by, shape[0])),
+        slice(max(cols.start - by, 0), min(cols.stop + by, shape[1])),
+    )
 
 
 def _distinct(moves: _Array, misfit: _Array) -> _Array:
@@ -145,72 +177,75 @@ def _fill_cell(
     wanted: BoolMap,
     frame: PlaneFrame,
     moves: _Array,
-    cell: tuple[slice, slice],
+    cell: _Cell,
 ) -> None:
     """Fill the wanted pixels of a cell from the moves that foretell its rim."""
     import cv2
 
-    height, width = own.shape
-    top, left = max(cell[0].start - _MARGIN_PX, 0), max(cell[1].start - _MARGIN_PX, 0)
-    bottom, right = min(cell[0].stop + _MARGIN_PX, height), min(cell[1].stop + _MARGIN_PX, width)
-    box = (slice(top, bottom), slice(left, right))
-    inside = np.zeros((bottom - top, right - left), dtype=np.bool_)
-    inside[cell[0].start - top : cell[0].stop - top, cell[1].start - left : cell[1].stop - left] = True
-    inside &= wanted[box]
-    seen = own[box].astype(np.float32)
-    picture = light[box]
-    u, v = np.meshgrid(np.arange(left, right, dtype=np.float32), np.arange(top, bottom, dtype=np.float32))
-    x, y = frame.coordinates(u, v)
-    x, y = np.nan_to_num(x, nan=1e9), np.nan_to_num(y, nan=1e9)
-    members = own.view(np.uint8)
-
-    def spread(values: FloatMap, falloff: float) -> FloatMap:
-        sums = cv2.resize(gathered(_halved(values), falloff=falloff), (right - left, bottom - top))
-        return np.asarray(sums.reshape(bottom - top, right - left, -1)[inside])
-
-    base = filled[box][inside]
-    mean = (
-        cv2.GaussianBlur(picture * seen[..., None], (0, 0), 10)
-        / np.maximum(cv2.GaussianBlur(seen, (0, 0), 10), 1e-6)[..., None]
+    rows, cols = np.nonzero(wanted[cell])
+    rows, cols = rows + cell[0].start, cols + cell[1].start
+    # Moves are judged on every other pixel of a box around, and applied to every wanted one.
+    box = _grown(cell, _MARGIN_PX, own.shape)
+    v, u = (
+        a.astype(np.float32) for a in np.mgrid[box[0].start : box[0].stop : 2, box[1].start : box[1].stop : 2]
     )
-    off = ((picture - mean) ** 2).sum(axis=2) * seen
-    sums = spread(np.dstack([off, seen]), 0.3)
-    spread_sq = sums[:, 0] / np.maximum(sums[:, 1], 1e-20) + 1e-5
-    trust = spread_sq**-_TRUST_POWER
-    total = trust[:, None] * base
-    weight = trust.copy()
-    best = base.copy()
-    least = np.full(len(base), np.inf, dtype=np.float32)
-    for move in moves.astype(np.float32):
-        mu, mv = frame.pixels(x + move[0], y + move[1])
-        there = cv2.remap(members, mu, mv, cv2.INTER_NEAREST, borderValue=0) > 0
-        offered = there[inside]
+    x, y = (np.nan_to_num(a, nan=1e9) for a in frame.coordinates(u, v))
+    wanted_x, wanted_y = (np.nan_to_num(a, nan=1e9) for a in frame.coordinates(cols, rows))
+    picture = np.ascontiguousarray(light[box][::2, ::2])
+    seen = own[box][::2, ::2].astype(np.float32)
+    members = own.view(np.uint8)
+    at = (
+        ((cols - box[1].start) / 2).astype(np.float32)[None],
+        ((rows - box[0].start) / 2).astype(np.float32)[None],
+    )
+
+    def around(values: FloatMap) -> FloatMap:
+        """Sum over the visible neighbours of each wanted pixel."""
+        sums = gathered(values, falloff=_FALLOFF)
+        parts = [
+            cv2.remap(
+                np.ascontiguousarray(sums[..., c : c + 4]),
+                *at,
+                cv2.INTER_LINEAR,
+                borderMode=cv2.BORDER_REPLICATE,
+            ).reshape(len(rows), -1)
+            for c in range(0, values.shape[2], 4)
+        ]
+        return np.concatenate(parts, axis=1)
+
+    weight = cv2.GaussianBlur(seen, (0, 0), 5)[..., None]
+    mean = cv2.GaussianBlur(picture * seen[..., None], (0, 0), 5) / np.maximum(weight, 1e-6)
+    sums = around(np.dstack([((picture - mean) ** 2).sum(axis=2) * seen, seen]))
+    count = np.maximum(sums[:, 1], 1e-20)
+    plain = sums[:, 0] / count + _LEAST_MISFIT
+    base = filled[rows, cols]
+    trust = plain**-_TRUST_POWER
+    total, trusted = trust[:, None] * base, trust
+    best, least = base.copy(), np.full(len(base), np.inf, dtype=np.float32)
+    for across, down in moves.astype(np.float32):
+        to = frame.pixels(wanted_x + across, wanted_y + down)
+        to = (to[0][None], to[1][None])
+        offered = cv2.remap(members, *to, cv2.INTER_NEAREST, borderValue=0)[0] > 0
         if not offered.any():
             continue
-        moved = cv2.remap(light, mu, mv, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-        both = seen * there
-        rest = (picture - moved) * both[..., None]
-        square = (rest**2).sum(axis=2)
-        local = spread(np.dstack([square, both]), 0.3)
-        broad = spread(np.dstack([rest, both, seen]), 0.6)
-        level = broad[:, :3] / np.maximum(broad[:, 3:4] + 0.1 * broad[:, 4:], 1e-20)
-        cost = (local[:, 0] + 0.1 * sums[:, 1] * 2 * spread_sq) / (local[:, 1] + 0.1 * sums[:, 1] + 1e-20)
-        cost = np.maximum(cost - 0.5 * (level**2).sum(axis=1), 0.1 * cost) + 1e-5
-        cost = np.where(offered, cost, np.inf)
-        says = moved[inside] + _LEVEL_SHARE * level
-        trust = np.where(offered, cost**-_TRUST_POWER, 0)
+        says = cv2.remap(light, *to, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)[0]
+        to = frame.pixels(x + across, y + down)
+        both = seen * cv2.remap(members, *to, cv2.INTER_NEAREST, borderValue=0)
+        rest = (picture - cv2.remap(light, *to, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)) * both[
+            ..., None
+        ]
+        sums = around(np.dstack([rest, both, (rest**2).sum(axis=2)]))
+        doubt = _DOUBT * count
+        level = sums[:, :3] / (sums[:, 3] + doubt)[:, None]
+        misfit = (sums[:, 4] + doubt * 2 * plain) / (sums[:, 3] + doubt)
+        misfit = np.maximum(misfit - 0.5 * (level**2).sum(axis=1), 0.1 * misfit) + _LEAST_MISFIT
+        misfit = np.where(offered, misfit, np.inf)
+        says = says + _LEVEL_SHARE * level
+        trust = misfit**-_TRUST_POWER
         total += trust[:, None] * says
-        weight += trust
-        better = cost < least
-        least[better] = cost[better]
+        trusted = trusted + trust
+        better = misfit < least
+        least[better] = misfit[better]
         best[better] = says[better]
-    average = total / weight[:, None]
-    filled[box][inside] = average + _DETAIL * (best - average)
-
-
-def _halved(values: FloatMap) -> FloatMap:
-    """Average 2 x 2 pixels; there is nothing beyond the border."""
-    height, width, channels = values.shape
-    even = np.zeros((height + height % 2, width + width % 2, channels), dtype=np.float32)
-    even[:height, :width] = values
-    return np.asarray(even.reshape(even.shape[0] // 2, 2, even.shape[1] // 2, 2, channels).mean(axis=(1, 3)))
+    average = total / trusted[:, None]
+    filled[rows, cols] = average + _DETAIL * (best - average)

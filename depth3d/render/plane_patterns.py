@@ -21,8 +21,6 @@ __all__ = ["PlaneFrame", "recurrences", "refined_moves"]
 
 _Array: TypeAlias = npt.NDArray[np.float64]
 
-_GRID = 256
-"""Side of the rectified pieces that are compared."""
 _FARTHEST = 0.15
 """Smallest inverse depth relative to the middle of a piece that is looked at."""
 _LEAST_OVERLAP = 0.3
@@ -71,18 +69,19 @@ class PlaneFrame:
 
 
 def recurrences(
-    light: FloatMap, own: BoolMap, wanted: BoolMap, frame: PlaneFrame, *, step: int, most: int
+    light: FloatMap, own: BoolMap, wanted: BoolMap, frame: PlaneFrame, *, side: int, step: int, most: int
 ) -> tuple[_Array, _Array]:
     """Find moves that carry what is seen around the wanted pixels onto what looks alike.
 
-    The plane is rectified around the frame's origin; the mean squared difference between the rim of the wanted
-    part and every place of the piece comes from a dozen Fourier transforms.
+    The plane is rectified around the frame's origin; the mean squared difference of the rim of the wanted
+    part from every place of the piece comes from a dozen Fourier transforms.
 
     Args:
         light: (H, W, 3) float32 picture, without foreign colours.
         own: (H, W) bool: visible pixels of the plane.
         wanted: (H, W) bool: hidden pixels of the plane.
         frame: Coordinates of the plane, in the middle of the wanted part.
+        side: Number of grid points along a side of the rectified piece, even.
         step: Grid step in pixels at the origin.
         most: How many moves to return at most.
 
@@ -92,7 +91,7 @@ def recurrences(
     import cv2
     from scipy import fft
 
-    line = (np.arange(_GRID, dtype=np.float32) - _GRID // 2) * step
+    line = (np.arange(side, dtype=np.float32) - side // 2) * step
     x, y = np.meshgrid(line, line)
     u, v = frame.pixels(x, y, _FARTHEST)
     seen = cv2.remap(own.view(np.uint8), u, v, cv2.INTER_NEAREST, borderValue=0)
@@ -109,15 +108,15 @@ def recurrences(
     mean = (picture * rim[..., None]).sum(axis=(0, 1)) / rim.sum()
     picture = (picture - mean) * mask[..., None]
     power = (picture**2).sum(axis=2)
-    size = fft.next_fast_len(_GRID * 3 // 2, real=True)
+    size = fft.next_fast_len(side * 3 // 2, real=True)
 
     def spectrum(values: FloatMap) -> npt.NDArray[np.complex64]:
         return np.asarray(fft.rfft2(values, (size, size)))
 
     def back(values: npt.NDArray[np.complex64]) -> FloatMap:
-        half = _GRID // 2
+        half = side // 2
         whole = fft.irfft2(values, (size, size))
-        return np.roll(whole, (half, half), (0, 1))[: _GRID + 1, : _GRID + 1]
+        return np.roll(whole, (half, half), (0, 1))[: side + 1, : side + 1]
 
     mask_there, rim_here = spectrum(mask), np.conj(spectrum(rim))
     terms = np.conj(spectrum(rim * power)) * mask_there + rim_here * spectrum(power)
