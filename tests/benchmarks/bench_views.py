@@ -118,12 +118,13 @@ def ours(place: truths.Place, near: Any, truth: truths.Truth, exact: bool) -> di
 def others(place: truths.Place, near: Any, truth: truths.Truth, exact: bool) -> dict[str, Any]:
     methods = baselines.BASELINES | {baselines.FLOOR: baselines.gather}
     methods = methods | (baselines.ALONG_ROWS if truth.motion in ALONG else {})
-    depths = {"": near} if exact else {"": near, ", snapped": baselines.snapped(near)}
+    tried = dict.fromkeys(methods, near)
+    if not exact:
+        sharp = baselines.snapped(near)
+        tried = dict.fromkeys(baselines.ON_SOFT, near) | {f"{name}, snapped": sharp for name in methods}
     return {
-        name + suffix: method(place.photo, depth, place.camera, truth.pose)
-        for suffix, depth in depths.items()
-        for name, method in methods.items()
-        if not (name == baselines.FLOOR and not exact and not suffix)
+        name: methods[name.removesuffix(", snapped")](place.photo, depth, place.camera, truth.pose)
+        for name, depth in tried.items()
     }
 
 

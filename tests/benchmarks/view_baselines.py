@@ -322,3 +322,5 @@ BASELINES: dict[str, Method] = {
 }
 ALONG_ROWS: dict[str, Method] = {"row fill": row_fill, "row fill, dilated": row_fill_dilated}
 FLOOR = "gather"
+ON_SOFT = ("one tap", "march", "splat")
+"""Tried on soft depth as it is, too; all are tried on it with its edges snapped."""
