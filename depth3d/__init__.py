@@ -86,6 +86,7 @@ if TYPE_CHECKING:
     from depth3d.opened_photo import open_photo as open_photo
     from depth3d.reference_files import samples_from_colmap as samples_from_colmap
     from depth3d.reference_files import samples_from_file as samples_from_file
+    from depth3d.render.anaglyph import anaglyph as anaglyph
     from depth3d.render.aperture import Aperture as Aperture
     from depth3d.render.bokeh import BokehMaps as BokehMaps
     from depth3d.render.bokeh import bokeh as bokeh
@@ -124,6 +125,10 @@ if TYPE_CHECKING:
     from depth3d.render.rack_focus import rack_focus as rack_focus
     from depth3d.render.refocus import Refocus as Refocus
     from depth3d.render.sheets import Layers as Layers
+    from depth3d.render.stereo import StereoPair as StereoPair
+    from depth3d.render.stereo import StereoViews as StereoViews
+    from depth3d.render.stereo import stereo as stereo
+    from depth3d.render.stereo_layouts import quilt as quilt
     from depth3d.render.views import ViewRenderer as ViewRenderer
     from depth3d.render.views import render_views as render_views
     from depth3d.verbs import estimate as estimate
@@ -173,12 +178,15 @@ _HOME_OF = {
     "RecordedPath": "render.keyframes",
     "Refocus": "render.refocus",
     "Spiral": "render.paths",
+    "StereoPair": "render.stereo",
+    "StereoViews": "render.stereo",
     "Sway": "render.paths",
     "ThinLens": "core.lens",
     "Trajectory": "io.trajectories",
     "VanishingPoints": "calibrate.vanishing_points",
     "ViewRenderer": "render.views",
     "Zoom": "render.paths",
+    "anaglyph": "render.anaglyph",
     "assume_range": "calibrate.assumed_range",
     "bokeh": "render.bokeh",
     "bokeh_maps": "render.bokeh",
@@ -226,6 +234,7 @@ _HOME_OF = {
     "open_photo": "opened_photo",
     "parallax": "render.parallax",
     "point_cloud": "lift.clouds",
+    "quilt": "render.stereo_layouts",
     "rack_focus": "render.rack_focus",
     "reconstruct": "lift.reconstruction",
     "reference_network": "calibrate.network_prior",
@@ -239,6 +248,7 @@ _HOME_OF = {
     "samples_from_file": "reference_files",
     "save": "verbs",
     "solid": "lift.solids",
+    "stereo": "render.stereo",
     "undistort_image": "calibrate.undistortion",
     "unmix": "render.compositing",
     "unproject": "lift.unproject",
