@@ -30,7 +30,7 @@ class PagePictures:
     """The textures of a page.
 
     Attributes:
-        photo: (H, W, 3) uint8 sRGB, which also shows where nothing can move.
+        photo: (H, W, 3) uint8 sRGB, the photo with its margins, which also shows where nothing can move.
         tiles: (h, w, 3) uint8 sRGB.
         coverage: (h, w) uint8, 255 where the tiles cover.
         backdrop: (H, W, 3) uint8 sRGB of any size.
@@ -66,6 +66,7 @@ def page_html(
         The page's text, UTF-8 when written.
     """
     script, style = ((_VIEWER / name).read_text(encoding="utf-8") for name in ("viewer.js", "viewer.css"))
+    style += _placing(facts, pictures.photo.shape)
     policy = (
         f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; img-src data:; "
         "base-uri 'none'; form-action 'none'"
@@ -84,6 +85,20 @@ def page_html(
         facts=json.dumps(facts, allow_nan=False).replace("<", "\\u003c"),
         numbers=base64.b64encode(numbers.astype("<u2").tobytes()).decode("ascii"),
     )
+
+
+def _placing(facts: Mapping[str, Any], shape: tuple[int, ...]) -> str:
+    """Say how large the photo's texture is and where it begins, in shares of the photo."""
+    width, height, margin = facts["width"], facts["height"], facts["margin"]
+    texel = facts["grid"]["side"] / facts["grid"]["cell"]
+    lengths = {
+        "texture-width": shape[1] * texel / width,
+        "texture-height": shape[0] * texel / height,
+        "margin-x": -margin / width,
+        "margin-y": -margin / height,
+    }
+    rules = "".join(f" --{name}: {100 * share:.4f}%;" for name, share in lengths.items())
+    return f":root {{ --aspect: {width / height:.6f};{rules} }}\n"
 
 
 def _hash(text: str) -> str:

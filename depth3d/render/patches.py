@@ -230,7 +230,7 @@ def _fitted(q: FloatMap, mask: BoolMap, grid: Grid) -> FloatMap:
     flat *= q.reshape(len(q), -1)
     wq, wxq, wyq = (flat @ b for b in basis[:3])
     mean_x, mean_y, mean_q = wx / w, wy / w, wq / w
-    ridge = 0.004 * w
+    ridge = 0.001 * w
     xx, yy, xy = wxx - wx * mean_x + ridge, wyy - wy * mean_y + ridge, wxy - wx * mean_y
     xq, yq = wxq - wx * mean_q, wyq - wy * mean_q
     determinant = xx * yy - xy * xy

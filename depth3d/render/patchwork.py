@@ -31,7 +31,7 @@ class Patchwork:
 
     Attributes:
         grid: The cells of the front and the back.
-        texture: (rows * cell, cols * cell, 3) uint8, the front's colours.
+        texture: (rows * cell, cols * cell, 3) uint8, the front's colours in whole cells, the photo in others.
         whole: (n, 2) row and column of the cells of the front that need nothing else.
         lattice: (2 rows + 1, 2 cols + 1) inverse depth at the nodes of the whole cells.
         patches: All others, of the front and the back, the farthest first.
@@ -102,11 +102,18 @@ def _laid_out(layers: Layers, alpha: FloatMap, grid: Grid) -> Patchwork:
     names = ("cells", "inverse_depth", "color", "alpha")
     both = Patches(*(np.concatenate([getattr(front, name), getattr(back, name)])[order] for name in names))
     height, width = alpha.shape
+    texture = np.array(grid.padded(layers.front.color))
+    photo = np.array(texture)
+    inside = tuple(slice(layers.margin_px, layers.margin_px + side) for side in layers.photo.shape[:2])
+    photo[inside] = layers.photo
+    is_whole = np.zeros((grid.rows, grid.cols), dtype=np.bool_)
+    is_whole[tuple(whole.T)] = True
+    np.copyto(texture, photo, where=~is_whole.repeat(grid.side, 0).repeat(grid.side, 1)[..., None])
     coarse = max(1, -(-max(height, width) // _BACKDROP_TEXELS))
     backdrop_grid = Grid.over((height, width), _BACKDROP_CELL, coarse)
     return Patchwork(
         grid,
-        reduced(grid.padded(layers.front.color), grid.reduction),
+        reduced(texture, grid.reduction),
         whole,
         nodes_of_lattice(layers.front.inverse_depth, grid),
         both,

@@ -5,7 +5,7 @@
   const element = (id) => document.getElementById(id);
   const root = document.documentElement;
   const canvas = element("view");
-  const frame = element("frame");
+  const box = element("box");
   const facts = JSON.parse(element("facts").textContent);
   const NODES = 3, STEPS = NODES - 1, VERTICES = NODES * NODES, WORDS = 6, BYTES = 2 * WORDS;
   const WORD_MAX = 65535;
@@ -228,17 +228,22 @@
     put(scene.edges, scene.tiles, grid, 2);
   }
 
+  function watchDensity() {
+    // The window may go to a screen whose pixels are of another size.
+    const same = window.matchMedia("(resolution: " + (window.devicePixelRatio || 1) + "dppx)");
+    same.addEventListener?.("change", () => { refit(); watchDensity(); }, { once: true });
+  }
+
+  function refit() {
+    fit();
+    ask();
+  }
+
   function fit() {
-    const scale = Math.min(frame.clientWidth / facts.width, frame.clientHeight / facts.height);
-    const wide = Math.max(1, Math.round(facts.width * scale)), high = Math.max(1, Math.round(facts.height * scale));
-    const ratio = Math.min(window.devicePixelRatio || 1, 4096 / Math.max(wide, high));
-    canvas.style.width = wide + "px";
-    canvas.style.height = high + "px";
-    const width = Math.round(wide * ratio), height = Math.round(high * ratio);
+    const ratio = Math.min(window.devicePixelRatio || 1, 4096 / Math.max(box.clientWidth, box.clientHeight, 1));
+    const width = Math.max(1, Math.round(box.clientWidth * ratio)), height = Math.max(1, Math.round(box.clientHeight * ratio));
     if (canvas.width === width && canvas.height === height) return;
-    canvas.width = width;
-    canvas.height = height;
-    drawn = "";
+    [canvas.width, canvas.height, drawn] = [width, height, ""];
   }
 
   // ---- Moving ------------------------------------------------------------------------------------
@@ -295,18 +300,18 @@
     });
     window.addEventListener("pointermove", (event) => {
       if (fixed) return;
-      const box = canvas.getBoundingClientRect();
+      const { left, top, width, height } = canvas.getBoundingClientRect();
       if (event.pointerType === "mouse") {
-        aim((2 * (event.clientX - box.left)) / box.width - 1, (2 * (event.clientY - box.top)) / box.height - 1);
+        aim((2 * (event.clientX - left)) / width - 1, (2 * (event.clientY - top)) / height - 1);
       } else if (finger && finger.id === event.pointerId) {
         // What is near goes with the finger, so the point of view goes against it.
-        const reach = 0.3 * Math.min(box.width, box.height);
+        const reach = 0.3 * Math.min(width, height);
         aim(finger.from.x - (event.clientX - finger.x) / reach, finger.from.y - (event.clientY - finger.y) / reach);
       } else return;
       touch();
     });
     for (const name of ["pointerup", "pointercancel"]) window.addEventListener(name, () => (finger = null));
-    canvas.addEventListener("keydown", (event) => {
+    window.addEventListener("keydown", (event) => {
       const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1], Home: [0, 0] }[event.key];
       if (!way || fixed || event.altKey || event.ctrlKey || event.metaKey) return;
       event.preventDefault();
@@ -315,8 +320,9 @@
       touch();
     });
     window.addEventListener("hashchange", fromHash);
-    window.addEventListener("resize", () => { fit(); ask(); });
+    window.addEventListener("resize", refit);
     document.addEventListener("visibilitychange", ask);
+    watchDensity();
     calm.addEventListener?.("change", ask);
     canvas.addEventListener("webglcontextlost", (event) => { event.preventDefault(); scene = null; });
     canvas.addEventListener("webglcontextrestored", start);
