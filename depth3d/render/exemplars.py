@@ -8,6 +8,7 @@ move's own detail is added back, because a surface without grain is seen to be m
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -17,9 +18,10 @@ from depth3d.core.arrays import BoolMap, FloatMap
 from depth3d.render.plane_patterns import PlaneFrame, recurrences, refined_moves
 from depth3d.render.scattered import gathered
 
-__all__ = ["patched"]
+__all__ = ["Canvas", "patched"]
 
 _Array: TypeAlias = npt.NDArray[np.float64]
+_Index: TypeAlias = npt.NDArray[np.intp]
 
 _Cell: TypeAlias = tuple[slice, slice]
 
@@ -44,32 +46,81 @@ _DETAIL = 0.3
 """Share of the best move's own detail that is added to the average."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Canvas:
+    """The picture that is filled, which may be larger than the one that moves are judged on.
+
+    Attributes:
+        picture: (H, W, 3) float32; pixels that are no source hold colours of the nearest source.
+        hole: (H, W) bool.
+        filled: (H, W, 3) float32: in the hole what to expect where no move is to be trusted; written to.
+        scale: (across, down): sizes of the smaller picture relative to this one.
+    """
+
+    picture: FloatMap
+    hole: BoolMap
+    filled: FloatMap
+    scale: tuple[float, float] = (1.0, 1.0)
+
+    def pixels(self, wanted: BoolMap, cell: _Cell) -> tuple[_Index, _Index]:
+        """List rows and columns here of the wanted pixels of a cell of the smaller picture."""
+        across, down = self.scale
+        spans = [
+            slice(max(int(span.start / by) - 1, 0), int(np.ceil(span.stop / by)) + 1)
+            for span, by in zip(cell, (down, across), strict=True)
+        ]
+        rows, cols = np.nonzero(self.hole[spans[0], spans[1]])
+        rows, cols = rows + spans[0].start, cols + spans[1].start
+        small_rows = np.minimum(((rows + 0.5) * down).astype(np.intp), wanted.shape[0] - 1)
+        small_cols = np.minimum(((cols + 0.5) * across).astype(np.intp), wanted.shape[1] - 1)
+        mine = wanted[small_rows, small_cols]
+        for at, span in ((small_rows, cell[0]), (small_cols, cell[1])):
+            mine &= (at >= span.start) & (at < span.stop)
+        return rows[mine], cols[mine]
+
+    def to_small(self, rows: _Index, cols: _Index) -> tuple[FloatMap, FloatMap]:
+        """Give (u, v) in the smaller picture of pixels here."""
+        across, down = self.scale
+        u, v = (cols + 0.5) * across - 0.5, (rows + 0.5) * down - 0.5
+        return u.astype(np.float32), v.astype(np.float32)
+
+    def look(self, u: FloatMap, v: FloatMap) -> FloatMap:
+        """Sample the picture (n, 3) at (u, v) of the smaller one."""
+        import cv2
+
+        across, down = np.float32(self.scale[0]), np.float32(self.scale[1])
+        return np.asarray(
+            cv2.remap(
+                self.picture,
+                ((u + np.float32(0.5)) / across - np.float32(0.5))[:, None],
+                ((v + np.float32(0.5)) / down - np.float32(0.5))[:, None],
+                cv2.INTER_CUBIC,
+                borderMode=cv2.BORDER_REPLICATE,
+            )
+        )[:, 0]
+
+
 def patched(
-    light: FloatMap, smooth: FloatMap, own: BoolMap, wanted: BoolMap, law: _Array, *, seed: int = 0
-) -> FloatMap:
-    """Fill the hidden pixels of one plane.
+    canvas: Canvas, light: FloatMap, own: BoolMap, wanted: BoolMap, law: _Array, *, seed: int = 0
+) -> None:
+    """Fill the hidden pixels of one plane on a canvas.
 
     Args:
-        light: (H, W, 3) float32; pixels that are no source hold colours of the nearest source.
-        smooth: (H, W, 3) float32: what to expect where no move is to be trusted.
-        own: (H, W) bool: visible pixels of the plane.
-        wanted: (H, W) bool: hidden pixels of the plane.
+        canvas: What is filled.
+        light: (h, w, 3) float32: the canvas's picture, at a size at which moves are judged.
+        own: (h, w) bool: visible pixels of the plane.
+        wanted: (h, w) bool: hidden pixels of the plane.
         law: (3,) of the plane, inverse depth = law . (column, row, 1).
         seed: Chooses the pixels that moves are fitted to.
-
-    Returns:
-        (H, W, 3) float32: `smooth` but for the wanted pixels.
     """
     import cv2
 
-    filled = smooth.copy()
     chance = np.random.default_rng(seed)
     blurred = cv2.blur(light, (3, 3))
     for cell in _cells(wanted, _CELL_PX):
         moves, frame = _moves(light, blurred, own, wanted, law, cell, chance)
         if len(moves):
-            _fill_cell(filled, light, own, wanted, frame, moves, cell)
-    return filled
+            _fill_cell(canvas, light, own, wanted, frame, moves, cell)
 
 
 def _cells(wanted: BoolMap, side: int) -> list[_Cell]:
@@ -171,7 +222,7 @@ def _distinct(moves: _Array, misfit: _Array) -> _Array:
 
 
 def _fill_cell(
-    filled: FloatMap,
+    canvas: Canvas,
     light: FloatMap,
     own: BoolMap,
     wanted: BoolMap,
@@ -182,22 +233,21 @@ def _fill_cell(
     """Fill the wanted pixels of a cell from the moves that foretell its rim."""
     import cv2
 
-    rows, cols = np.nonzero(wanted[cell])
-    rows, cols = rows + cell[0].start, cols + cell[1].start
+    rows, cols = canvas.pixels(wanted, cell)
+    if not len(rows):
+        return
+    columns, lines = canvas.to_small(rows, cols)
     # Moves are judged on every other pixel of a box around, and applied to every wanted one.
     box = _grown(cell, _MARGIN_PX, own.shape)
     v, u = (
         a.astype(np.float32) for a in np.mgrid[box[0].start : box[0].stop : 2, box[1].start : box[1].stop : 2]
     )
     x, y = (np.nan_to_num(a, nan=1e9) for a in frame.coordinates(u, v))
-    wanted_x, wanted_y = (np.nan_to_num(a, nan=1e9) for a in frame.coordinates(cols, rows))
+    wanted_x, wanted_y = (np.nan_to_num(a, nan=1e9) for a in frame.coordinates(columns, lines))
     picture = np.ascontiguousarray(light[box][::2, ::2])
     seen = own[box][::2, ::2].astype(np.float32)
     members = own.view(np.uint8)
-    at = (
-        ((cols - box[1].start) / 2).astype(np.float32)[None],
-        ((rows - box[0].start) / 2).astype(np.float32)[None],
-    )
+    at = ((columns - box[1].start)[None] / 2, (lines - box[0].start)[None] / 2)
 
     def around(values: FloatMap) -> FloatMap:
         """Sum over the visible neighbours of each wanted pixel."""
@@ -218,17 +268,16 @@ def _fill_cell(
     sums = around(np.dstack([((picture - mean) ** 2).sum(axis=2) * seen, seen]))
     count = np.maximum(sums[:, 1], 1e-20)
     plain = sums[:, 0] / count + _LEAST_MISFIT
-    base = filled[rows, cols]
+    base = canvas.filled[rows, cols]
     trust = plain**-_TRUST_POWER
     total, trusted = trust[:, None] * base, trust
     best, least = base.copy(), np.full(len(base), np.inf, dtype=np.float32)
     for across, down in moves.astype(np.float32):
-        to = frame.pixels(wanted_x + across, wanted_y + down)
-        to = (to[0][None], to[1][None])
-        offered = cv2.remap(members, *to, cv2.INTER_NEAREST, borderValue=0)[0] > 0
+        u, v = frame.pixels(wanted_x + across, wanted_y + down)
+        offered = cv2.remap(members, u[None], v[None], cv2.INTER_NEAREST, borderValue=0)[0] > 0
         if not offered.any():
             continue
-        says = cv2.remap(light, *to, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)[0]
+        says = canvas.look(u, v)
         to = frame.pixels(x + across, y + down)
         both = seen * cv2.remap(members, *to, cv2.INTER_NEAREST, borderValue=0)
         rest = (picture - cv2.remap(light, *to, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)) * both[
@@ -248,4 +297,4 @@ def _fill_cell(
         least[better] = misfit[better]
         best[better] = says[better]
     average = total / trusted[:, None]
-    filled[rows, cols] = average + _DETAIL * (best - average)
+    canvas.filled[rows, cols] = average + _DETAIL * (best - average)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 
 from depth3d.core.arrays import BoolMap, FloatMap, ImageArray
 from depth3d.errors import InputError
-from depth3d.render.exemplars import patched
+from depth3d.render.exemplars import Canvas, patched
 from depth3d.render.scattered import gathered
 from depth3d.render.surface_planes import SurfacePlanes, surface_planes
 
@@ -18,8 +19,12 @@ __all__ = ["Inpainter", "continued", "inpainted"]
 Inpainter: TypeAlias = Callable[[ImageArray, BoolMap], ImageArray]
 """(H, W, 3) uint8 sRGB and the (H, W) bool hole in it -> the (H, W, 3) uint8 picture with the hole filled."""
 
-_WORKING_PX = 1_200_000
-"""Larger pictures are filled at a smaller size first."""
+_WORKING_PX = 1_500_000
+"""In larger pictures planes and patterns are looked for at a smaller size."""
+_LEAST_SEEN_PX = 64
+"""A surface of which less is seen has no pattern to speak of."""
+_CLIPPED_SHARE = 0.97
+"""A surface of which more than this is not clipped to white has lamps or glints on it, not snow."""
 
 
 def continued(
@@ -60,12 +65,7 @@ def continued(
     seen = np.where(np.isfinite(inverse_depth), inverse_depth, 0).astype(np.float32)
     behind = np.where(hole & np.isfinite(hidden), hidden, seen).astype(np.float32)
     light = _encoded(color)
-    height, width = hole.shape
-    factor = int(np.ceil(np.sqrt(height * width / _WORKING_PX)))
-    if factor > 1:
-        filled = _filled_smaller(light, seen, source, hole, behind, factor, seed)
-    else:
-        filled = _filled(light, seen, source, hole, behind, seed)
+    filled = _filled(light, seen, source, hole, behind, seed)
     result[hole] = _decoded(filled[hole])
     return result
 
@@ -107,17 +107,80 @@ def _require_one_size(color: FloatMap, *maps: FloatMap | BoolMap) -> None:
 def _filled(
     light: FloatMap, inverse_depth: FloatMap, source: BoolMap, hole: BoolMap, hidden: FloatMap, seed: int
 ) -> FloatMap:
-    """Fill at the size given."""
-    planes = surface_planes(inverse_depth, source, hole, hidden, seed=seed)
-    filled = _smooth(light, source, planes)
-    known = _nearest(light, source)
-    for number in np.unique(planes.of_hole[planes.of_hole >= 0]):
-        own = planes.of_source == number
+    """Look for planes and moves at a working size; take the colours from the picture as it is."""
+    import cv2
+
+    height, width = hole.shape
+    small = _Maps(light, inverse_depth, source, hole, hidden)
+    if height * width > _WORKING_PX:
+        small = small.reduced((_WORKING_PX / (height * width)) ** 0.5)
+    planes = surface_planes(small.inverse_depth, small.source, small.hole, small.hidden, seed=seed)
+    own = [_unclipped(small.light, planes.of_source == number) for number in range(len(planes.laws))]
+    smooth = _smooth(small, planes, own)
+    known = whole = _nearest(small.light, small.source)
+    if small.hole.shape != hole.shape:
+        smooth = cv2.resize(smooth, (width, height), interpolation=cv2.INTER_LINEAR)
+        whole = _nearest(light, source)
+    scale = small.hole.shape[1] / width, small.hole.shape[0] / height
+    canvas = Canvas(whole, hole, smooth, scale)
+    for number, seen in enumerate(own):
         wanted = planes.of_hole == number
-        if own.sum() >= 64:
-            result = patched(known, filled, own, wanted, planes.laws[number], seed=seed)
-            filled[wanted] = result[wanted]
-    return filled
+        if wanted.any() and np.count_nonzero(seen) >= _LEAST_SEEN_PX:
+            patched(canvas, known, seen, wanted, planes.laws[number], seed=seed)
+    return canvas.filled
+
+
+@dataclass(frozen=True, slots=True)
+class _Maps:
+    light: FloatMap
+    inverse_depth: FloatMap
+    source: BoolMap
+    hole: BoolMap
+    hidden: FloatMap
+
+    def reduced(self, scale: float) -> _Maps:
+        """Make them smaller; no pixel mixes surfaces, or colours that are no source."""
+        import cv2
+
+        height, width = self.hole.shape
+        size = max(1, round(width * scale)), max(1, round(height * scale))
+
+        def mean(values: FloatMap, weight: FloatMap) -> tuple[FloatMap, FloatMap]:
+            share = cv2.resize(weight, size, interpolation=cv2.INTER_AREA)
+            weighed = values * (weight if values.ndim == 2 else weight[..., None])
+            sums = cv2.resize(weighed, size, interpolation=cv2.INTER_AREA)
+            least = np.maximum(share, 1e-6)
+            return sums / (least if values.ndim == 2 else least[..., None]), share
+
+        light, share = mean(self.light, self.source.astype(np.float32))
+        hidden, hole_share = mean(self.hidden, self.hole.astype(np.float32))
+        hole = hole_share > 0
+        inverse_depth = cv2.resize(self.inverse_depth, size, interpolation=cv2.INTER_NEAREST_EXACT)
+        hidden = np.where(hole, hidden, inverse_depth)
+        return _Maps(light, inverse_depth, (share > 0.99) & ~hole, hole, hidden)
+
+
+def _unclipped(light: FloatMap, own: BoolMap) -> BoolMap:
+    """Leave lamps and glints out of a surface's sources, unless most of it is white."""
+    import cv2
+
+    clipped = cv2.dilate((own & (light.max(axis=2) >= 1)).view(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    rest = own & ~clipped
+    return rest if np.count_nonzero(rest) > _CLIPPED_SHARE * np.count_nonzero(own) else own
+
+
+def _smooth(small: _Maps, planes: SurfacePlanes, own: list[BoolMap]) -> FloatMap:
+    """Take the mean of what is seen of each surface, near pixels first; nearest hidden colours elsewhere."""
+    filled = small.light.copy()
+    for number, seen in enumerate(own):
+        at = planes.of_hole == number
+        if not at.any():
+            continue
+        seen = seen if seen.any() else small.source
+        weighed = np.dstack([small.light, np.ones(at.shape, np.float32)]) * seen[..., None]
+        sums = gathered(weighed)[at]
+        filled[at] = sums[:, :3] / np.maximum(sums[:, 3:], 1e-30)
+    return _nearest(filled, small.hole)
 
 
 def _nearest(light: FloatMap, source: BoolMap) -> FloatMap:
@@ -130,53 +193,6 @@ def _nearest(light: FloatMap, source: BoolMap) -> FloatMap:
     of_label = np.zeros((int(nearest.max()) + 1, 3), dtype=np.float32)
     of_label[nearest[source]] = light[source]
     return np.asarray(of_label[nearest])
-
-
-def _smooth(light: FloatMap, source: BoolMap, planes: SurfacePlanes) -> FloatMap:
-    """Take the mean of what is seen of each surface, near pixels first."""
-    filled = light.copy()
-    for number in np.unique(planes.of_hole[planes.of_hole >= 0]):
-        at = planes.of_hole == number
-        own = planes.of_source == number
-        if not own.any():
-            own = source
-        weighed = np.dstack([light, np.ones(own.shape, np.float32)]) * own[..., None]
-        sums = gathered(weighed.astype(np.float32))[at]
-        filled[at] = sums[:, :3] / np.maximum(sums[:, 3:], 1e-30)
-    return filled
-
-
-def _filled_smaller(
-    light: FloatMap,
-    inverse_depth: FloatMap,
-    source: BoolMap,
-    hole: BoolMap,
-    hidden: FloatMap,
-    factor: int,
-    seed: int,
-) -> FloatMap:
-    """Fill at a smaller size and enlarge it."""
-    import cv2
-
-    height, width = hole.shape
-    size = (-(-width // factor), -(-height // factor))
-
-    def reduced(values: FloatMap) -> FloatMap:
-        return np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_AREA))
-
-    share = reduced(source.astype(np.float32))
-    small = reduced(light * source[..., None]) / np.maximum(share, 1e-6)[..., None]
-    open_share = reduced(hole.astype(np.float32))
-    nearest = {"dsize": size, "interpolation": cv2.INTER_NEAREST_EXACT}
-    some_hole = open_share > 0
-    depth_sum = reduced(np.where(hole, hidden, 0).astype(np.float32))
-    behind = np.where(some_hole, depth_sum / np.maximum(open_share, 1e-6), 0).astype(np.float32)
-    filled = _filled(
-        small, cv2.resize(inverse_depth, **nearest), (share > 0.99) & ~some_hole, some_hole, behind, seed
-    )
-    weight = some_hole.astype(np.float32)
-    wide = cv2.resize(np.dstack([filled * weight[..., None], weight]), (width, height))
-    return np.asarray(wide[..., :3] / np.maximum(wide[..., 3:], 1e-6), dtype=np.float32)
 
 
 def _encoded(color: FloatMap) -> FloatMap:
