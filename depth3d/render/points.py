@@ -14,6 +14,7 @@ __all__ = ["LINKS", "Points"]
 LINKS = ((1, 0), (-1, 0), (0, 1), (0, -1))
 """Steps (across, down) to the four neighbours; bit k of `Points.links` says whether the surface goes on there."""
 
+_ALL = 15
 _CLEAR_MOST = 15
 _THICKNESS = 0.004
 """Share of its inverse depth by which a surface may differ from its local plane."""
@@ -72,6 +73,10 @@ class Points:
         self.nearest_q = float(q.max())
         self.device = device
         self._blocks: Blocks | None = None
+        ends = torch.nonzero(self.links != _ALL)[:, 0]
+        self._end = torch.full((self.count,), -1, dtype=torch.int32, device=device)
+        self._end[ends] = torch.arange(len(ends), dtype=torch.int32, device=device)
+        self._beside_end = torch.stack([self._met(ends, k) for k in range(4)]).to(torch.int32)
 
     def blocks(self, side: int) -> Blocks:
         """Bound the slopes and depths of square blocks of pixels, whose number goes row by row."""
@@ -83,7 +88,7 @@ class Points:
         """Give the pixel of the sheets, row by row, at which points lie."""
         if not len(self.back_pixel):
             return point
-        behind = self.back_pixel[(point - self.front_count).clamp(min=0)]
+        behind = self.back_pixel.index_select(0, (point - self.front_count).clamp(min=0))
         return torch.where(point < self.front_count, point, behind)
 
     def position(self, point: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -93,36 +98,72 @@ class Points:
 
     def thickness(self, point: torch.Tensor) -> torch.Tensor:
         """Tell by how much inverse depth may differ on the surface of points, a pixel or two beside them."""
-        slope = torch.maximum(self.plane[0][point].abs(), self.plane[1][point].abs())
-        return 2 * slope + _THICKNESS * self.q[point]
+        slope = torch.maximum(*(part.index_select(0, point).abs() for part in self.plane[:2]))
+        return 2 * slope + _THICKNESS * self.q.index_select(0, point)
 
-    def neighbor(self, point: torch.Tensor, across: torch.Tensor, down: torch.Tensor) -> torch.Tensor:
+    def neighbor(self, point: torch.Tensor, side: torch.Tensor) -> torch.Tensor:
         """Step to neighbours along surfaces, from one sheet to the other where they meet.
 
         Args:
             point: (k,) points, -1 for none.
-            across, down: (k,) -1, 0 or 1, one of the two 0.
+            side: (k,) number of the step in `LINKS`.
 
         Returns:
-            (k,) points, -1 where the surface ends. A step of 0 stays.
+            (k,) points, -1 where the surface ends.
         """
-        start, point = point, point.clamp(min=0)
-        bit = torch.where(across > 0, 1, torch.where(across < 0, 2, torch.where(down > 0, 4, 8)))
-        pixel = self.pixel(point)
+        start = point.clamp(min=0)
+        step = torch.tensor([du + dv * self.width for du, dv in LINKS], device=self.device)[side]
+        end = self._end.index_select(0, start).to(torch.int64)
+        beside = start + step
+        behind = start >= self.front_count
+        if bool(behind.any()):
+            pixel = (self.pixel(start) + step).clamp(0, self.front_count - 1)
+            beside = torch.where(behind, self.back_point.index_select(0, pixel).to(torch.int64), beside)
+        if self._beside_end.shape[1]:
+            at = side * self._beside_end.shape[1] + end.clamp(min=0)
+            there = self._beside_end.view(-1).index_select(0, at).to(torch.int64)
+            beside = torch.where(end >= 0, there, beside)
+        return torch.where(point >= 0, beside, -1)
+
+    def diagonal(self, point: torch.Tensor, across: torch.Tensor, down: torch.Tensor) -> torch.Tensor:
+        """Step to diagonal neighbours of the same sheet that lie in the surface, joined or not; -1 for none."""
+        start = point.clamp(min=0)
+        beside, within = self._pixel_beside(start, across, down)
+        beside = torch.where(start < self.front_count, beside, self.back_point.index_select(0, beside).long())
+        near = self._in_plane(start, beside, across, down)
+        return torch.where(within & near & (point >= 0), beside, -1)
+
+    def _met(self, point: torch.Tensor, side: int) -> torch.Tensor:
+        """Find the neighbours of points that are the end of a surface: linked, or of the other sheet."""
+        across, down = LINKS[side]
+        beside, within = self._pixel_beside(point, across, down)
+        behind = self.back_point.index_select(0, beside).to(torch.int64)
+        in_front = point < self.front_count
+        same, other = torch.where(in_front, beside, behind), torch.where(in_front, behind, beside)
+        met = within & self._in_plane(point, other, across, down)
+        linked = (self.links[point] & (1 << side)) > 0
+        return torch.where(linked, same, torch.where(met, other, -1))
+
+    def _pixel_beside(
+        self, point: torch.Tensor, across: torch.Tensor | int, down: torch.Tensor | int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        pixel = self.pixel(point).to(torch.int64)
         u, v = pixel % self.width + across, pixel // self.width + down
         within = (u >= 0) & (u < self.width) & (v >= 0) & (v < self.height)
-        beside = (v * self.width + u).clamp(0, self.front_count - 1)
-        in_front = point < self.front_count
-        behind = self.back_point[beside]
-        same, other = torch.where(in_front, beside, behind), torch.where(in_front, behind, beside)
-        linked = (self.links[point] & bit) > 0
-        # Across sheets a surface goes on where the other one lies in its plane.
+        return (v * self.width + u).clamp(0, self.front_count - 1), within
+
+    def _in_plane(
+        self,
+        point: torch.Tensor,
+        other: torch.Tensor,
+        across: torch.Tensor | int,
+        down: torch.Tensor | int,
+    ) -> torch.Tensor:
+        """Tell whether other points, -1 for none, lie in the planes of points."""
+        there = other.clamp(min=0)
         expected = self.q[point] + self.plane[0][point] * across + self.plane[1][point] * down
-        met = (self.q[other.clamp(min=0)] - expected).abs() <= self.thickness(point)
-        met &= within & (other >= 0)
-        step = torch.where(linked, same, torch.where(met, other, -1))
-        step = torch.where((across == 0) & (down == 0), point, step)
-        return torch.where(start >= 0, step, -1)
+        near = (self.q[there] - expected).abs() <= self.thickness(point)
+        return near & (other >= 0) & (self.rank[there] > 0)
 
 
 class Blocks:
@@ -179,7 +220,7 @@ class _Sheet:
         self.links = links.ravel()[at]
         alpha = np.rint(255 * np.clip(sheet.alpha, 0, 1)).astype(np.uint8)
         self.rgba = np.concatenate([sheet.color, alpha[..., None]], axis=-1).reshape(-1, 4)[at]
-        self.clear = _clearance((links == 15) & (alpha == 255)).ravel()[at]
+        self.clear = _clearance((links == _ALL) & (alpha == 255)).ravel()[at]
 
 
 def _slope(q: FloatMap, ahead: BoolMap, behind: BoolMap, axis: int) -> FloatMap:

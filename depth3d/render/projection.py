@@ -48,6 +48,12 @@ class Projection:
         back = source.matrix @ R @ np.linalg.inv(target.matrix)
         return cls(A, -target.matrix @ R.T @ t, back, -source.matrix @ t)
 
+    def moved(self, by_px: float) -> Projection:
+        """Count the view's pixels from another place: add a number to both coordinates."""
+        shift = np.array([[1, 0, by_px], [0, 1, by_px], [0, 0, 1.0]])
+        A, b = shift @ self.A, shift @ self.b
+        return Projection(A, b, self.back @ np.linalg.inv(shift), self.origin)
+
     def forward(
         self, u: torch.Tensor, v: torch.Tensor, q: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | float]:

@@ -116,9 +116,9 @@ def blend_edges(
         some, here = some[more], here[more]
         if number == _SURFACES - 1 or not len(some):
             break
+        limit = points.q.index_select(0, here) - points.thickness(here)
         if touching is None:
-            touching = splat.touching(at[some])
-        limit = points.q[here] - points.thickness(here)
+            touching = splat.touching(at[some], limit)
         found = splat.nearest_behind(at[some], limit, touching)
         point[some] = found
         some = some[found >= 0]
@@ -139,31 +139,30 @@ def _surface(
     Returns:
         Cover 0..1, (k, 3) linear light, and inverse depth in the view.
     """
-    plane = tuple(part[point] for part in points.plane)
-    u, v, det = projection.on_planes(x, y, plane)
-    pixel = points.pixel(point)
-    du = (u - (pixel % points.width).float() - 0.5).nan_to_num_(9.0).clamp_(-1, 1)
-    dv = (v - (pixel // points.width).float() - 0.5).nan_to_num_(9.0).clamp_(-1, 1)
-    q = (points.q[point] + plane[0] * du + plane[1] * dv).clamp_(min=0)
-    ratio = projection.ratio(
-        (pixel % points.width).float() + 0.5 + du, (pixel // points.width).float() + 0.5 + dv, q
-    )
-    across, down = du.sign().to(torch.int64), dv.sign().to(torch.int64)
-    none = torch.zeros_like(across)
-    beside = points.neighbor(point, across, none)
-    below = points.neighbor(point, none, down)
-    corner = points.neighbor(beside, none, down)
-    corner = torch.where(corner >= 0, corner, points.neighbor(below, across, none))
+    a, b, c = (part.index_select(0, point) for part in points.plane)
+    u, v, det = projection.on_planes(x, y, (a, b, c))
+    at_u, at_v = points.position(point)
+    du = (u - at_u).nan_to_num_(9.0).clamp_(-1, 1)
+    dv = (v - at_v).nan_to_num_(9.0).clamp_(-1, 1)
+    q = (points.q.index_select(0, point) + a * du + b * dv).clamp_(min=0)
+    ratio = projection.ratio(at_u + du, at_v + dv, q)
+    right, below = (du < 0).to(torch.int64), 2 + (dv < 0).to(torch.int64)
+    beside, under = points.neighbor(point, right), points.neighbor(point, below)
+    corner = points.neighbor(beside, below)
+    corner = torch.where(corner >= 0, corner, points.neighbor(under, right))
+    apart = torch.nonzero(corner < 0)[:, 0]
+    if len(apart):
+        corner[apart] = points.diagonal(point[apart], 1 - 2 * right[apart], 5 - 2 * below[apart])
     du, dv = du.abs(), dv.abs()
     cover = torch.zeros_like(du)
     color = torch.zeros((len(point), 3), device=point.device)
     for tap, weight in (
         (point, (1 - du) * (1 - dv)),
         (beside, du * (1 - dv)),
-        (below, (1 - du) * dv),
+        (under, (1 - du) * dv),
         (corner, du * dv),
     ):
-        rgba = points.rgba[tap.clamp(min=0).long()].float()
+        rgba = points.rgba.index_select(0, tap.clamp(min=0)).float()
         weight = torch.where(tap >= 0, weight * rgba[:, 3] / 255, 0)
         cover += weight
         color.addcmul_(rgba[:, :3], weight[:, None])

@@ -43,6 +43,8 @@ class Splat:
         self.width, self.height = size_wh
         self.stride = self.width + 2 * _RING
         self._size = self.stride * (self.height + 2 * _RING)
+        # Pixel centres at whole numbers, counted from the ring.
+        self._grid = projection.moved(_RING - 0.5)
         self._corners = (0, 1, self.stride, self.stride + 1)
         self.nearest = torch.zeros(self._size + self.stride + 1, dtype=torch.int32, device=points.device)
         # What the camera has passed is not seen: its order would be the reverse.
@@ -50,7 +52,7 @@ class Splat:
         self._most_q = 1 / ahead if ahead * points.nearest_q >= 1 else None
         self._at = torch.empty(points.count, dtype=torch.int64, device=points.device)
         self._extra: list[tuple[torch.Tensor, torch.Tensor]] = []
-        chunk = _CHUNK.get(points.device.type, _CHUNK_ELSEWHERE)
+        chunk = self._chunk = _CHUNK.get(points.device.type, _CHUNK_ELSEWHERE)
         rows = max(1, chunk // points.width)
         column = torch.arange(points.width, device=points.device, dtype=torch.float32) + 0.5
         line = torch.arange(points.height, device=points.device, dtype=torch.float32)[:, None] + 0.5
@@ -77,21 +79,29 @@ class Splat:
         """Give the places in `nearest` of pixels of the view, counted row by row."""
         return at + (at // self.width) * (2 * _RING) + _RING * (self.stride + 1)
 
-    def touching(self, at: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """List the points that touch any of some pixels of the view.
+    def touching(self, at: torch.Tensor, limit: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """List the points that touch any of some pixels of the view, behind a limit.
+
+        Args:
+            at: (k,) pixels of the view, counted row by row.
+            limit: (k,) inverse depths in the photo.
 
         Returns:
             The points and the places in `nearest` of the first of the four pixels that they touch.
         """
-        wanted = torch.zeros(len(self.nearest), dtype=torch.bool, device=at.device)
-        wanted[self.place(at)] = True
-        around = wanted.clone()
-        for step in self._corners[1:]:
-            around[: len(wanted) - step] |= wanted[step:]
-        point = [torch.nonzero(around[self._at])[:, 0]]
-        place = [self._at[point[0]]]
+        bound = torch.full(self.nearest.shape, -1.0, device=at.device)
+        bound[self.place(at)] = limit
+        across = torch.maximum(bound[: len(bound) - 1], bound[1:])
+        around = torch.maximum(across[: -self.stride], across[self.stride :])
+        points, found = self.points, []
+        for start in range(0, points.count, self._chunk):
+            part = slice(start, min(start + self._chunk, points.count))
+            behind = points.q[part] < around.index_select(0, self._at[part])
+            found.append(torch.nonzero(behind)[:, 0] + start)
+        point = [torch.cat(found)]
+        place = [self._at.index_select(0, point[0])]
         for more, where in self._extra:
-            hits = torch.nonzero(around[where])[:, 0]
+            hits = torch.nonzero(points.q.index_select(0, more) < around.index_select(0, where))[:, 0]
             point.append(more[hits])
             place.append(where[hits])
         return torch.cat(point), torch.cat(place)
@@ -115,12 +125,12 @@ class Splat:
         bound = torch.full(self.nearest.shape, -1.0, device=at.device)
         bound[where] = limit
         found = torch.zeros_like(self.nearest)
-        q, rank = points.q[point], points.rank[point]
+        q, rank = points.q.index_select(0, point), points.rank.index_select(0, point)
         for step in self._corners:
-            there = place + step
-            found.scatter_reduce_(0, there, torch.where(q < bound[there], rank, 0), "amax")
-        best = found[where]
-        return torch.where(best > 0, points.order[best], -1)
+            behind = q < bound[step:].index_select(0, place)
+            found[step:].scatter_reduce_(0, place, torch.where(behind, rank, 0), "amax")
+        best = found.index_select(0, where)
+        return torch.where(best > 0, points.order.index_select(0, best), -1)
 
     def _send(self, part: slice, u: torch.Tensor, v: torch.Tensor, q: torch.Tensor) -> None:
         at, rank = self._places(u, v, q, self.points.rank[part])
@@ -134,10 +144,12 @@ class Splat:
     def _places(
         self, u: torch.Tensor, v: torch.Tensor, q: torch.Tensor, rank: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        x, y, _ = self.projection.forward(u, v, q)
-        x = x.sub_(0.5).floor_().clamp_(-_RING, self.width)
-        y = y.sub_(0.5).floor_().clamp_(-_RING, self.height)
-        at = y.to(torch.int64).add_(_RING).mul_(self.stride).add_(x.to(torch.int64)).add_(_RING).view(-1)
+        x, y, _ = self._grid.forward(u, v, q)
+        x, y = x.floor_().clamp_(0, self.width + _RING), y.floor_().clamp_(0, self.height + _RING)
+        if self._size < 1 << 24:  # so that a float counts them
+            at = x.add_(y, alpha=self.stride).to(torch.int64).view(-1)
+        else:
+            at = y.to(torch.int64).mul_(self.stride).add_(x.to(torch.int64)).view(-1)
         if self._most_q is not None:
             passed = q.reshape(-1) >= self._most_q
             at, rank = torch.where(passed, 0, at), torch.where(passed, 0, rank)

@@ -18,8 +18,8 @@ __all__ = ["stretched_points"]
 _BLOCK_PX = 16
 _MOST_PX = 1.9
 """Pixels that neighbours may be apart; points that touch 2 x 2 pixels leave no gap up to 2."""
-_STEPS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64)
-"""How many points a pixel may be given, across and down."""
+_MOST_STEPS = 48
+"""Points that a pixel may be given at most, across and down."""
 
 Extra = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
 
@@ -43,9 +43,7 @@ def stretched_points(
     blocks = points.blocks(_BLOCK_PX)
     stretched = _bound(blocks, projection, size_wh) > _MOST_PX
     for some in _points_of(points, blocks, stretched, chunk):
-        point, steps = _steps(points, some, projection, size_wh)
-        for n in _STEPS[1:]:
-            yield from _between(points, point[steps == n], n, chunk)
+        yield from _between(points, *_steps(points, some, projection, size_wh), chunk)
 
 
 def _bound(blocks: Blocks, projection: Projection, size_wh: tuple[int, int]) -> FloatArray:
@@ -101,41 +99,53 @@ def _points_of(
 def _steps(
     points: Points, point: torch.Tensor, projection: Projection, size_wh: tuple[int, int]
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Tell into how many steps the neighbourhoods of points are to be cut, of those that are stretched."""
-    point = point[points.rank[point] > 0]
+    """Tell into how many steps the pixels of points are to be cut, of those that are stretched.
+
+    Returns:
+        (k,) points and (2, k) steps a pixel across and down.
+    """
+    point = point[points.rank.index_select(0, point) > 0]
     u, v = points.position(point)
-    a, b = points.plane[0][point], points.plane[1][point]
-    x, y, ratio = projection.forward(u, v, points.q[point])
+    a, b = (points.plane[k].index_select(0, point) for k in (0, 1))
+    x, y, ratio = projection.forward(u, v, points.q.index_select(0, point))
     A, move = projection.A, projection.b
     wu, wv = (float(A[2, k]) + slope * float(move[2]) for k, slope in ((0, a), (1, b)))
-    most = torch.zeros_like(u)
-    reach = torch.zeros_like(u, dtype=torch.bool)
+    most, across, down = torch.zeros((3, len(point)), device=points.device)
+    beyond = torch.zeros_like(u, dtype=torch.bool)
     for r, (of, side) in enumerate(((x, size_wh[0]), (y, size_wh[1]))):
-        across = (float(A[r, 0]) + a * float(move[r]) - of * wu).abs()
-        down = (float(A[r, 1]) + b * float(move[r]) - of * wv).abs()
-        stretch = (across + down) / ratio
-        reach |= (of < -stretch) | (of > side + stretch)
-        most = torch.maximum(most, stretch)
-    seen = (most > _MOST_PX) & ~reach
-    point, most = point[seen], most[seen]
-    limits = torch.tensor(_STEPS[:-1], device=point.device) * _MOST_PX
-    return point, torch.tensor(_STEPS, device=point.device)[torch.bucketize(most, limits)]
+        by_u = (float(A[r, 0]) + a * float(move[r]) - of * wu).abs() / ratio
+        by_v = (float(A[r, 1]) + b * float(move[r]) - of * wv).abs() / ratio
+        across, down = torch.maximum(across, by_u), torch.maximum(down, by_v)
+        most = torch.maximum(most, by_u + by_v)
+        beyond |= (of < -most) | (of > side + most)
+    seen = (most > _MOST_PX) & ~beyond
+    # The two together may pull a corner by their sum.
+    steps = torch.stack([across[seen], down[seen]]) * (2 / _MOST_PX)
+    return point[seen], steps.ceil().clamp(1, _MOST_STEPS)
 
 
-def _between(points: Points, point: torch.Tensor, n: int, chunk: int) -> Iterator[Extra]:
-    """Put n x n points into the pixel of each point, or on twice its sides where the surface ends."""
-    ends = points.clear[point] == 0
-    for some, half in ((point[~ends], 0.5), (point[ends], 1.0)):
-        count = round(2 * half * n)
-        offset = ((torch.arange(count, device=points.device) + 0.5) / count * 2 - 1) * half
-        du, dv = (d.reshape(-1) for d in torch.meshgrid(offset, offset, indexing="xy"))
-        for part in some.split(max(1, chunk // count**2)) if len(some) else ():
-            u, v = points.position(part)
-            a, b = points.plane[0][part], points.plane[1][part]
-            q = points.q[part, None] + a[:, None] * du + b[:, None] * dv
-            yield (
-                part.repeat_interleave(count**2),
-                (u[:, None] + du).reshape(-1),
-                (v[:, None] + dv).reshape(-1),
-                q.clamp_(min=0).reshape(-1),
-            )
+def _between(points: Points, point: torch.Tensor, steps: torch.Tensor, chunk: int) -> Iterator[Extra]:
+    """Fill the pixel of each point with points, and twice as much on sides where the surface ends."""
+    links = points.links.index_select(0, point)
+    right, left, below, above = (torch.where((links & (1 << k)) > 0, 0.5, 1.0) for k in range(4))
+    across = (steps[0] * (left + right)).ceil().to(torch.int64)
+    down = (steps[1] * (above + below)).ceil().to(torch.int64)
+    ends = torch.cumsum(across * down, 0)
+    start = 0
+    while start < len(point):
+        before = int(ends[start - 1]) if start else 0
+        stop = max(start + 1, int(torch.searchsorted(ends, before + chunk)))
+        part = slice(start, stop)
+        count = (across * down)[part]
+        first = torch.repeat_interleave(ends[part] - count - before, count)
+        of = torch.repeat_interleave(torch.arange(start, stop, device=points.device), count)
+        number = torch.arange(len(of), device=points.device) - first
+        n_across, n_down = across[of], down[of]
+        du = ((number % n_across).float() + 0.5) / n_across * (left + right)[of] - left[of]
+        dv = (torch.div(number, n_across, rounding_mode="floor").float() + 0.5) / n_down
+        dv = dv * (above + below)[of] - above[of]
+        some = point[of]
+        u, v = points.position(some)
+        q = points.q[some] + points.plane[0][some] * du + points.plane[1][some] * dv
+        yield some, u + du, v + dv, q.clamp_(min=0)
+        start = stop

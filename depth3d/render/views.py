@@ -22,11 +22,14 @@ from depth3d.render.points import Points
 from depth3d.render.projection import Projection
 from depth3d.render.sheets import Layers
 from depth3d.render.silhouettes import Backdrop, blend_edges
+from depth3d.render.smooth import Pictures, SmoothSurfaces
 from depth3d.render.splatting import Splat
 
 __all__ = ["View", "ViewRenderer", "render_views"]
 
-_BAND_PX = 1 << 17
+_BAND_PX = {"cpu": 1 << 17}
+_BAND_PX_ELSEWHERE = 1 << 22
+"""Pixels that are worked on together."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,6 +107,7 @@ class ViewRenderer:
         self.device = resolve_device(device)
         self.points = Points(layers, self.device)
         self.backdrop = Backdrop(layers.backdrop, self.device)
+        self._pictures = Pictures(layers, self.device)
         m, (height, width) = layers.margin_px, layers.photo.shape[:2]
         self.camera = layers.camera.cropped(m, m, width, height)
 
@@ -137,49 +141,26 @@ class ViewRenderer:
     def _render(self, pose: npt.NDArray[np.float64], target: Camera) -> View:
         projection = Projection.between(self.layers.camera, pose, target)
         splat = Splat(self.points, projection, pose, target.size_wh)
+        surfaces = SmoothSurfaces(self.points, self._pictures, projection, splat)
         width, height = target.size_wh
-        image = np.empty((height, width, 3), dtype=np.uint8)
-        inverse_depth = np.empty((height, width), dtype=np.float32)
-        edge = torch.empty(height * width, dtype=torch.bool, device=self.device)
-        rows = max(1, _BAND_PX // width)
+        image = torch.empty((height * width, 3), dtype=torch.uint8, device=self.device)
+        inverse_depth = torch.empty(height * width, device=self.device)
+        hidden = torch.empty(height * width, dtype=torch.bool, device=self.device)
+        rest = []
+        rows = max(1, _BAND_PX.get(self.device.type, _BAND_PX_ELSEWHERE) // width)
         for top in range(0, height, rows):
-            self._band(projection, splat, slice(top, min(top + rows, height)), image, inverse_depth, edge)
-        hidden = np.zeros(height * width, dtype=np.bool_)
-        at = torch.nonzero(edge)[:, 0]
+            band = slice(top, min(top + rows, height))
+            part = slice(band.start * width, band.stop * width)
+            image[part], inverse_depth[part], hidden[part], left = surfaces.sample(band)
+            rest.append(left + part.start)
+        at = torch.cat(rest)
         if len(at):
             some = blend_edges(self.points, projection, splat, self.backdrop, at)
-            where = at.cpu().numpy()
-            image.reshape(-1, 3)[where] = some.color.cpu().numpy()
-            inverse_depth.reshape(-1)[where] = some.inverse_depth.cpu().numpy()
-            hidden[where] = some.from_hidden.cpu().numpy()
-        return View(image, inverse_depth, hidden.reshape(height, width))
-
-    def _band(self, projection: Projection, splat: Splat, rows: slice, image, inverse_depth, edge) -> None:
-        import cv2
-
-        points = self.points
-        width = splat.width
-        winner = splat.winner(rows)
-        shape = winner.shape
-        flat = winner.reshape(-1)
-        point = torch.index_select(points.order, 0, flat)
-        plane = tuple(torch.index_select(part, 0, point).view(shape) for part in points.plane)
-        x = torch.arange(width, device=self.device, dtype=torch.float32) + 0.5
-        y = torch.arange(rows.start, rows.stop, device=self.device, dtype=torch.float32)[:, None] + 0.5
-        u, v, det = projection.on_planes(x, y, plane)
-        clear = torch.index_select(points.clear, 0, point).view(shape) >= 2
-        clear &= (winner > 0) & (det > 0.1) & (point < points.front_count).view(shape)
-        q = torch.addcmul(torch.addcmul(plane[2], plane[0], u), plane[1], v)
-        ratio = projection.ratio(u, v, q)
-        inverse_depth[rows] = (q / ratio).clamp_(min=0).cpu().numpy()
-        edge[rows.start * width : rows.stop * width] = ~clear.reshape(-1)
-        off = torch.where(clear, u, 0.5) - 0.5, torch.where(clear, v, 0.5) - 0.5
-        image[rows] = cv2.remap(
-            self.layers.front.color,
-            off[0].cpu().numpy(),
-            off[1].cpu().numpy(),
-            cv2.INTER_CUBIC,
-            borderMode=cv2.BORDER_REPLICATE,
+            image[at], inverse_depth[at], hidden[at] = some.color, some.inverse_depth, some.from_hidden
+        return View(
+            image.view(height, width, 3).cpu().numpy(),
+            inverse_depth.view(height, width).cpu().numpy(),
+            hidden.view(height, width).cpu().numpy(),
         )
 
 
