@@ -26,6 +26,7 @@ COMMANDS = {
     "matte": "Cut a photo by depth: mattes, cutouts, backgrounds.",
     "effect": "Fog, flash, colour splash and dimming by depth.",
     "parallax": "Move a camera through a photo: a film, or a page that moves.",
+    "stereo": "Show a photo to both eyes: pairs, anaglyphs, wiggles, quilts.",
     "fuse": "Fuse photos with depth and poses into one mesh or cloud.",
     "camera": "Show, convert and calibrate camera intrinsics.",
     "inspect": "Describe a photo, depth map, cloud, mesh, camera or calibration.",

@@ -15,7 +15,7 @@ from depth3d.errors import InputError, NeedsMetricError
 from depth3d.render.focus import find_focus
 from depth3d.render.inverse_depth import span_of
 
-__all__ = ["DEFAULT_DIVERGENCE_PERCENT", "StereoRig", "plan_rig"]
+__all__ = ["DEFAULT_DIVERGENCE_PERCENT", "StereoRig", "check_eyes", "plan_rig"]
 
 DEFAULT_DIVERGENCE_PERCENT = 2.0
 
@@ -145,8 +145,13 @@ def plan_rig(
         InputError: As `stereo`.
         NeedsMetricError: As `stereo`.
     """
-    _one_of(divergence_percent=divergence_percent, baseline_mm=baseline_mm)
-    _one_of(convergence=convergence, converge_at=converge_at, convergence_m=convergence_m)
+    check_eyes(
+        divergence_percent=divergence_percent,
+        baseline_mm=baseline_mm,
+        convergence=convergence,
+        converge_at=converge_at,
+        convergence_m=convergence_m,
+    )
     camera = replace(camera, distortion=())
     far, near = span_of(inverse_depth)
     if baseline_mm is not None:
@@ -156,15 +161,9 @@ def plan_rig(
                 "(--divergence-percent) instead, or give the map metres: calibrate it, or use a metric model "
                 "(metric-indoor-small)"
             )
-        if not (math.isfinite(baseline_mm) and baseline_mm > 0):
-            raise InputError(f"baseline_mm must be positive millimetres, got {baseline_mm!r}")
         baseline = baseline_mm / 1000
     else:
         percent = DEFAULT_DIVERGENCE_PERCENT if divergence_percent is None else divergence_percent
-        if not 0 < percent <= 50:
-            raise InputError(
-                f"divergence_percent must lie between 0 and 50 % of the width, got {percent!r}; 2 is usual"
-            )
         relief = near - far
         flat = relief <= 1e-6 * near
         baseline = 0.0 if flat else percent / 100 * camera.width / (camera.fx * relief)
@@ -174,23 +173,13 @@ def plan_rig(
                 "convergence_m needs metric depth, got a relative map; point at what is to be on the screen "
                 "(converge_at=(u, v), --converge-at X,Y), or give convergence, 0 far to 1 near"
             )
-        if not convergence_m > 0:
-            raise InputError(
-                f"convergence_m must be positive metres (inf for parallel), got {convergence_m!r}"
-            )
         screen = 1 / convergence_m
     elif converge_at is not None:
         screen = max(find_focus(inverse_depth, is_metric=is_metric, focus=converge_at).disparity, 0.0)
     elif convergence is None and baseline_mm is not None:
         screen = 0.0
     else:
-        share = 0.5 if convergence is None else convergence
-        if not 0 <= share <= 1:
-            raise InputError(
-                f"convergence must lie between 0 (the farthest part on the screen) and 1 (the nearest), got "
-                f"{convergence!r}"
-            )
-        screen = far + share * (near - far)
+        screen = far + (0.5 if convergence is None else convergence) * (near - far)
     rig = StereoRig(camera, baseline, screen, (far, near), is_metric)
     most = float(np.abs(rig.parallax_px(rig.span)).max())
     if most > camera.width / 2:
@@ -200,6 +189,44 @@ def plan_rig(
             "--converge-at X,Y)"
         )
     return rig
+
+
+def check_eyes(
+    *,
+    divergence_percent: float | None = None,
+    baseline_mm: float | None = None,
+    convergence: float | None = None,
+    converge_at: tuple[float, float] | None = None,
+    convergence_m: float | None = None,
+) -> None:
+    """Check, before any long work, what can be checked without the scene.
+
+    Args:
+        divergence_percent: As for `stereo`, and so are all others.
+        baseline_mm: As for `stereo`.
+        convergence: As for `stereo`.
+        converge_at: As for `stereo`.
+        convergence_m: As for `stereo`.
+
+    Raises:
+        InputError: Two ways to say one thing, or a number out of range.
+    """
+    _one_of(divergence_percent=divergence_percent, baseline_mm=baseline_mm)
+    _one_of(convergence=convergence, converge_at=converge_at, convergence_m=convergence_m)
+    if divergence_percent is not None and not 0 < divergence_percent <= 50:
+        raise InputError(
+            f"divergence_percent must lie between 0 and 50 % of the width, got {divergence_percent!r}; 2 is "
+            "usual"
+        )
+    if baseline_mm is not None and not (math.isfinite(baseline_mm) and baseline_mm > 0):
+        raise InputError(f"baseline_mm must be positive millimetres, got {baseline_mm!r}")
+    if convergence is not None and not 0 <= convergence <= 1:
+        raise InputError(
+            f"convergence must lie between 0 (the farthest part on the screen) and 1 (the nearest), got "
+            f"{convergence!r}"
+        )
+    if convergence_m is not None and not convergence_m > 0:
+        raise InputError(f"convergence_m must be positive metres (inf for parallel), got {convergence_m!r}")
 
 
 def _one_of(**given: Any) -> None:

@@ -23,7 +23,7 @@ def test_sections_stand_where_their_first_option_does():
     assert "photo" not in words
 
 
-@pytest.mark.parametrize("name", ["mesh", "cloud", "fuse", "bokeh", "matte"])
+@pytest.mark.parametrize("name", ["mesh", "cloud", "fuse", "bokeh", "matte", "stereo"])
 def test_every_option_is_listed_once(name):
     command = cli.get_command(click.Context(cli), name)
     help_text = CliRunner().invoke(cli, [name, "--help"]).output

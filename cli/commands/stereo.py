@@ -1,0 +1,133 @@
+"""`depth3d stereo`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..console import note, print_json, progress
+from ..options import json_option, output_option, overwrite_option, verbosity_options
+from ..scenes import check_outputs, open_scene, scene_options
+from ..sections import SectionedCommand
+from ..stereo_options import check_layout, eyes_of, eyes_options, layout_options, outputs_of, view_size
+from ..video_options import check_film, encoding_options, length_options, save_film
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from depth3d.core.arrays import ImageArray
+    from depth3d.render.stereo import StereoViews
+
+
+@click.command(
+    name="stereo",
+    cls=SectionedCommand,
+    short_help="Show a photo to both eyes: pairs, anaglyphs, wiggles, quilts.",
+)
+@click.argument("photo", type=click.Path(path_type=Path))
+@output_option("The picture: .jpg, .png, .webp, .tif or .bmp; of a wiggle the film: .gif, .webp, .mp4 ...")
+@overwrite_option
+@layout_options
+@eyes_options
+@click.option(
+    "--edges",
+    type=click.Choice(["snap", "keep"]),
+    default="snap",
+    help="Move soft edges of the depth to where the photo has them, or believe the depth.",
+)
+@length_options(of="a wiggle", seconds=4.0, fps=8.0)
+@encoding_options
+@scene_options
+@json_option
+@verbosity_options
+def command(
+    photo: Path, output: Path, overwrite: bool, calibration: Path | None, as_json: bool, **options: Any
+) -> None:
+    """Show PHOTO to both eyes: for VR and 3D screens, coloured glasses, or none at all.
+
+    What the eyes see behind things and beyond the borders is carried on from what the photo shows there.
+    Players know a layout by the end of the file's name: _sbs, _half_sbs, _tb, _half_tb.
+
+    \b
+    depth3d stereo photo.jpg -o photo_sbs.jpg
+    depth3d stereo photo.jpg -o glasses.jpg --anaglyph dubois --divergence-percent 2.5
+    depth3d stereo photo.jpg -o wiggle.gif --converge-at 320,410
+    depth3d stereo desk.jpg --depth desk.npz -o eyes.png --layout pair --baseline-mm 63 --keep left
+    depth3d stereo photo.jpg -o hologram.png --quilt 8x6
+    """
+    from depth3d import verbs
+    from depth3d.io.images import read_photo_info
+    from depth3d.render.resized import resized_scene
+    from depth3d.render.stereo import StereoPair, StereoViews
+
+    layout = check_layout(output, options)
+    tiles = options["quilt"] or (1, 1)
+    photo_wh = read_photo_info(photo).size_wh
+    size_wh = view_size(photo_wh, layout, tiles, options["size_px"])
+    outputs = outputs_of(output, layout, tiles, size_wh)
+    if layout == "wiggle":
+        check_film(photo, output, options, overwrite=overwrite)
+    else:
+        for path in outputs:
+            check_outputs(photo, [], path, overwrite=overwrite)
+    device = options["device"]
+    opened = open_scene(photo, calibration, options, allow_relative=True)
+    if options["converge_at"]:
+        u, v = options["converge_at"]
+        options["converge_at"] = (u * size_wh[0] / photo_wh[0], v * size_wh[1] / photo_wh[1])
+    counts = {"wiggle": options["views"] or 2, "quilt": tiles[0] * tiles[1]}
+    views = StereoViews(
+        resized_scene(opened.scene, *size_wh),
+        counts.get(layout, 2),
+        **eyes_of(options),
+        edges=options["edges"],
+        device=device,
+    )
+    for line in views.rig.discomforts:
+        note(line)
+    facts: dict[str, Any] = {"output": outputs if layout == "pair" else outputs[0], "layout": layout}
+    if layout == "wiggle":
+        facts["frames"] = _save_wiggle(views, output, options, overwrite=overwrite)
+    elif layout == "quilt":
+        from depth3d.render.stereo_layouts import quilt
+
+        verbs.save(quilt(_rendered(views), *tiles), outputs[0], overwrite=overwrite)
+        facts["views"] = list(tiles)
+    else:
+        left, right = _rendered(views)
+        if options["window"]:
+            left, right = views.windowed(left, right)
+        pair = StereoPair(right, left, views.rig) if options["swap"] else StereoPair(left, right, views.rig)
+        pictures = pair if layout == "pair" else [pair.picture(layout, anaglyph=options["anaglyph"])]
+        for picture, path in zip(pictures, outputs, strict=True):
+            verbs.save(picture, path, overwrite=overwrite)
+        if layout == "anaglyph":
+            facts["anaglyph"] = options["anaglyph"]
+    facts |= {"size_wh": size_wh, **views.rig.facts, "depth": opened.depth_source, "notes": opened.notes}
+    if as_json:
+        print_json(facts)
+    else:
+        named = " and ".join(str(path) for path in outputs)
+        click.echo(
+            f"{named}: {layout}, {facts['nearest_percent']:.1f} % of the width in front of the screen to "
+            f"{-facts['farthest_percent']:.1f} % behind it"
+        )
+
+
+def _rendered(views: StereoViews) -> Iterable[ImageArray]:
+    with progress("views", len(views)) as advance:
+        for view in views:
+            yield view
+            advance(1)
+
+
+def _save_wiggle(views: StereoViews, output: Path, options: dict[str, Any], *, overwrite: bool) -> int:
+    from depth3d.render.stereo_layouts import swing
+
+    pictures = list(_rendered(views))
+    wanted = options["fps"] * options["seconds"]
+    repeats = output.suffix.lower() in (".gif", ".webp")  # these play again by themselves
+    frames = list(swing(pictures, None if repeats else round(wanted)))
+    return save_film(frames, len(frames), output, options, overwrite=overwrite)
