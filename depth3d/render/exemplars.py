@@ -265,7 +265,8 @@ def _fill_cell(
 
     weight = cv2.GaussianBlur(seen, (0, 0), 5)[..., None]
     mean = cv2.GaussianBlur(picture * seen[..., None], (0, 0), 5) / np.maximum(weight, 1e-6)
-    sums = around(np.dstack([((picture - mean) ** 2).sum(axis=2) * seen, seen]))
+    off = picture - mean
+    sums = around(np.dstack([np.einsum("ijc,ijc->ij", off, off) * seen, seen]))
     count = np.maximum(sums[:, 1], 1e-20)
     plain = sums[:, 0] / count + _LEAST_MISFIT
     base = canvas.filled[rows, cols]
@@ -283,7 +284,7 @@ def _fill_cell(
         rest = (picture - cv2.remap(light, *to, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)) * both[
             ..., None
         ]
-        sums = around(np.dstack([rest, both, (rest**2).sum(axis=2)]))
+        sums = around(np.dstack([rest, both, np.einsum("ijc,ijc->ij", rest, rest)]))
         doubt = _DOUBT * count
         level = sums[:, :3] / (sums[:, 3] + doubt)[:, None]
         misfit = (sums[:, 4] + doubt * 2 * plain) / (sums[:, 3] + doubt)

@@ -23,6 +23,8 @@ _WORKING_PX = 1_500_000
 """In larger pictures planes and patterns are looked for at a smaller size."""
 _LEAST_SEEN_PX = 64
 """A surface of which less is seen has no pattern to speak of."""
+_NEAR_PX = 96
+"""How far from its hidden part a surface is looked at for the mean of its colours, if it is seen there."""
 _CLIPPED_SHARE = 0.97
 """A surface of which more than this is not clipped to white has lamps or glints on it, not snow."""
 
@@ -115,7 +117,8 @@ def _filled(
     if height * width > _WORKING_PX:
         small = small.reduced((_WORKING_PX / (height * width)) ** 0.5)
     planes = surface_planes(small.inverse_depth, small.source, small.hole, small.hidden, seed=seed)
-    own = [_unclipped(small.light, planes.of_source == number) for number in range(len(planes.laws))]
+    clipped = _beside_white(small.light)
+    own = [_unclipped(planes.of_source == number, clipped) for number in range(len(planes.laws))]
     smooth = _smooth(small, planes, own)
     known = whole = _nearest(small.light, small.source)
     if small.hole.shape != hole.shape:
@@ -160,11 +163,16 @@ class _Maps:
         return _Maps(light, inverse_depth, (share > 0.99) & ~hole, hole, hidden)
 
 
-def _unclipped(light: FloatMap, own: BoolMap) -> BoolMap:
-    """Leave lamps and glints out of a surface's sources, unless most of it is white."""
+def _beside_white(light: FloatMap) -> BoolMap:
+    """Find what is clipped to white, and its neighbours, which a little of a lamp outshines."""
     import cv2
 
-    clipped = cv2.dilate((own & (light.max(axis=2) >= 1)).view(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    white = (light[..., 0] >= 1) | (light[..., 1] >= 1) | (light[..., 2] >= 1)
+    return np.asarray(cv2.dilate(white.view(np.uint8), np.ones((3, 3), np.uint8)) > 0)
+
+
+def _unclipped(own: BoolMap, clipped: BoolMap) -> BoolMap:
+    """Leave lamps and glints out of a surface's sources, unless much of it is white."""
     rest = own & ~clipped
     return rest if np.count_nonzero(rest) > _CLIPPED_SHARE * np.count_nonzero(own) else own
 
@@ -177,8 +185,12 @@ def _smooth(small: _Maps, planes: SurfacePlanes, own: list[BoolMap]) -> FloatMap
         if not at.any():
             continue
         seen = seen if seen.any() else small.source
-        weighed = np.dstack([small.light, np.ones(at.shape, np.float32)]) * seen[..., None]
-        sums = gathered(weighed)[at]
+        rows, cols = np.nonzero(at)
+        box = tuple(slice(max(int(a.min()) - _NEAR_PX, 0), int(a.max()) + _NEAR_PX + 1) for a in (rows, cols))
+        box = box if seen[box].any() else (slice(None), slice(None))
+        inside = at[box]
+        weighed = np.dstack([small.light[box], np.ones(inside.shape, np.float32)]) * seen[box][..., None]
+        sums = gathered(weighed)[inside]
         filled[at] = sums[:, :3] / np.maximum(sums[:, 3:], 1e-30)
     return _nearest(filled, small.hole)
 

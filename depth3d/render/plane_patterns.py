@@ -105,9 +105,9 @@ def recurrences(
         return none
     picture = cv2.remap(light, u, v, cv2.INTER_LINEAR)
     mask = seen.astype(np.float32)
-    mean = (picture * rim[..., None]).sum(axis=(0, 1)) / rim.sum()
+    mean = np.einsum("ijc,ij->c", picture, rim) / rim.sum()
     picture = (picture - mean) * mask[..., None]
-    power = (picture**2).sum(axis=2)
+    power = np.einsum("ijc,ijc->ij", picture, picture)
     size = fft.next_fast_len(side * 3 // 2, real=True)
 
     def spectrum(values: FloatMap) -> npt.NDArray[np.complex64]:
@@ -188,7 +188,7 @@ def refined_moves(
     for turn in range(4):
         there, inside = looks(moves)
         rest = (here - there) * inside[..., None]
-        error = (rest**2).sum(axis=(1, 2)) / np.maximum(inside.sum(axis=1), 1)
+        error = np.einsum("nkc,nkc->n", rest, rest) / np.maximum(inside.sum(axis=1), 1)
         if best is None:
             best = error
         else:
@@ -201,8 +201,8 @@ def refined_moves(
             (looks(moves + shift)[0] - looks(moves - shift)[0]) * inside[..., None]
             for shift in (np.array([0.5, 0.0]), np.array([0.0, 0.5]))
         ]
-        form = np.array([[(a * b).sum(axis=(1, 2)) for b in slope] for a in slope]).transpose(2, 0, 1)
+        form = np.array([[np.einsum("nkc,nkc->n", a, b) for b in slope] for a in slope]).transpose(2, 0, 1)
         form = form + 1e-6 * np.eye(2) + 1e-3 * np.trace(form, axis1=1, axis2=2)[:, None, None] * np.eye(2)
-        right = np.stack([(a * rest).sum(axis=(1, 2)) for a in slope], axis=1)
+        right = np.stack([np.einsum("nkc,nkc->n", a, rest) for a in slope], axis=1)
         moves = moves + np.clip(np.linalg.solve(form, right[..., None])[..., 0], -1, 1)
     return kept
