@@ -20,7 +20,7 @@ from depth3d.core.arrays import BoolMap, FloatArray, FloatMap, ImageArray
 from depth3d.render.sheets import Sheet
 from depth3d.render.tiles import tiles_of
 
-__all__ = ["GUTTER", "NODES", "Grid", "Patches", "nodes_of_lattice", "sheet_patches"]
+__all__ = ["GUTTER", "NODES", "Grid", "Patches", "count_cells", "nodes_of_lattice", "sheet_patches"]
 
 NODES = 3
 """Nodes along a patch's side."""
@@ -103,6 +103,12 @@ class Patches:
 
     def __getitem__(self, which: npt.NDArray[Any]) -> Patches:
         return Patches(self.cells[which], self.inverse_depth[which], self.color[which], self.alpha[which])
+
+
+def count_cells(sheet: Sheet, grid: Grid) -> tuple[int, int]:
+    """Count the cells of a sheet that are whole, and the others in which there is anything."""
+    whole = _whole_cells(sheet, grid)
+    return int(whole.sum()), int((grid.windows(sheet.alpha > 0).any(axis=(2, 3)) & ~whole).sum())
 
 
 def sheet_patches(sheet: Sheet, alpha: FloatMap, grid: Grid, *, whole: bool) -> tuple[Index, Patches]:

@@ -10,7 +10,16 @@ import numpy.typing as npt
 
 from depth3d.core.arrays import BoolMap, FloatMap, ImageArray
 from depth3d.core.color import to_linear, to_srgb
-from depth3d.render.patches import GUTTER, NODES, Grid, Index, Patches, nodes_of_lattice, sheet_patches
+from depth3d.render.patches import (
+    GUTTER,
+    NODES,
+    Grid,
+    Index,
+    Patches,
+    count_cells,
+    nodes_of_lattice,
+    sheet_patches,
+)
 from depth3d.render.sheets import Layers
 from depth3d.render.tiles import reduced
 
@@ -83,6 +92,11 @@ def patchwork(
     reduction = max(1, -(-max(height, width) // max_side_px))
     alpha = layers.front.alpha if blending == "linear" else _alpha_for_srgb(layers)
     for cell in _CELLS:
+        if (
+            cell < _CELLS[-1]
+            and _likely_faces(layers, Grid.over((height, width), cell, reduction)) > max_faces
+        ):
+            continue
         while True:
             work = _laid_out(layers, alpha, Grid.over((height, width), cell, reduction))
             tiles_a_side = max_tiles_px // (cell + 2 * GUTTER)
@@ -92,6 +106,13 @@ def patchwork(
         if work.face_count <= max_faces:
             break
     return work
+
+
+def _likely_faces(layers: Layers, grid: Grid) -> int:
+    """Guess how many triangles there will be: two surfaces in each cell of the front that is not whole."""
+    whole, torn = count_cells(layers.front, grid)
+    of_back = sum(count_cells(layers.back, grid))
+    return FACES_A_PATCH * (whole + 2 * torn + of_back)
 
 
 def _laid_out(layers: Layers, alpha: FloatMap, grid: Grid) -> Patchwork:

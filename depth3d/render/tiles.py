@@ -64,9 +64,13 @@ def reduced(image: ImageArray, reduction: int) -> ImageArray:
 
 
 def _means(values: FloatArray, side: int) -> FloatArray:
-    n, height, width = values.shape[:3]
-    squares = values.reshape(n, height // side, side, width // side, side, *values.shape[3:])
-    return np.asarray(squares.mean(axis=(2, 4), dtype=np.float32))
+    total = np.array(values[:, ::side, ::side], dtype=np.float32)
+    for down in range(side):
+        for across in range(side):
+            if down or across:
+                total += values[:, down::side, across::side]
+    total /= side**2
+    return total
 
 
 def _neighbours(values: FloatArray) -> FloatArray:
