@@ -28,7 +28,11 @@ if TYPE_CHECKING:
 _LAYER_FILES = (".html", ".htm", ".glb")
 
 
-@click.command(name="parallax", cls=SectionedCommand, short_help="Move a camera through a photo.")
+@click.command(
+    name="parallax",
+    cls=SectionedCommand,
+    short_help="Move a camera through a photo: a film, or a page that moves.",
+)
 @click.argument("photo", type=click.Path(path_type=Path))
 @output_option(f"The film: {FILM_HELP}; or .html, a page that moves, or .glb, its layers as meshes.")
 @overwrite_option

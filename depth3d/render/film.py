@@ -95,8 +95,6 @@ class Film:
             raise InputError(
                 f"a film needs an RGBD scene or Layers, got {type(scene).__name__}; make one with RGBD(...)"
             )
-        if not isinstance(path, Path):
-            raise InputError(f"path must be a way of the camera such as Orbit(), got {path!r}")
         self.look = look or FilmLook()
         self._layers_of = partial(layers_of, inpainter=inpainter, seed=seed)
         self._renderer_of = partial(ViewRenderer, supersample=supersample, device=device)

@@ -30,6 +30,8 @@ MOTION_BY_JUMP = 2.0
 _MOST_OF_THE_WAY = 0.25
 """Largest length of a path sized by the scene, as a share of the still point's distance."""
 _LEAST_WINDOW = 0.25
+_MOST_VIEWS = 360
+"""Of longer films so many frames are looked at, evenly along the path."""
 _VIEWS_AT_ONCE = 64
 _MOST_MARGIN = 0.25
 _MARGIN_RESERVE = 1.25
@@ -128,6 +130,8 @@ def plan_film(
         raise InputError(f"border must be crop or fill, got {border!r}")
     relief = Relief.of(inverse_depth, stage.camera, stage.inverse_depth)
     phases = np.unique(timing.phases())
+    if len(phases) > _MOST_VIEWS:
+        phases = phases[np.linspace(0, len(phases) - 1, _MOST_VIEWS).round().astype(int)]
 
     def at(size: float) -> Views:
         return path.views(phases, stage, size)

@@ -7,6 +7,7 @@ from typing import Literal
 
 from depth3d.core.arrays import ImageArray
 from depth3d.core.scene import RGBD
+from depth3d.errors import InputError
 from depth3d.render.film import Film
 from depth3d.render.film_look import FilmLook
 from depth3d.render.film_plan import Border
@@ -121,6 +122,8 @@ def timing_of(
     Raises:
         InputError: Something out of range.
     """
+    if not isinstance(path, Path):
+        raise InputError(f"path must be a way of the camera such as Orbit(), got {path!r}")
     repeat = repeat or ("loop" if path.closed else "once")
     easing = easing or ("linear" if repeat == "loop" and not hold else "sine")
     return Timing(frames, repeat, easing, hold)
