@@ -1,18 +1,19 @@
-"""`Points`: the pixels of a photo's layers as one list, with their planes, their neighbours and their order."""
+"""`Points`: the pixels of layers as one list, with their planes, their neighbours and their order."""
 
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from depth3d.accel.tensors import tensor_view
-from depth3d.core.arrays import BoolMap, FloatMap
+from depth3d.core.arrays import BoolMap, FloatArray, FloatMap
 from depth3d.render.sheets import Layers, Sheet
 
 __all__ = ["LINKS", "Points"]
 
 LINKS = ((1, 0), (-1, 0), (0, 1), (0, -1))
-"""Steps (across, down) to the four neighbours; bit k of `Points.links` says whether the surface goes on there."""
+"""Steps (across, down) to the four neighbours, which are the bits of `Points.links`."""
 
 _ALL = 15
 _CLEAR_MOST = 15
@@ -84,6 +85,14 @@ class Points:
             self._blocks = Blocks(self, side)
         return self._blocks
 
+    def clearances(self) -> list[npt.NDArray[np.uint8]]:
+        """Give `clear` as two (height, width) maps, of the front and the back sheet."""
+        clear = self.clear.cpu().numpy()
+        back = np.zeros(self.front_count, dtype=np.uint8)
+        back[self.back_pixel.cpu().numpy()] = clear[self.front_count :]
+        shape = self.height, self.width
+        return [clear[: self.front_count].reshape(shape), back.reshape(shape)]
+
     def pixel(self, point: torch.Tensor) -> torch.Tensor:
         """Give the pixel of the sheets, row by row, at which points lie."""
         if not len(self.back_pixel):
@@ -126,7 +135,7 @@ class Points:
         return torch.where(point >= 0, beside, -1)
 
     def diagonal(self, point: torch.Tensor, across: torch.Tensor, down: torch.Tensor) -> torch.Tensor:
-        """Step to diagonal neighbours of the same sheet that lie in the surface, joined or not; -1 for none."""
+        """Step to diagonal neighbours of the same sheet in the surface, joined or not; -1 for none."""
         start = point.clamp(min=0)
         beside, within = self._pixel_beside(start, across, down)
         beside = torch.where(start < self.front_count, beside, self.back_point.index_select(0, beside).long())
@@ -189,15 +198,16 @@ class Blocks:
         self.u, self.v = (np.stack([low, low + side]) for low in (left, top))
 
 
-def _extreme(values: torch.Tensor, group: torch.Tensor, groups: int, how: str) -> np.ndarray:
-    result = torch.zeros(groups, device=values.device)
-    return result.scatter_reduce_(0, group.long(), values, how, include_self=False).double().cpu().numpy()
+def _extreme(values: torch.Tensor, group: torch.Tensor, groups: int, how: str) -> FloatArray:
+    found = torch.zeros(groups, device=values.device)
+    found = found.scatter_reduce_(0, group.long(), values, how, include_self=False)
+    return np.asarray(found.cpu().numpy(), dtype=np.float64)
 
 
 class _Sheet:
     """The lists of one sheet, at some of its pixels."""
 
-    def __init__(self, sheet: Sheet, at: slice | np.ndarray) -> None:
+    def __init__(self, sheet: Sheet, at: slice | npt.NDArray[np.intp]) -> None:
         q = sheet.inverse_depth
         height, width = q.shape
         seen = sheet.alpha > 0
@@ -216,7 +226,7 @@ class _Sheet:
         self.c = (q - a * u - b * v).ravel()[at]
         links = np.zeros(q.shape, dtype=np.uint8)
         for k, link in enumerate((right, left, down, up)):
-            links |= link.astype(np.uint8) << k
+            links |= link.astype(np.uint8) * np.uint8(1 << k)
         self.links = links.ravel()[at]
         alpha = np.rint(255 * np.clip(sheet.alpha, 0, 1)).astype(np.uint8)
         self.rgba = np.concatenate([sheet.color, alpha[..., None]], axis=-1).reshape(-1, 4)[at]
@@ -235,10 +245,10 @@ def _slope(q: FloatMap, ahead: BoolMap, behind: BoolMap, axis: int) -> FloatMap:
     return np.asarray((forward + back) / np.maximum(sides, 1), dtype=np.float32)
 
 
-def _clearance(good: BoolMap) -> np.ndarray:
+def _clearance(good: BoolMap) -> npt.NDArray[np.uint8]:
     """Count pixels to the nearest end of a surface, along rows, columns and diagonals."""
     import cv2
 
     within = cv2.copyMakeBorder(good.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
     far = cv2.distanceTransform(within, cv2.DIST_C, 3)[1:-1, 1:-1]
-    return np.minimum(far, _CLEAR_MOST).astype(np.uint8)
+    return np.asarray(np.minimum(far, _CLEAR_MOST), dtype=np.uint8)

@@ -60,7 +60,8 @@ class Projection:
         """Find the pixels where points are seen.
 
         Args:
-            u, v: Pixels, of shapes that broadcast to that of q, such as (1, w) and (h, 1).
+            u: Columns, of a shape that broadcasts to that of q, such as (1, w).
+            v: Rows, such as (h, 1).
             q: Inverse depths.
 
         Returns:
@@ -105,7 +106,8 @@ class Projection:
         """Find where the rays of view pixels meet planes: exactly, by two linear equations.
 
         Args:
-            x, y: Pixels of the view, of shapes that broadcast to that of the planes.
+            x: Columns of the view, of a shape that broadcasts to that of the planes.
+            y: Rows.
             plane: (a, b, c) with inverse depth q = a u + b v + c.
 
         Returns:

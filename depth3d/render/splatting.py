@@ -71,7 +71,7 @@ class Splat:
             self._count(at, rank)
 
     def winner(self, rows: slice) -> torch.Tensor:
-        """Give the places in the order, (h, w) int32, of the nearest points of some rows; 0 where there is none."""
+        """Give the (h, w) int32 ranks of the nearest points of some rows; 0 where there is none."""
         grid = self.nearest[: self._size].view(-1, self.stride)
         return grid[rows.start + _RING : rows.stop + _RING, _RING : _RING + self.width].contiguous()
 

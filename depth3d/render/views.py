@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import repeat
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,15 +19,17 @@ from depth3d.core.poses import as_pose
 from depth3d.core.scene import RGBD
 from depth3d.errors import CameraError, InputError
 from depth3d.render.layers import layers as layers_of
+from depth3d.render.pictures import Picture
 from depth3d.render.points import Points
 from depth3d.render.projection import Projection
 from depth3d.render.sheets import Layers
 from depth3d.render.silhouettes import Backdrop, blend_edges
-from depth3d.render.smooth import Pictures, SmoothSurfaces
+from depth3d.render.smooth import SmoothSurfaces
 from depth3d.render.splatting import Splat
 
 __all__ = ["View", "ViewRenderer", "render_views"]
 
+_MOST_SAMPLES = 8
 _BAND_PX = {"cpu": 1 << 17}
 _BAND_PX_ELSEWHERE = 1 << 22
 """Pixels that are worked on together."""
@@ -62,24 +65,46 @@ def render_views(
 ) -> Iterator[ImageArray]:
     """Show a photo from other points of view.
 
+    Perspective and occlusion are exact for any pose, edges are soft to a fraction of a pixel, and no pixel
+    stays empty: what neither the photo nor its hidden surfaces cover shows a backdrop.
+
     Args:
-        scene: A photo with depth, or its layers.
-        poses: (n, 4, 4), or an iterable of (4, 4): `T_world_camera`, the world being the photo's camera frame.
+        scene: A photo with depth, or its layers. Of a photo, `layers` are made that are wide enough for
+            parallax of 3 % of the photo's longer side; make them yourself for more.
+        poses: (n, 4, 4), or an iterable of (4, 4): `T_world_camera`. The world is the photo's camera frame, in
+            metres, or in the units of a relative scene (`Layers.is_metric`).
         cameras: Intrinsics of the views, whose size is that of the pictures: one for all or one a pose. None
-            is the photo's.
+            is the photo's. Pictures much smaller than the photo need `supersample`, or a smaller photo.
         supersample: Render n x n pixels for each one, and average them in linear light.
         device: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
 
     Returns:
-        A generator of (H, W, 3) uint8 pictures. The identity gives the photo itself.
+        A generator of (H, W, 3) uint8 sRGB pictures, one at a time. The identity gives the photo itself.
+
+    Raises:
+        InputError: A scene of another type, poses that are not rigid, or fewer cameras than poses.
+        CameraError: A camera with lens distortion.
+        DeviceError: The device is not there.
     """
+    if isinstance(poses, np.ndarray) and poses.ndim != 3:
+        raise InputError(
+            f"poses must have shape (n, 4, 4), got {poses.shape}; put one pose in a list: [pose]"
+        )
     if isinstance(scene, RGBD):
+        _require_pinhole(scene.camera, "the photo's camera")
         scene = layers_of(scene)
     renderer = ViewRenderer(scene, supersample=supersample, device=device)
     each = repeat(cameras) if cameras is None or isinstance(cameras, Camera) else iter(cameras)
+    places: Any = poses
 
     def views() -> Iterator[ImageArray]:
-        for pose, camera in zip(poses, each, strict=False):
+        for number, pose in enumerate(places):
+            try:
+                camera = next(each)
+            except StopIteration:
+                raise InputError(
+                    f"each pose needs a camera, got {number} for more; give one camera for all, or one a pose"
+                ) from None
             yield renderer.render(pose, camera).image
 
     return views()
@@ -92,31 +117,39 @@ class ViewRenderer:
         layers: From `depth3d.layers`.
         supersample: As for `render_views`.
         device: As for `render_views`.
+
+    Raises:
+        InputError: Something else than layers, or `supersample` is not 1 to 8.
+        CameraError: The layers' camera has lens distortion.
+        DeviceError: The device is not there.
     """
 
     def __init__(self, layers: Layers, *, supersample: int = 1, device: str = "auto") -> None:
         if not isinstance(layers, Layers):
-            raise InputError(
-                f"a view needs Layers, got {type(layers).__name__}; make them with layers(scene)"
-            )
-        if any(layers.camera.distortion):
-            raise CameraError("views need a camera without lens distortion; undistort the photo first")
-        if isinstance(supersample, bool) or int(supersample) != supersample or not 1 <= supersample <= 8:
+            raise InputError(f"views need Layers, got {type(layers).__name__}; make them with layers(scene)")
+        if isinstance(supersample, bool) or supersample not in range(1, _MOST_SAMPLES + 1):
             raise InputError(f"supersample must be a whole number from 1 to 8, got {supersample!r}")
+        _require_pinhole(layers.camera, "the layers' camera")
         self.layers, self.supersample = layers, int(supersample)
         self.device = resolve_device(device)
         self.points = Points(layers, self.device)
-        self.backdrop = Backdrop(layers.backdrop, self.device)
-        self._pictures = Pictures(layers, self.device)
-        m, (height, width) = layers.margin_px, layers.photo.shape[:2]
-        self.camera = layers.camera.cropped(m, m, width, height)
+        self._backdrop = Backdrop(layers.backdrop, self.device)
+        self._pictures = [
+            Picture(sheet.color, clear, self.device)
+            for sheet, clear in zip((layers.front, layers.back), self.points.clearances(), strict=True)
+        ]
+        height, width = layers.photo.shape[:2]
+        self.camera = layers.camera.cropped(layers.margin_px, layers.margin_px, width, height)
 
     def render(self, pose: npt.ArrayLike | None = None, camera: Camera | None = None) -> View:
         """Take the picture from one point of view.
 
         Args:
             pose: (4, 4) `T_world_camera`; None is the photo's own.
-            camera: Intrinsics of the view; None is the photo's.
+            camera: Intrinsics of the view, whose size is that of the picture; None is the photo's.
+
+        Returns:
+            The view. The photo's own pose and camera give the photo, byte for byte.
 
         Raises:
             InputError: The pose is not rigid.
@@ -124,14 +157,9 @@ class ViewRenderer:
         """
         T = as_pose(pose)
         target = self.camera if camera is None else camera
-        if any(target.distortion):
-            raise CameraError(
-                "views need a camera without lens distortion, got one with "
-                f"{target.distortion}; leave the distortion out"
-            )
+        _require_pinhole(target, "the view's camera")
         n = self.supersample
-        fine = target.resized(n * target.width, n * target.height)
-        view = self._render(T, fine)
+        view = self._render(T, target.resized(n * target.width, n * target.height))
         if n > 1:
             view = _averaged(view, n)
         if np.array_equal(T, np.eye(4)) and _same(target, self.camera):
@@ -155,7 +183,7 @@ class ViewRenderer:
             rest.append(left + part.start)
         at = torch.cat(rest)
         if len(at):
-            some = blend_edges(self.points, projection, splat, self.backdrop, at)
+            some = blend_edges(self.points, projection, splat, self._backdrop, at)
             image[at], inverse_depth[at], hidden[at] = some.color, some.inverse_depth, some.from_hidden
         return View(
             image.view(height, width, 3).cpu().numpy(),
@@ -174,3 +202,11 @@ def _averaged(view: View, n: int) -> View:
 
 def _same(a: Camera, b: Camera) -> bool:
     return all(getattr(a, k) == getattr(b, k) for k in ("fx", "fy", "cx", "cy", "width", "height"))
+
+
+def _require_pinhole(camera: Camera, what: str) -> None:
+    if any(camera.distortion):
+        raise CameraError(
+            f"views need cameras without lens distortion, and {what} has {camera.distortion}; "
+            "undistort the photo with undistort_image() and estimate its depth again"
+        )
