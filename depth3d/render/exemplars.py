@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from depth3d.core.arrays import BoolMap, FloatMap
-from depth3d.render.plane_patterns import PlaneFrame, recurrences, refined_moves
+from depth3d.render.plane_patterns import PlaneFrame, recurrences, refined_moves, rim_misfits
 from depth3d.render.scattered import gathered
 
 __all__ = ["Canvas", "patched"]
@@ -33,7 +33,9 @@ _SMALL_PX = 600
 """A cell with fewer is searched once, at a middle distance."""
 _MARGIN_PX = 32
 _MOST_MOVES = 28
-_RIM_SAMPLES = 800
+_RIM_PX = 16
+_SAMPLES = 800
+_POOL = 100
 _FALLOFF = 0.4
 _TRUST_POWER = 4.0
 _LEAST_MISFIT = 1e-5
@@ -116,9 +118,20 @@ def patched(
     import cv2
 
     chance = np.random.default_rng(seed)
+    cells = _cells(wanted, _CELL_PX)
+    if not cells:
+        return
     blurred = cv2.blur(light, (3, 3))
-    for cell in _cells(wanted, _CELL_PX):
-        moves, frame = _moves(light, blurred, own, wanted, law, cell, chance)
+    found = [_found(light, blurred, own, wanted, law, cell) for cell in cells]
+    # What holds in one part of the plane may hold in another.
+    rows, cols = np.nonzero(wanted)
+    common = PlaneFrame.at(law, float(cols.mean()), float(rows.mean()))
+    pool = np.concatenate([common.moves_from(frame, moves) for frame, moves in found])
+    pool = _distinct(pool[np.isfinite(pool).all(axis=1)], _POOL)
+    for cell, (frame, moves) in zip(cells, found, strict=True):
+        more = frame.moves_from(common, pool)
+        every = np.concatenate([moves, more[np.isfinite(more).all(axis=1)]])
+        moves = _chosen(light, own, wanted, frame, every, cell, chance)
         if len(moves):
             _fill_cell(canvas, light, own, wanted, frame, moves, cell)
 
@@ -138,55 +151,55 @@ def _cells(wanted: BoolMap, side: int) -> list[_Cell]:
     return cells
 
 
-def _moves(
-    light: FloatMap,
-    blurred: FloatMap,
-    own: BoolMap,
-    wanted: BoolMap,
-    law: _Array,
-    cell: _Cell,
-    chance: np.random.Generator,
-) -> tuple[_Array, PlaneFrame]:
-    """Find moves for a cell, over long and short ways."""
+def _found(
+    light: FloatMap, blurred: FloatMap, own: BoolMap, wanted: BoolMap, law: _Array, cell: _Cell
+) -> tuple[PlaneFrame, _Array]:
+    """Find moves for a cell, over long and short ways, the most promising first."""
     part = wanted[cell]
     rows, cols = np.nonzero(part)
     frame = PlaneFrame.at(law, float(cols.mean()) + cell[1].start, float(rows.mean()) + cell[0].start)
     if len(rows) < _SMALL_PX:
-        moves, misfit = recurrences(blurred, own, _only(wanted, cell), frame, side=192, step=2, most=12)
-    else:
-        moves, misfit = recurrences(blurred, own, _only(wanted, cell), frame, side=256, step=3, most=12)
-        for inner in _cells(part, _FINE_PX):
-            piece = (_shifted(inner[0], cell[0].start), _shifted(inner[1], cell[1].start))
-            near, off = _short_moves(light, own, wanted, law, frame, piece)
-            moves, misfit = np.concatenate([moves, near]), np.concatenate([misfit, off])
-    near_box = _grown(cell, _MARGIN_PX // 2, own.shape)
-    y, x = np.nonzero(own[near_box])
-    if not len(moves) or len(y) < 12:
-        return np.empty((0, 2)), frame
-    if len(y) > _RIM_SAMPLES:
-        some = np.sort(chance.choice(len(y), _RIM_SAMPLES, replace=False))
-        y, x = y[some], x[some]
-    moves = _distinct(moves, misfit)
-    if len(moves):
-        moves = refined_moves(light, frame, moves, y + near_box[0].start, x + near_box[1].start)
-    return moves, frame
+        return frame, recurrences(blurred, own, _only(wanted, cell), frame, side=192, step=2, most=12)[0]
+    moves, misfit = recurrences(blurred, own, _only(wanted, cell), frame, side=256, step=3, most=12)
+    for inner in _cells(part, _FINE_PX):
+        piece = (_shifted(inner[0], cell[0].start), _shifted(inner[1], cell[1].start))
+        rows, cols = np.nonzero(wanted[piece])
+        middle = PlaneFrame.at(law, float(cols.mean()) + piece[1].start, float(rows.mean()) + piece[0].start)
+        near, off = recurrences(light, own, _only(wanted, piece), middle, side=192, step=1, most=8)
+        moves = np.concatenate([moves, frame.moves_from(middle, near)])
+        misfit = np.concatenate([misfit, off])
+    order = np.argsort(misfit, kind="stable")
+    return frame, moves[order][np.isfinite(moves[order]).all(axis=1)]
 
 
-def _short_moves(
-    light: FloatMap, own: BoolMap, wanted: BoolMap, law: _Array, frame: PlaneFrame, piece: _Cell
-) -> tuple[_Array, _Array]:
-    """Find moves for a piece of a cell, in the cell's coordinates."""
-    rows, cols = np.nonzero(wanted[piece])
-    middle = float(cols.mean()) + piece[1].start, float(rows.mean()) + piece[0].start
-    inner = PlaneFrame.at(law, *middle)
-    moves, misfit = recurrences(light, own, _only(wanted, piece), inner, side=192, step=1, most=8)
-    if not len(moves):
-        return moves, misfit
-    u, v = inner.pixels(moves[:, 0].astype(np.float32), moves[:, 1].astype(np.float32))
-    ahead, start = frame.coordinates(u, v), frame.coordinates(*middle)
-    moves = np.stack([ahead[0] - start[0], ahead[1] - start[1]], axis=1).astype(np.float64)
-    good = np.isfinite(moves).all(axis=1)
-    return moves[good], misfit[good]
+def _chosen(
+    light: FloatMap,
+    own: BoolMap,
+    wanted: BoolMap,
+    frame: PlaneFrame,
+    moves: _Array,
+    cell: _Cell,
+    chance: np.random.Generator,
+) -> _Array:
+    """Choose the moves that foretell a cell's rim best, and fit them to it."""
+    box = _grown(cell, _RIM_PX, own.shape)
+    rim = _some(own, box, chance)
+    moves = _distinct(moves, len(moves))
+    if not len(moves) or len(rim[0]) < 12:
+        return np.empty((0, 2))
+    misfit = rim_misfits(light, own, frame, moves, rim, _some(wanted, cell, chance))
+    order = np.argsort(misfit, kind="stable")
+    moves = moves[order][np.isfinite(misfit[order])][:_MOST_MOVES]
+    return refined_moves(light, frame, moves, *rim) if len(moves) else moves
+
+
+def _some(mask: BoolMap, box: _Cell, chance: np.random.Generator) -> tuple[_Index, _Index]:
+    """List rows and columns of some of the pixels set in a box."""
+    rows, cols = np.nonzero(mask[box])
+    if len(rows) > _SAMPLES:
+        some = np.sort(chance.choice(len(rows), _SAMPLES, replace=False))
+        rows, cols = rows[some], cols[some]
+    return rows + box[0].start, cols + box[1].start
 
 
 def _only(mask: BoolMap, cell: _Cell) -> BoolMap:
@@ -208,15 +221,13 @@ def _grown(cell: _Cell, by: int, shape: tuple[int, ...]) -> _Cell:
     )
 
 
-def _distinct(moves: _Array, misfit: _Array) -> _Array:
-    """Leave out moves that are all but the same, and those that lead nowhere."""
+def _distinct(moves: _Array, most: int) -> _Array:
+    """Leave out moves that are all but the same as an earlier one, and those that lead nowhere."""
     kept: list[_Array] = []
-    for i in np.argsort(misfit, kind="stable"):
-        if np.hypot(*moves[i]) < 2:
-            continue
-        if all(np.hypot(*(moves[i] - other)) > 1 for other in kept):
-            kept.append(moves[i])
-        if len(kept) == _MOST_MOVES:
+    for move in moves:
+        if np.hypot(*move) >= 2 and all(np.hypot(*(move - other)) > 1 for other in kept):
+            kept.append(move)
+        if len(kept) == most:
             break
     return np.array(kept).reshape(-1, 2)
 
@@ -289,7 +300,7 @@ def _fill_cell(
         level = sums[:, :3] / (sums[:, 3] + doubt)[:, None]
         misfit = (sums[:, 4] + doubt * 2 * plain) / (sums[:, 3] + doubt)
         misfit = np.maximum(misfit - 0.5 * (level**2).sum(axis=1), 0.1 * misfit) + _LEAST_MISFIT
-        misfit = np.where(offered, misfit, np.inf)
+        misfit = np.where(offered, misfit, np.float32(np.inf))
         says = says + _LEVEL_SHARE * level
         trust = misfit**-_TRUST_POWER
         total += trust[:, None] * says

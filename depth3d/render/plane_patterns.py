@@ -10,14 +10,14 @@ plane, and a move adds a constant to them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from depth3d.core.arrays import BoolMap, FloatMap
 
-__all__ = ["PlaneFrame", "recurrences", "refined_moves"]
+__all__ = ["PlaneFrame", "recurrences", "refined_moves", "rim_misfits"]
 
 _Array: TypeAlias = npt.NDArray[np.float64]
 
@@ -25,6 +25,8 @@ _FARTHEST = 0.15
 """Smallest inverse depth relative to the middle of a piece that is looked at."""
 _LEAST_OVERLAP = 0.3
 _LEAST_COVER = 0.08
+_COVER_FINE = 0.15
+"""What it costs, in variances, to have nothing to say about any of the hidden pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,12 @@ class PlaneFrame:
         w = 1 + self.along_u * du + self.along_v * dv
         w = np.where(w > 0.02, w, np.nan)
         return (du / w).astype(np.float32), (dv / w).astype(np.float32)
+
+    def moves_from(self, other: PlaneFrame, moves: _Array) -> _Array:
+        """Express moves (n, 2) of another frame of the same plane in this one; NaN beyond the horizon."""
+        u, v = other.pixels(moves[:, 0].astype(np.float32), moves[:, 1].astype(np.float32))
+        ahead, start = self.coordinates(u, v), self.coordinates(other.u0, other.v0)
+        return np.stack([ahead[0] - start[0], ahead[1] - start[1]], axis=1).astype(np.float64)
 
     def pixels(self, x: FloatMap, y: FloatMap, least: float = 0.02) -> tuple[FloatMap, FloatMap]:
         """Turn coordinates into pixels; -1e6 for what is behind the camera or too far away."""
@@ -110,10 +118,10 @@ def recurrences(
     power = np.einsum("ijc,ijc->ij", picture, picture)
     size = fft.next_fast_len(side * 3 // 2, real=True)
 
-    def spectrum(values: FloatMap) -> npt.NDArray[np.complex64]:
+    def spectrum(values: FloatMap) -> npt.NDArray[Any]:
         return np.asarray(fft.rfft2(values, (size, size)))
 
-    def back(values: npt.NDArray[np.complex64]) -> FloatMap:
+    def back(values: npt.NDArray[Any]) -> FloatMap:
         half = side // 2
         whole = fft.irfft2(values, (size, size))
         return np.roll(whole, (half, half), (0, 1))[: side + 1, : side + 1]
@@ -127,7 +135,7 @@ def recurrences(
     difference = np.maximum(back(terms), 0) / np.maximum(overlap, 1e-3 * rim.sum())
     spread = float((rim * power).sum() / rim.sum()) + 1e-6
     usable = (overlap > _LEAST_OVERLAP * rim.sum()) & (cover > _LEAST_COVER)
-    score = np.where(usable, difference / spread + 0.15 * (1 - cover), np.inf).astype(np.float32)
+    score = np.where(usable, difference / spread + _COVER_FINE * (1 - cover), np.inf).astype(np.float32)
     return _best(score, difference, step, most)
 
 
@@ -206,3 +214,44 @@ def refined_moves(
         right = np.stack([np.einsum("nkc,nkc->n", a, rest) for a in slope], axis=1)
         moves = moves + np.clip(np.linalg.solve(form, right[..., None])[..., 0], -1, 1)
     return kept
+
+
+def rim_misfits(
+    light: FloatMap,
+    own: BoolMap,
+    frame: PlaneFrame,
+    moves: _Array,
+    rim: tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]],
+    wanted: tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]],
+) -> _Array:
+    """Tell how well moves foretell visible pixels, with a fine for hidden ones that they have nothing for.
+
+    Args:
+        light: (H, W, 3) float32.
+        own: (H, W) bool: visible pixels of the plane.
+        frame: Coordinates of the plane.
+        moves: (n, 2).
+        rim: Rows and columns of visible pixels of the plane.
+        wanted: Rows and columns of hidden ones.
+
+    Returns:
+        (n,) mean squared differences; infinite for moves that say nothing.
+    """
+    import cv2
+
+    members = own.view(np.uint8)
+
+    def targets(at: tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]) -> tuple[FloatMap, FloatMap, BoolMap]:
+        x, y = frame.coordinates(at[1], at[0])
+        u, v = frame.pixels(x + moves[:, :1].astype(np.float32), y + moves[:, 1:].astype(np.float32))
+        return u, v, np.asarray(cv2.remap(members, u, v, cv2.INTER_NEAREST, borderValue=0) > 0)
+
+    u, v, seen = targets(rim)
+    here = light[rim[0], rim[1]]
+    rest = (cv2.remap(light, u, v, cv2.INTER_LINEAR) - here) * seen[..., None]
+    overlap = seen.mean(axis=1)
+    misfit = np.einsum("nkc,nkc->n", rest, rest) / np.maximum(seen.sum(axis=1), 1)
+    cover = targets(wanted)[2].mean(axis=1)
+    fine = _COVER_FINE * float(here.var(axis=0).sum()) * (1 - cover)
+    good = (overlap > _LEAST_OVERLAP) & (cover > _LEAST_COVER)
+    return np.where(good, misfit + fine, np.inf).astype(np.float64)

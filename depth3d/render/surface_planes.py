@@ -174,7 +174,7 @@ def _local_planes(
     # The plane passes about through its seed: what is far from it in depth starts with little weight.
     size = np.median(np.where(there, np.abs(values), np.nan)[there]) if there.any() else 0.0
     weight = there / (1 + (values / max(float(size), 1e-12)) ** 2)
-    law = np.zeros((len(y), 3))
+    law: _Array = np.zeros((len(y), 3))
     for _ in range(4):
         form = np.einsum("nk,nki,nkj->nij", weight, design, design) + 1e-6 * np.eye(3)
         law = np.linalg.solve(form, np.einsum("nk,nki,nk->ni", weight, design, values)[..., None])[..., 0]
