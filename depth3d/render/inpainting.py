@@ -129,7 +129,9 @@ def _filled(
     for number, seen in enumerate(own):
         wanted = planes.of_hole == number
         if wanted.any() and np.count_nonzero(seen) >= _LEAST_SEEN_PX:
-            patched(canvas, known, seen, wanted, planes.laws[number], seed=seed)
+            # Perspective can't be told where inverse depths are lost in their tolerance.
+            law = planes.laws[number] + np.array([0, 0, planes.tolerance])
+            patched(canvas, known, seen, wanted, law, seed=seed)
     return canvas.filled
 
 

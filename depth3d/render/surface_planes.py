@@ -40,11 +40,13 @@ class SurfacePlanes:
         laws: (n, 3): inverse depth = law . (column, row, 1), columns and rows counted from 0.
         of_hole: (H, W) int16: the plane of each hidden pixel, -1 elsewhere.
         of_source: (H, W) int16: the plane of each visible pixel whose colour may be taken, or -1.
+        tolerance: How exactly inverse depths near 0 are known.
     """
 
     laws: _Array
     of_hole: npt.NDArray[np.int16]
     of_source: npt.NDArray[np.int16]
+    tolerance: float
 
 
 def surface_planes(
@@ -78,7 +80,8 @@ def surface_planes(
         laws, noise = _consensus(inverse_depth, band, rows, cols, span, chance)
     tolerance = _tolerance(span, noise)
     of_hole = _assigned(inverse_depth, hole, hidden, band, laws, tolerance)
-    return _with_sources(inverse_depth, source, hole, laws, of_hole, tolerance, span)
+    of_source = _of_sources(inverse_depth, source & ~hole, laws, tolerance)
+    return SurfacePlanes(np.array(laws).reshape(-1, 3), of_hole, of_source, float(tolerance.of(0.0)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,25 +263,18 @@ def _fit_the_rest(
         of_hole[crumbs] = of_label[nearest[crumbs]]
 
 
-def _with_sources(
-    inverse_depth: FloatMap,
-    source: BoolMap,
-    hole: BoolMap,
-    laws: list[_Array],
-    of_hole: npt.NDArray[np.int16],
-    tolerance: _Tolerance,
-    span: float,
-) -> SurfacePlanes:
+def _of_sources(
+    inverse_depth: FloatMap, usable: BoolMap, laws: list[_Array], tolerance: _Tolerance
+) -> npt.NDArray[np.int16]:
     """Hand each visible pixel to the plane that it fits best, if it fits one."""
-    height, width = hole.shape
+    height, width = usable.shape
     columns, rows = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)[:, None]
     least = (2 * tolerance.of(inverse_depth)).astype(np.float32)
-    of_source = np.full(hole.shape, -1, dtype=np.int16)
-    usable = source & ~hole
+    of_source = np.full(usable.shape, -1, dtype=np.int16)
     for number, law in enumerate(laws):
         plane = np.float32(law[0]) * columns + np.float32(law[1]) * rows + np.float32(law[2])
         off = np.abs(plane - inverse_depth)
         better = usable & (off < least)
         least[better] = off[better]
         of_source[better] = number
-    return SurfacePlanes(np.array(laws).reshape(-1, 3), of_hole, of_source)
+    return of_source

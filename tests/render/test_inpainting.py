@@ -213,3 +213,12 @@ def test_an_inpainter_that_returns_something_else_is_refused(answer):
     image, hole = np.zeros((4, 6, 3), np.uint8), np.zeros((4, 6), bool)
     with pytest.raises(InputError, match="an inpainter must return"):
         inpainted(lambda picture, where: answer, image, hole)
+
+
+def test_a_wall_that_is_all_but_infinitely_far_goes_on():
+    color, _ = plane((0.0, 0.0, 1.0))
+    hidden = np.random.default_rng(2).uniform(0, 3e-5, (HEIGHT, WIDTH)).astype(np.float32)
+    seen, inverse_depth, source, hole = covered(color, hidden, np.s_[70:120, 110:170])
+    inverse_depth[hole] = 0.6
+    filled = continued(seen, inverse_depth, source, hole, np.where(hole, hidden, inverse_depth))
+    assert psnr_db(filled, color, hole) > 25
