@@ -142,14 +142,16 @@ def save(
 
     Args:
         thing: An image, a `DepthMap`, a `PointCloud`, a `Mesh`, a `Camera`, a `Calibration`, `Layers`, or the
-            frames of a video: a list, or a generator such as `rack_focus` returns, of which one is held at a
+            frames of a film: a list, or a generator such as `rack_focus` returns, of which one is held at a
             time.
-        path: Where to.
+        path: Where to. Frames become a video (.mp4, .mov, .mkv, .webm), an animation (.gif, .webp), or the
+            pictures in a folder.
         overwrite: Whether an existing file may be replaced.
         **options: Handed on: `quality` of images; `camera`, `provenance` and `png_scale` of depth;
             `frame`, `unit`, `ascii` and `comments` of clouds; `frame`, `unit`, `texture_format` and
-            `comments` of meshes; `fps` and `quality` of videos; `pivot`, `strength`, `title`, `alt` and
-            `max_side_px` of layers as a page (.html); `silhouettes` of layers as .glb; `max_faces` of both.
+            `comments` of meshes; `fps`, `codec`, `quality` and `loops` of films (their meaning: `save_video`);
+            `pivot`, `strength`, `title`, `alt` and `max_side_px` of layers as a page (.html); `silhouettes` of
+            layers as .glb; `max_faces` of both.
 
     Raises:
         InputError: A thing that has no file format.

@@ -85,7 +85,7 @@ def command(
         edges=options["edges"],
         device=device,
     )
-    for line in views.rig.discomforts:
+    for line in views.rig.discomforts if layout != "quilt" else ():  # of which eyes see two neighbours
         note(line)
     facts: dict[str, Any] = {"output": outputs if layout == "pair" else outputs[0], "layout": layout}
     if layout == "wiggle":
