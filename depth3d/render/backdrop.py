@@ -19,7 +19,7 @@ def backdrop_of(light: FloatMap, inverse_depth: FloatMap, *, reach_px: float, li
 
     Its inverse depth is the least within the reach, smoothed over as much, so that nothing lies behind it.
     Its colours are those of the pixels at about that depth, spread over where there are none (the push-pull
-    pyramid of Gortler et al., "The lumigraph", SIGGRAPH 1996). All of it is computed at a quarter of the size.
+    pyramid of Gortler et al., "The lumigraph", SIGGRAPH 1996). All is computed at a quarter of the size.
 
     Args:
         light: (H, W, 3) linear light.
@@ -68,7 +68,7 @@ def _push_pull(colors: FloatMap, known: BoolMap) -> FloatMap:
         half = (-(-count.shape[1] // 2), -(-count.shape[0] // 2))
         sums, count = (cv2.resize(a, half, interpolation=cv2.INTER_AREA) for a in (sums, count))
         levels.append((sums.reshape(half[1], half[0], 3), count.reshape(half[1], half[0])))
-    result = None
+    result: FloatMap | None = None
     for sums, count in reversed(levels):
         full = np.minimum(count * 4, 1)[..., None]
         mean = sums / np.maximum(count, 1e-6)[..., None]
@@ -76,6 +76,6 @@ def _push_pull(colors: FloatMap, known: BoolMap) -> FloatMap:
             size = (count.shape[1], count.shape[0])
             coarse = cv2.resize(result, size, interpolation=cv2.INTER_LINEAR).reshape(mean.shape)
             mean = full * mean + (1 - full) * coarse
-        result = mean.astype(np.float32)
+        result = np.asarray(mean, dtype=np.float32)
     assert result is not None  # there is one level at least
     return result

@@ -43,21 +43,19 @@ class Silhouettes:
 
 def silhouettes_of(inverse_depth: FloatMap, joints: Joints) -> Silhouettes:
     """List the pairs of neighbours that are not joined."""
-    height, width = inverse_depth.shape
-    near, far, gap, along = [], [], [], []
-    for step, cut, gap_of, direction in (
-        (1, ~joints.right[:, :-1], lambda: gaps(inverse_depth), (1, 0)),
-        (width, ~joints.down[:-1], lambda: gaps(inverse_depth.T).T, (0, 1)),
-    ):
+    width = inverse_depth.shape[1]
+    across = gaps(inverse_depth), ~joints.right[:, :-1], 1, (1.0, 0.0)
+    downwards = gaps(inverse_depth.T).T, ~joints.down[:-1], width, (0.0, 1.0)
+    near, far, size, along = [], [], [], []
+    for gap_at, cut, step, direction in (across, downwards):
         rows, cols = np.nonzero(cut)
-        size = gap_of()[rows, cols] if len(rows) else np.zeros(0, np.float32)
+        gap = gap_at[rows, cols]
         first = rows * width + cols
-        second = first + step
-        near.append(np.where(size > 0, second, first))
-        far.append(np.where(size > 0, first, second))
-        gap.append(np.abs(size))
-        along.append(np.broadcast_to(np.float32(direction), (len(rows), 2)))
-    return Silhouettes(*(np.concatenate(parts) for parts in (near, far, gap, along)))
+        near.append(np.where(gap > 0, first + step, first))
+        far.append(np.where(gap > 0, first, first + step))
+        size.append(np.abs(gap))
+        along.append(np.tile(np.array(direction, np.float32), (len(rows), 1)))
+    return Silhouettes(np.concatenate(near), np.concatenate(far), np.concatenate(size), np.concatenate(along))
 
 
 def hidden_depth(
@@ -86,7 +84,7 @@ def hidden_depth(
     reach = s.gap * np.float32(px_per_unit * _MORE_WIDTH)
     if motion is not None and any(motion):
         x, y = (abs(component) / float(np.hypot(*motion)) for component in motion)
-        reach = reach * (s.along @ np.float32([x, y]))
+        reach = reach * (s.along @ np.array([x, y], np.float32))
     lowest = max(0.0, float(inverse_depth.min()))
     # The gap at the seed, not more, is what the plane may fall behind the surface that it continues.
     seeds = Seeds(s.near, planes, reach + np.float32(_SAFETY_PX))

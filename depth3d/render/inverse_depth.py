@@ -17,6 +17,11 @@ NEAR_UNITS, FAR_UNITS = 1.0, 5.0
 """Where the nearest and the farthest part of a relative scene are taken to be."""
 _ROBUST = (0.1, 99.9)
 """Percentiles that stand for the farthest and the nearest part, so that no single pixel does."""
+_MEDIANS = 2
+_LEAST_THING_PX = 12
+"""What a median takes away is a thing of its own from this length on."""
+_STEP_SHARE = 0.03
+"""By so much of the map's spread a thing stands out."""
 
 
 def inverse_depth_of(scene: RGBD, *, edges: Literal["snap", "keep"] = "snap") -> FloatMap:
@@ -39,7 +44,7 @@ def inverse_depth_of(scene: RGBD, *, edges: Literal["snap", "keep"] = "snap") ->
     """
     disparity = whole_disparity(scene.depth)
     if edges == "snap":
-        disparity = crisp_disparity(disparity, scene.image)
+        disparity = _smooth_outlines(disparity, crisp_disparity(disparity, scene.image))
     if scene.depth.is_metric:
         return disparity
     far, near = span_of(disparity)
@@ -58,3 +63,24 @@ def span_of(inverse_depth: FloatMap) -> tuple[float, float]:
     """
     far, near = np.percentile(inverse_depth, _ROBUST)
     return float(far), float(near)
+
+
+def _smooth_outlines(soft: FloatMap, crisp: FloatMap) -> FloatMap:
+    """Take the frayed edges off outlines that were snapped, which each pixel chose for itself.
+
+    Medians over 5 x 5 pixels keep straight edges as they are. Thin long things, which they would take away,
+    stay, as does what was not snapped.
+    """
+    import cv2
+
+    snapped = crisp != soft
+    if not snapped.any():
+        return crisp
+    smooth = crisp
+    for _ in range(_MEDIANS):
+        smooth = np.where(snapped, cv2.medianBlur(smooth, 5), smooth)
+    lost = crisp - smooth > _STEP_SHARE * float(np.subtract(*np.percentile(soft, (99, 1))))
+    _, areas, figures, _ = cv2.connectedComponentsWithStats(lost.astype(np.uint8), connectivity=8)
+    long = np.maximum(figures[:, cv2.CC_STAT_WIDTH], figures[:, cv2.CC_STAT_HEIGHT]) >= _LEAST_THING_PX
+    long[0] = False
+    return np.where(long[areas], crisp, smooth).astype(np.float32)

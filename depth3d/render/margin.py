@@ -29,8 +29,8 @@ def with_margin(
     Args:
         inverse_depth: (H, W).
         margin_px: How far.
-        span: (farthest, nearest) of the scene; no plane goes on beyond these by more than half their distance,
-            nor beyond infinity.
+        span: (farthest, nearest) of the scene; no plane goes on beyond these by more than half their
+            distance, nor beyond infinity.
         px_per_unit: Parallax in pixels of a unit of inverse depth, at the most.
 
     Returns:

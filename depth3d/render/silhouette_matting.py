@@ -1,4 +1,4 @@
-"""`unmix_silhouettes`: what share of each pixel beside a silhouette is the nearer surface, and both colours."""
+"""`unmix_silhouettes`: the share of either surface in each pixel beside a silhouette, and both colours."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def _unmixed(
     variances = np.maximum(squares / totals - np.square(means).sum(axis=2), 0) / 3
     # Few or unclean pixels know less than they seem to.
     variances += 0.02 / (1 + 200 * totals)
-    guess = _share_by_depth(flat, (height, width), rows, cols, (top + bottom) / 2)
+    guess = _share_by_depth(inverse_depth, rows, cols, np.asarray((top + bottom) / 2, dtype=np.float32))
     beside = away[at] < 0.5
     spread = np.where(beside, _PRIOR[0], _PRIOR[1]) ** 2
     b, f = means
@@ -160,11 +160,10 @@ def recomposed_colors(light: FloatMap, mixed: Mixed, far: FloatMap) -> Mixed:
     )
 
 
-def _share_by_depth(
-    flat: FloatMap, shape: tuple[int, int], rows: Index, cols: Index, middle: FloatMap
-) -> FloatMap:
+def _share_by_depth(inverse_depth: FloatMap, rows: Index, cols: Index, middle: FloatMap) -> FloatMap:
     """Give the share of the pixels around, weighted 1 6 1 both ways, that are nearer than a level."""
-    height, width = shape
+    height, width = inverse_depth.shape
+    flat = inverse_depth.ravel()
     share = np.zeros(len(rows), np.float32)
     for dy, wy in ((-1, 0.125), (0, 0.75), (1, 0.125)):
         for dx, wx in ((-1, 0.125), (0, 0.75), (1, 0.125)):

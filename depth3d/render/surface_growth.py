@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from depth3d.core.arrays import BoolMap, FloatMap
 from depth3d.render.cuts import Joints
 from depth3d.render.local_planes import Index, Planes
 
 __all__ = ["Grown", "Seeds", "grow"]
+
+_Array: TypeAlias = npt.NDArray[np.float64]
 
 _STEPS = ((0, 1), (0, -1), (1, 0), (-1, 0), (1, 1), (1, -1), (-1, 1), (-1, -1))
 """The eight neighbours, (down, right); the first four share a side."""
@@ -43,7 +47,7 @@ class Grown:
     """
 
     inverse_depth: FloatMap
-    ring: np.ndarray[tuple[int, ...], np.dtype[np.int16]]
+    ring: npt.NDArray[np.int16]
 
 
 def grow(
@@ -82,34 +86,10 @@ def grow(
     slot = np.zeros(flat.shape, np.intp)
     weights = _weights(motion)
 
-    def settled(
-        at: Index, plane: FloatMap, budget: FloatMap, weight: FloatMap
-    ) -> tuple[Index, FloatMap, FloatMap]:
-        """Give every pixel one plane: the mean of those that agree with most."""
-        slot[at] = np.arange(len(at))
-        unique = at[slot[at] == np.arange(len(at))]
-        slot[unique] = np.arange(len(unique))
-        number = slot[at]
-        size = len(unique)
-
-        def mean(of: FloatMap, by: FloatMap) -> FloatMap:
-            return np.asarray(
-                np.bincount(number, of * by, size) / np.maximum(np.bincount(number, by, size), 1e-9)
-            )
-
-        middle = mean(plane[0], weight)[number]
-        over = plane[0] > middle + least_gap / 2
-        under = plane[0] < middle - least_gap / 2
-        high = np.bincount(number, weight * ~under, size)
-        low = np.bincount(number, weight * ~over, size)
-        taken = weight * np.where((high >= low)[number], ~under, ~over)
-        result = np.stack([mean(row, taken) for row in plane])
-        most = np.zeros(size)
-        np.maximum.at(most, number, budget)
-        return unique, result, most
-
     planes = np.stack([seeds.planes.offset, seeds.planes.right, seeds.planes.down]).astype(np.float64)
-    ring, plane, budget = settled(seeds.at, planes, seeds.width_px.astype(np.float64), np.ones(len(seeds.at)))
+    ring, plane, budget = _settled(
+        slot, seeds.at, planes, seeds.width_px.astype(np.float64), np.ones(len(seeds.at)), least_gap
+    )
     number = 1
     while len(ring):
         ring_of[ring] = number
@@ -128,7 +108,7 @@ def grow(
             here, there = ring[some], there[some]
             free = ring_of[there] == 0
             some, here, there = some[free], here[free], there[free]
-            free = _passes(here, there, dy, dx, right, down, width)
+            free = _passes(here, dy, dx, right, down, width)
             some, there = some[free], there[free]
             moved = plane[:, some].copy()
             moved[0] += moved[1] * dx + moved[2] * dy
@@ -136,14 +116,50 @@ def grow(
         at = np.concatenate([part[0] for part in parts])
         if not len(at):
             break
-        ring, plane, budget = settled(
+        ring, plane, budget = _settled(
+            slot,
             at,
             np.concatenate([part[1] for part in parts], axis=1),
             np.concatenate([part[2] for part in parts]),
             np.concatenate([part[3] for part in parts]),
+            least_gap,
         )
         number += 1
     return Grown(grown.reshape(height, width), ring_of.reshape(height, width))
+
+
+def _settled(
+    slot: Index, at: Index, plane: _Array, budget: _Array, weight: _Array, least_gap: float
+) -> tuple[Index, _Array, _Array]:
+    """Give every pixel one plane: the mean of those that agree with most.
+
+    Args:
+        slot: (H * W,) scratch.
+        at: (n,) pixels, repeated.
+        plane: (3, n) for each of them: value there and slopes.
+        budget: (n,) pixels that are left to go.
+        weight: (n,).
+        least_gap: Planes farther apart than this are two surfaces.
+
+    Returns:
+        The m pixels, (3, m) planes and (m,) budgets.
+    """
+    slot[at] = np.arange(len(at))
+    unique = at[slot[at] == np.arange(len(at))]
+    slot[unique] = np.arange(len(unique))
+    number, size = slot[at], len(unique)
+
+    def mean(of: _Array, by: _Array) -> _Array:
+        total = np.bincount(number, of * by, size)
+        return np.asarray(total / np.maximum(np.bincount(number, by, size), 1e-9))
+
+    middle = mean(plane[0], weight)[number]
+    over, under = plane[0] > middle + least_gap / 2, plane[0] < middle - least_gap / 2
+    high, low = np.bincount(number, weight * ~under, size), np.bincount(number, weight * ~over, size)
+    taken = weight * np.where((high >= low)[number], ~under, ~over)
+    most = np.zeros(size)
+    np.maximum.at(most, number, budget)
+    return unique, np.stack([mean(row, taken) for row in plane]), most
 
 
 def _weights(motion: tuple[float, float] | None) -> list[float]:
@@ -156,10 +172,8 @@ def _weights(motion: tuple[float, float] | None) -> list[float]:
     ]
 
 
-def _passes(
-    here: Index, there: Index, dy: int, dx: int, right: BoolMap, down: BoolMap, width: int
-) -> BoolMap:
-    """Tell whether the visible surface goes on from one pixel to a neighbour; on either way to a diagonal one."""
+def _passes(here: Index, dy: int, dx: int, right: BoolMap, down: BoolMap, width: int) -> BoolMap:
+    """Tell whether the visible surface goes on from pixels to a neighbour; a diagonal one has two ways."""
 
     def across(origin: Index) -> BoolMap:
         return right[origin] if dx > 0 else right[origin - 1]
