@@ -31,6 +31,7 @@ def save_page(
     path: str | Path,
     *,
     pivot: tuple[float, float] | None = None,
+    pivot_disparity: float | None = None,
     strength: float = 1.0,
     title: str | None = None,
     alt: str | None = None,
@@ -41,14 +42,16 @@ def save_page(
     """Write layers as one HTML file that moves with the mouse, a finger, the phone's tilt or the arrow keys.
 
     Layers and viewer are inside; it works from the disk, without network, in any browser with WebGL. The
-    point of view moves sideways, up and down, as far as `layers.reach_px` allows, and the surface at the
-    still point stays where it is: what has the inverse depth q moves by `shift * (q - q_still)` pixels, with
-    `shift = strength * reach_px / (q_near - q_far)`.
+    point of view moves sideways, up and down, as far as `layers.reach_px` and `layers.margin_px` allow, and
+    the surface at the still point stays where it is: what has the inverse depth q moves by
+    `shift * (q - q_still)` pixels, with `shift = strength * reach_px / (q_near - q_far)` or less.
 
     Args:
         layers: As `depth3d.layers` makes them.
         path: Where to.
-        pivot: (u, v) pixel of the photo that stands still; None is what lies in the middle of near and far.
+        pivot: (u, v) pixel of the photo that stands still.
+        pivot_disparity: The inverse depth that stands still, if no pixel is given. None is the middle of near
+            and far.
         strength: Share, 0..1, of the motion that the layers allow.
         title: The page's title; None is the file's name.
         alt: What the photo shows, for those who don't see it; None is the title.
@@ -66,8 +69,7 @@ def save_page(
     if not (math.isfinite(strength) and 0 <= strength <= 1):
         raise InputError(f"strength must be 0..1, a share of what the layers allow, got {strength!r}")
     _check_whole(max_side_px=max_side_px, max_faces=max_faces)
-    far, near = span_of(layers.front.inverse_depth)
-    still = (far + near) / 2 if pivot is None else _inverse_depth_at(layers, pivot)
+    shift, still = _motion(layers, pivot, pivot_disparity)
     work = patchwork(layers, max_faces=max_faces, max_side_px=max_side_px, blending="srgb")
     largest = float(max(work.lattice.max(), work.patches.inverse_depth.max(initial=0), 1e-30))
     tiles, coverage, columns = _atlas(work.patches)
@@ -76,7 +78,7 @@ def save_page(
         "width": width,
         "height": height,
         "margin": layers.margin_px,
-        "shift": strength * layers.reach_px / (near - far) if near > far else 0.0,
+        "shift": strength * shift,
         "still": still,
         "largest": largest,
         "grid": _sizes(work.grid),
@@ -215,13 +217,28 @@ def _atlas(patches: Patches) -> tuple[ImageArray, npt.NDArray[np.uint8], int]:
     return np.ascontiguousarray(atlas[..., :3]), np.ascontiguousarray(atlas[..., 3]), columns
 
 
-def _inverse_depth_at(layers: Layers, pivot: tuple[float, float]) -> float:
-    height, width = layers.photo.shape[:2]
-    u, v = pivot
-    if not (0 <= u < width and 0 <= v < height):
-        raise InputError(f"pivot must be a pixel of the {width}x{height} photo, got {pivot!r}")
-    row, col = int(v) + layers.margin_px, int(u) + layers.margin_px
-    return float(layers.front.inverse_depth[row, col])
+def _motion(
+    layers: Layers, pivot: tuple[float, float] | None, pivot_disparity: float | None
+) -> tuple[float, float]:
+    """Give how many pixels a unit of inverse depth may move by, and the inverse depth that stands still."""
+    far, near = span_of(layers.front.inverse_depth)
+    if pivot is not None:
+        height, width = layers.photo.shape[:2]
+        u, v = pivot
+        if not (0 <= u < width and 0 <= v < height):
+            raise InputError(f"pivot must be a pixel of the {width}x{height} photo, got {pivot!r}")
+        still = float(layers.front.inverse_depth[int(v) + layers.margin_px, int(u) + layers.margin_px])
+    elif pivot_disparity is not None:
+        still = float(pivot_disparity)
+        if not (math.isfinite(still) and still >= 0):
+            raise InputError(f"pivot_disparity must be 0 or more, as 1 / distance, got {pivot_disparity!r}")
+    else:
+        still = (far + near) / 2
+    if near <= far:
+        return 0.0, still
+    # What is at the photo's border may move in as far as there is something beyond it.
+    of_margin = layers.margin_px / max(near - still, still - far)
+    return min(layers.reach_px / (near - far), of_margin), still
 
 
 def _words(inverse_depth: npt.NDArray[np.floating[Any]], largest: float) -> npt.NDArray[np.uint16]:

@@ -80,7 +80,8 @@ def command(
     if as_layers:
         from depth3d.layer_files import save_layers
 
-        save_layers(film.layers, output, pivot=film.plan.stage.point, overwrite=overwrite)
+        still = {} if output.suffix.lower() == ".glb" else {"pivot_disparity": film.pivot.disparity}
+        save_layers(film.layers, output, overwrite=overwrite, **still)
     else:
         save_film(film.frames(), timing.frames, output, options, overwrite=overwrite)
     _report(facts, opened, as_json)

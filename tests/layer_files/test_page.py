@@ -156,10 +156,21 @@ def test_strength_and_pivot_set_the_motion(disc_layers, tmp_path):
         return json.loads(Elements((tmp_path / "page.html").read_text(encoding="utf-8")).by_id("facts")[1])
 
     full, half, still = facts(), facts(strength=0.5), facts(pivot=(110, 95))
+    assert facts(pivot_disparity=0.4)["still"] == 0.4
     assert half["shift"] == pytest.approx(full["shift"] / 2)
     assert still["still"] == pytest.approx(disc_layers.front.inverse_depth[95 + 14, 110 + 14])
     span = np.ptp(np.percentile(disc_layers.front.inverse_depth, [0.1, 99.9]))
     assert full["shift"] * span == pytest.approx(disc_layers.reach_px, rel=1e-4)
+
+
+def test_nothing_beyond_the_margin_comes_into_the_picture(disc_layers, tmp_path):
+    path = tmp_path / "page.html"
+    inverse_depth = disc_layers.front.inverse_depth
+    for still in (inverse_depth.min(), inverse_depth.max(), 2 * inverse_depth.max()):
+        save_page(disc_layers, path, pivot_disparity=float(still))
+        shift = json.loads(Elements(path.read_text(encoding="utf-8")).by_id("facts")[1])["shift"]
+        edge = np.percentile(np.abs(inverse_depth - still), 99.9)
+        assert 0 < shift * edge <= disc_layers.margin_px * 1.001
 
 
 def test_large_layers_are_averaged_down_and_triangles_bounded(disc_layers, tmp_path, psnr):
@@ -192,6 +203,7 @@ def test_flat_layers_stand_still(disc_layers, tmp_path):
         ({"strength": 1.5}, "strength must be 0..1"),
         ({"strength": float("nan")}, "strength must be 0..1"),
         ({"pivot": (240, 10)}, "pivot must be a pixel of the 240x180 photo"),
+        ({"pivot_disparity": -1.0}, "pivot_disparity must be 0 or more"),
         ({"max_side_px": 0}, "max_side_px must be a whole number of at least 1"),
         ({"max_faces": 1.5}, "max_faces must be a whole number of at least 1"),
     ],
