@@ -104,8 +104,9 @@ def _band(inverse_depth: FloatMap, source: BoolMap, hole: BoolMap, hidden: Float
     """Find the visible pixels beside the hole that are on its own surface; and the largest inverse depth."""
     import cv2
 
-    span = float(np.percentile(inverse_depth[source], 98)) if source.any() else 0.0
-    span = max(span, float(np.abs(hidden[hole]).max(initial=0.0)), 1e-12)
+    # What hides something is near, even where little of it is seen.
+    span = max(float(np.percentile(inverse_depth, 98)), float(np.percentile(inverse_depth[hole], 90)))
+    span = max(span, float(np.abs(hidden[hole]).max()), 1e-12)
     distance, nearest = cv2.distanceTransformWithLabels(
         (~hole).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
     )
