@@ -88,6 +88,12 @@ def test_a_page(run, shot, tmp_path):
     assert json.loads(done.stdout)["margin_px"] >= 2
 
 
+def test_layers_as_meshes(run, shot, tmp_path):
+    done = run(*METRIC, "-o", "layers.glb", "--amplitude", 0.5)
+    assert done.exit_code == 0, done.output
+    assert d3.load_mesh(tmp_path / "layers.glb").faces.shape[0] > 100
+
+
 def test_keyframes(run, shot, tmp_path):
     keys = [{"time_s": 0}, {"time_s": 0.5, "position": [1, 0, 0.2], "zoom": 1.1, "easing": "sine"}]
     (tmp_path / "k.json").write_text(json.dumps({"keys": keys, "aim": "look"}))
