@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -20,8 +21,9 @@ from depth3d.render.crisp import crisp_disparity
 from depth3d.render.defocus import Defocus, gain_of, tilted
 from depth3d.render.disparity import whole_disparity
 from depth3d.render.focus import Focus, find_focus
-from depth3d.render.hidden import HiddenLayer, hidden_layer
+from depth3d.render.hidden import JUMP_PX, HiddenLayer, hidden_layer
 from depth3d.render.looks import Look, grain_of, with_grain, with_highlights
+from depth3d.render.rims import Rims, split_rims, with_rims
 from depth3d.render.scatter import Surface, scatter
 
 __all__ = ["EDGES", "Refocus"]
@@ -29,8 +31,6 @@ __all__ = ["EDGES", "Refocus"]
 EDGES = ("snap", "keep")
 """What is done to soft edges of a depth map: moved to the photo's, or believed."""
 
-_JUMP_PX = 2.0
-"""Difference in radius between neighbours that makes a silhouette."""
 _MOST_DIAGONALS = 16.0
 """Largest radius, in diagonals of the picture or of one of 500 pixels, that is no slip of the pen."""
 _BAND_ROWS = 256
@@ -66,7 +66,8 @@ class Refocus:
             self.disparity = crisp_disparity(self.disparity, scene.image)
         self._light: FloatArray = to_linear(scene.image)
         self._behind: HiddenLayer | None = None
-        self._behind_for = (np.inf, 0)
+        self._rims: Rims | None = None
+        self._prepared_gain = 0.0
 
     def focus(
         self,
@@ -138,15 +139,11 @@ class Refocus:
                 f"blur would be more than {2 * most:.0f} pixels wide, far wider than the picture; close the "
                 "lens (a larger f-number, less strength), or focus farther away"
             )
-        if gain == 0 or reach <= _JUMP_PX / 2:
+        if reach <= JUMP_PX / 2 or gain <= self._prepared_gain:
             return
-        limit = int(diagonal) + 1
-        jump, width = _JUMP_PX / gain, min(int(np.ceil(reach)) + 2, limit)
-        if jump < self._behind_for[0] or width > self._behind_for[1]:
-            self._behind_for = (min(jump, self._behind_for[0]), max(width, self._behind_for[1]))
-            self._behind = hidden_layer(
-                self._light, self.disparity, jump=self._behind_for[0], width_px=self._behind_for[1]
-            )
+        self._prepared_gain = gain
+        self._rims = split_rims(self._light, self.disparity, jump=JUMP_PX / gain)
+        self._behind = hidden_layer(self._rims.behind(self._light), self.disparity, gain=gain)
 
     def image(self, defocus: Defocus, look: Look | None = None) -> ImageArray:
         """Take the picture.
@@ -188,7 +185,7 @@ class Refocus:
         near = (radius >= 0.5).astype(np.float32)
         self.prepare([defocus])
         light = np.repeat(near[..., None], 3, axis=2)
-        spread = self._spread(light, radius, defocus, look or Look(), hidden_light=0.0)
+        spread = self._spread(light, radius, defocus, look or Look(), of_light=False)
         return np.ascontiguousarray(spread[0].clamp(0, 1).cpu().numpy())
 
     def _taken(self, defocus: Defocus, radius: FloatMap, look: Look) -> torch.Tensor:
@@ -203,14 +200,28 @@ class Refocus:
         defocus: Defocus,
         look: Look,
         *,
-        hidden_light: float | None = None,
+        of_light: bool = True,
     ) -> torch.Tensor:
-        behind = None
+        """Spread the light of the picture, or whatever else is given for what is visible; 0 is hidden."""
+        visible, behind = self._surface(light, radius), None
         if self._behind is not None and self._behind.mask.any():
-            color = self._behind.color if hidden_light is None else np.full_like(light, hidden_light)
+            color = self._behind.color if of_light else np.zeros_like(light)
             behind = self._surface(color, defocus.radius(self._behind.disparity), self._behind.mask)
         with torch.inference_mode():
-            return scatter(self._surface(light, radius), behind, look.aperture, fringe_px=look.fringe_px)
+            if self._rims is not None and len(self._rims.at):
+                rims, near = self._rims, self._near_radius(defocus)
+                if not of_light:
+                    in_front = np.repeat((near >= 0.5)[:, None], 3, axis=1).astype(np.float32)
+                    rims = replace(rims, near_color=in_front, far_color=light.reshape(-1, 3)[rims.at])
+                visible, behind = with_rims(visible, behind, rims, near)
+            return scatter(visible, behind, look.aperture, fringe_px=look.fringe_px)
+
+    def _near_radius(self, defocus: Defocus) -> FloatArray:
+        """Compute the radius of blur of the nearer surfaces at the rims."""
+        assert self._rims is not None
+        disparity = self.disparity.copy()
+        disparity.ravel()[self._rims.at] = self._rims.near_disparity
+        return defocus.radius(disparity).ravel()[self._rims.at]
 
     def _surface(self, light: FloatArray, radius: FloatMap, mask: BoolMap | None = None) -> Surface:
         planes = np.ascontiguousarray(light.transpose(2, 0, 1), dtype=np.float32)

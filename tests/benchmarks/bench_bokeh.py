@@ -41,12 +41,12 @@ import depth3d as d3
 from depth3d import synthetic
 from depth3d.core.color import to_linear, to_srgb
 from depth3d.render.aperture import Aperture
-from depth3d.render.hidden import hidden_layer
+from depth3d.render.hidden import JUMP_PX, hidden_layer
+from depth3d.render.rims import Rims, split_rims, with_rims
 from depth3d.render.scatter import Surface, scatter
 
 LARGE_WH = (4000, 3000)
 RADII = (10, 30, 60, 120, 200)
-JUMP_PX = 2.0
 METHODS = (*baselines.BASELINES, "ours", "true hidden")
 VERB = ("d3.bokeh", "depth blurred", "depth at 1/4")
 
@@ -56,17 +56,21 @@ def surface(light: Any, radius: Any, mask: Any = None) -> Surface:
     return Surface(planes, torch.from_numpy(radius), None if mask is None else torch.from_numpy(mask))
 
 
+def spread(light: Any, radius: Any, hidden: Surface, rims: Rims) -> Any:
+    front, back = with_rims(surface(light, radius), hidden, rims, rims.near_disparity)
+    return scatter(front, back, Aperture()).numpy().transpose(1, 2, 0)
+
+
 def ours(light: Any, radius: Any) -> Any:
-    width = int(np.ceil(np.abs(radius).max())) + 2
-    behind = hidden_layer(light, radius, jump=JUMP_PX, width_px=width)
-    hidden = surface(behind.color, behind.disparity, behind.mask)
-    return scatter(surface(light, radius), hidden, Aperture()).numpy().transpose(1, 2, 0)
+    rims = split_rims(light, radius, jump=JUMP_PX)
+    behind = hidden_layer(rims.behind(light), radius, gain=1.0)
+    return spread(light, radius, surface(behind.color, behind.disparity, behind.mask), rims)
 
 
 def with_true_hidden(light: Any, radius: Any, truth: truths.Truth) -> Any:
     behind, there = truth.behind[0], truth.radius_px(truth.behind[1])
     hidden = surface(behind, there, there < radius - JUMP_PX / 4)
-    return scatter(surface(light, radius), hidden, Aperture()).numpy().transpose(1, 2, 0)
+    return spread(light, radius, hidden, split_rims(light, radius, jump=JUMP_PX))
 
 
 def verb(truth: truths.Truth, disparity: Any) -> Any:

@@ -5,16 +5,16 @@ import pytest
 import torch
 
 from depth3d.render.aperture import Aperture
-from depth3d.render.hidden import hidden_layer
+from depth3d.render.hidden import HiddenLayer, hidden_layer
 from depth3d.render.scatter import Surface, scatter
 
 DISC = Aperture()
 
 
-def blurred(image, radius, aperture=DISC, **options):
+def blurred(image, radius, aperture=DISC, behind=None, **options):
     """Spread an (H, W, 3) picture, with what is behind its silhouettes."""
     image, radius = image.astype(np.float32), radius.astype(np.float32)
-    behind = hidden_layer(image, radius, jump=2.0, width_px=int(np.ceil(np.abs(radius).max())) + 2)
+    behind = behind or hidden_layer(image, radius, gain=1.0)
 
     def surface(light, r, mask=None):
         light = torch.from_numpy(np.ascontiguousarray(light.transpose(2, 0, 1)))
@@ -121,5 +121,8 @@ def test_the_result_does_not_depend_on_tiles():
     # The same content at another place of the grid of tiles; far enough from borders to be equal.
     rng = np.random.default_rng(2)
     image, radius = rng.random((330, 330, 3)), np.where(rng.random((330, 330)) < 0.5, 4.0, -4.0)
-    whole, part = blurred(image, radius), blurred(image[30:, 30:], radius[30:, 30:])
+    behind = hidden_layer(image.astype(np.float32), radius.astype(np.float32), gain=1.0)
+    behind_part = HiddenLayer(behind.color[30:, 30:], behind.disparity[30:, 30:], behind.mask[30:, 30:])
+    whole = blurred(image, radius, behind=behind)
+    part = blurred(image[30:, 30:], radius[30:, 30:], behind=behind_part)
     np.testing.assert_allclose(whole[70:-40, 70:-40], part[40:-40, 40:-40], atol=1e-4)

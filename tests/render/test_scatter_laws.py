@@ -27,7 +27,7 @@ APERTURES = st.builds(
 def blurred(image, radius, aperture=None, device="cpu", **options):
     """Spread an (H, W, 3) picture, with what is behind its silhouettes."""
     image, radius = image.astype(np.float32), radius.astype(np.float32)
-    behind = hidden_layer(image, radius, jump=2.0, width_px=math.ceil(np.abs(radius).max()) + 2)
+    behind = hidden_layer(image, radius, gain=1.0)
 
     def surface(light, r, mask=None):
         parts = [np.ascontiguousarray(light.transpose(2, 0, 1)), r, mask]
