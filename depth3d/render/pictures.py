@@ -17,8 +17,8 @@ _TAPS = {
     4: np.array([-1, 9, 9, -1]) / 16,
     6: np.array([1, -5, 20, 20, -5, 1]) / 32,
 }
-"""Weights of the pixels around the point midway between two; the longest as in ITU-T H.264, 8.4.2.2.1. All keep
-gradients as they are."""
+"""Weights of the pixels around the point midway between two; the longest as in ITU-T H.264, 8.4.2.2.1. All
+keep gradients as they are."""
 _ROW = 1024
 _MOST_SIDE_PX = 32766
 """The largest side of pictures that OpenCV's remap takes."""
@@ -27,9 +27,9 @@ _MOST_SIDE_PX = 32766
 class Picture:
     """A sheet's colours at twice the size, between whose pixels it is enough to interpolate linearly.
 
-    Bilinear samples of the picture itself blur it by how far they lie from pixel centres; OpenCV's bicubic ones
-    (a = -0.75) shift gradients by up to 0.06 px. Here the points midway between pixels are found once, from up
-    to six pixels, of which none lies beyond the end of a surface, and gradients are kept exactly.
+    Bilinear samples of the picture itself blur it by how far they lie from pixel centres; OpenCV's bicubic
+    ones (a = -0.75) shift gradients by up to 0.06 px. Here the points midway between pixels are found once,
+    from up to six pixels, of which none lies beyond the end of a surface, and gradients are kept exactly.
 
     Args:
         color: (H, W, 3) uint8.

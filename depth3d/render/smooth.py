@@ -40,8 +40,8 @@ class SmoothSurfaces:
         """Sample some rows of the view.
 
         Returns:
-            (k, 3) uint8 colours, (k,) inverse depths, (k,) bool from behind, and the numbers of the pixels for
-            which none of them holds, since a surface ends there.
+            (k, 3) uint8 colours, (k,) inverse depths, (k,) bool from behind, and the numbers of the pixels
+            for which none of them holds, since a surface ends there.
         """
         points, width = self.points, self.splat.width
         winner = self.splat.winner(rows)

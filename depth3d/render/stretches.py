@@ -49,8 +49,8 @@ def stretched_points(
 def _bound(blocks: Blocks, projection: Projection, size_wh: tuple[int, int]) -> FloatArray:
     """Bound how far apart neighbours of each block come to lie, in pixels; 0 for blocks out of sight.
 
-    The derivative of the homogeneous pixel X by u is A_u + a b, with a the slope of inverse depth; that of the
-    pixel x is (X_u - x W_u) / W. It is bounded at the corners of what u, v, q, a and x may be.
+    The derivative of the homogeneous pixel X by u is A_u + a b, with a the slope of inverse depth; that of
+    the pixel x is (X_u - x W_u) / W. It is bounded at the corners of what u, v, q, a and x may be.
     """
     A, b = projection.A, projection.b
     corners = list(product((0, 1), repeat=3))

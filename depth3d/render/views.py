@@ -71,8 +71,8 @@ def render_views(
     Args:
         scene: A photo with depth, or its layers. Of a photo, `layers` are made that are wide enough for
             parallax of 3 % of the photo's longer side; make them yourself for more.
-        poses: (n, 4, 4), or an iterable of (4, 4): `T_world_camera`. The world is the photo's camera frame, in
-            metres, or in the units of a relative scene (`Layers.is_metric`).
+        poses: (n, 4, 4), or an iterable of (4, 4): `T_world_camera`. The world is the photo's camera frame,
+            in metres, or in the units of a relative scene (`Layers.is_metric`).
         cameras: Intrinsics of the views, whose size is that of the pictures: one for all or one a pose. None
             is the photo's. Pictures much smaller than the photo need `supersample`, or a smaller photo.
         supersample: Render n x n pixels for each one, and average them in linear light.
