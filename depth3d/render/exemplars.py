@@ -300,7 +300,7 @@ def _fill_cell(
         level = sums[:, :3] / (sums[:, 3] + doubt)[:, None]
         misfit = (sums[:, 4] + doubt * 2 * plain) / (sums[:, 3] + doubt)
         misfit = np.maximum(misfit - 0.5 * (level**2).sum(axis=1), 0.1 * misfit) + _LEAST_MISFIT
-        misfit = np.where(offered, misfit, np.float32(np.inf))
+        misfit = np.where(offered, misfit, np.inf).astype(np.float32)
         says = says + _LEVEL_SHARE * level
         trust = misfit**-_TRUST_POWER
         total += trust[:, None] * says

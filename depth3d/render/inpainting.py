@@ -49,8 +49,9 @@ def continued(
         seed: Where chance plays.
 
     Returns:
-        (H, W, 3) float32, equal to `color` outside the hole. Only colours of `source` pixels near the same
-        surface are used; without any, those of all sources, and without a source the mean of what is known.
+        (H, W, 3) float32, equal to `color` outside the hole. Only colours of `source` pixels of the same
+        surface are used; without any, those of what is no nearer, then of all sources, and without a source
+        the mean of what is known.
 
     Raises:
         InputError: The maps differ in size.
@@ -186,7 +187,9 @@ def _smooth(small: _Maps, planes: SurfacePlanes, own: list[BoolMap]) -> FloatMap
         at = planes.of_hole == number
         if not at.any():
             continue
-        seen = seen if seen.any() else small.source
+        if not seen.any():
+            farther = small.source & (small.inverse_depth <= 1.05 * float(small.hidden[at].max()))
+            seen = farther if farther.any() else small.source
         rows, cols = np.nonzero(at)
         box = tuple(slice(max(int(a.min()) - _NEAR_PX, 0), int(a.max()) + _NEAR_PX + 1) for a in (rows, cols))
         box = box if seen[box].any() else (slice(None), slice(None))

@@ -128,13 +128,16 @@ def test_without_any_source_the_mean_of_what_is_known_is_taken():
     assert np.isfinite(continued(color, depth, ~everything, everything, depth)).all()
 
 
-def test_without_a_source_on_its_own_surface_it_takes_what_there_is():
+def test_without_a_source_on_its_own_surface_it_takes_what_is_farther_before_what_is_nearer():
     color = np.full((40, 50, 3), 0.25, np.float32)
     depth = np.ones((40, 50), np.float32)
     hole = np.zeros((40, 50), bool)
     hole[10:30, 10:30] = True
     filled = continued(color, depth, ~hole, hole, np.full_like(depth, 0.1))
     np.testing.assert_allclose(filled, 0.25, atol=1e-5)
+    color[:3], depth[:3] = 0.6, 0.02
+    filled = continued(color, depth, ~hole, hole, np.full_like(depth, 0.1))
+    np.testing.assert_allclose(filled[hole], 0.6, atol=1e-5)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 7), (2, 2), (5, 3), (33, 1)])
