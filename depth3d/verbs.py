@@ -149,9 +149,9 @@ def save(
         overwrite: Whether an existing file may be replaced.
         **options: Handed on: `quality` of images; `camera`, `provenance` and `png_scale` of depth;
             `frame`, `unit`, `ascii` and `comments` of clouds; `frame`, `unit`, `texture_format` and
-            `comments` of meshes; `fps`, `codec`, `quality` and `loops` of films (their meaning: `save_video`);
-            `pivot`, `strength`, `title`, `alt` and `max_side_px` of layers as a page (.html); `silhouettes` of
-            layers as .glb; `max_faces` of both.
+            `comments` of meshes; `fps`, `codec`, `quality` and `loops` of films (see `save_video`); `pivot`,
+            `strength`, `title`, `alt` and `max_side_px` of layers as a page (.html); `silhouettes` of layers
+            as .glb; `max_faces` of both.
 
     Raises:
         InputError: A thing that has no file format.

@@ -28,6 +28,7 @@ _ENCODERS: dict[str, tuple[str, str, dict[str, str]]] = {
 """The encoder, its kind of pixels, and options beside the quality."""
 
 _MUXERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
+_LEAST_HEVC = 64  # x265 writes past its buffers with less than its largest block
 _BT709, _LIMITED = 1, 1  # as ITU-T H.273 and FFmpeg number them
 
 
@@ -79,6 +80,7 @@ def write_stream(images: Iterable[ImageArray], path: Path, made: VideoFormat, ra
             for image in images:
                 padded = _even(image, both=pixels == "yuv420p")
                 if not count:
+                    _check_size(padded, made.codec)
                     stream.height, stream.width = padded.shape[:2]
                 size = f"{padded.shape[1]}x{padded.shape[0]}"
                 picture = _converted(padded, pixels)
@@ -97,6 +99,14 @@ def write_stream(images: Iterable[ImageArray], path: Path, made: VideoFormat, ra
 
 _OF_THE_DISK = (errno.ENOENT, errno.EIO, errno.EACCES, errno.EFBIG, errno.ENOSPC, errno.EROFS)
 """What is wrong with the file, not with the frames."""
+
+
+def _check_size(image: ImageArray, codec: str) -> None:
+    if codec == "hevc" and min(image.shape[:2]) < _LEAST_HEVC:
+        raise UnsupportedFormatError(
+            f"hevc takes frames of {_LEAST_HEVC}x{_LEAST_HEVC} and more, got "
+            f"{image.shape[1]}x{image.shape[0]}; use h264"
+        )
 
 
 def _mux(container: Any, packets: Iterable[Any]) -> None:

@@ -248,6 +248,9 @@ def test_what_cannot_be_is_refused_in_a_sentence(name, options, error, sentence,
 def test_frames_that_an_encoder_cannot_take(tmp_path):
     with pytest.raises(UnsupportedFormatError, match="libx264 does not encode frames of 17000x2 "):
         save_video(frames(1, (2, 17000)), tmp_path / "a.mp4")
+    for shape in ((40, 62), (62, 90), (2, 2)):
+        with pytest.raises(UnsupportedFormatError, match="hevc takes frames of 64x64 and more, got "):
+            save_video(frames(2, shape), tmp_path / "a.mp4", codec="hevc")
     assert not list(tmp_path.iterdir())
 
 
