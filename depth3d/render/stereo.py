@@ -213,7 +213,7 @@ class StereoViews:
                 self.rig.camera,
                 is_metric=self.rig.is_metric,
                 reach_px=reach,
-                margin_px=math.ceil(shift) + 2,
+                margin_px=min(math.ceil(shift) + 2, max(scene.size_wh)),
                 motion=(1, 0),
                 inpainter=inpainter,
                 seed=seed,

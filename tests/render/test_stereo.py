@@ -56,8 +56,8 @@ def shift_px(first, second, rows, channel=0, axis=1):
     return turn / (2 * np.pi) * PERIOD_PX
 
 
-TAP_PX = 0.06
-"""How far a cubic tap of OpenCV's puts smooth waves from where it should."""
+TAP_PX = 0.03
+"""How far a tap between pixels may put smooth waves from where they should be."""
 FAR_ROWS, NEAR_ROWS = slice(8, 40), slice(56, 88)
 PAIR = {"edges": "keep"}
 
