@@ -66,15 +66,15 @@ class Grid:
         """Pixels of the surroundings around a tile."""
         return GUTTER * self.reduction
 
-    def padded(self, values: npt.NDArray[Any], by: int = 0) -> npt.NDArray[Any]:
-        """Carry a picture's borders on, to whole cells and `by` pixels more on all sides."""
+    def padded(self, values: npt.NDArray[Any], by: int = 0, *, blank: bool = False) -> npt.NDArray[Any]:
+        """Carry borders on, or zeros if `blank`, to whole cells and `by` pixels more on all sides."""
         height, width = values.shape[:2]
         sides = [(by, self.rows * self.side - height + by), (by, self.cols * self.side - width + by)]
-        return np.pad(values, sides + [(0, 0)] * (values.ndim - 2), mode="edge")
+        return np.pad(values, sides + [(0, 0)] * (values.ndim - 2), mode="constant" if blank else "edge")
 
-    def windows(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    def windows(self, values: npt.NDArray[Any], *, blank: bool = False) -> npt.NDArray[Any]:
         """Give each cell with its gutter: (rows, cols, side, side, ...), a view of the padded picture."""
-        full = self.padded(values, self.gutter)
+        full = self.padded(values, self.gutter, blank=blank)
         size = self.side + 2 * self.gutter
         windows: Any = sliding_window_view  # its stubs know one axis only
         view = windows(full, (size, size), axis=(0, 1))[:: self.side, :: self.side]
@@ -88,8 +88,7 @@ class Patches:
     Attributes:
         cells: (n, 2) row and column of the cell.
         inverse_depth: (n, 3, 3) float32 at the corners, the middles of the sides and the middle of the cell.
-        color: (n, t, t, 3) uint8 sRGB with t = cell + 2 * GUTTER texels; none for whole cells, whose colours
-            are the sheet's.
+        color: (n, t, t, 3) uint8 sRGB with t = cell + 2 * GUTTER texels, carried on where nothing is covered.
         alpha: (n, t, t) uint8; 255 is covered.
     """
 
@@ -132,7 +131,7 @@ def sheet_patches(sheet: Sheet, alpha: FloatMap, grid: Grid, *, whole: bool) -> 
     windows = {
         "right": grid.windows(sheet.joined_right),
         "down": grid.windows(sheet.joined_down),
-        "covered": grid.windows(covered),
+        "covered": grid.windows(covered, blank=True),
         "q": grid.windows(sheet.inverse_depth),
         "alpha": grid.windows(alpha),
         "color": grid.windows(sheet.color),

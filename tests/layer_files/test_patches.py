@@ -127,6 +127,17 @@ def test_where_there_is_no_surface_there_is_no_patch():
     assert (patches.alpha[0] > 0).sum() == 9
 
 
+def test_nothing_is_made_up_beyond_the_picture():
+    surface = np.ones((30, 43), int)  # no whole number of cells
+    surface[20:, 20:] = 2
+    _, _, patches = cut(sheet_of(surface, np.where(surface == 1, 0.2, 0.8)), whole=False)
+    corner = (patches.cells == (2, 3)).all(axis=1)
+    assert corner.sum() == 1
+    covered = patches.alpha[corner][0][GUTTER:-GUTTER, GUTTER:-GUTTER]
+    assert (covered[:6, :7] == 255).all()
+    assert covered.sum() == 42 * 255
+
+
 def test_tiles_carry_colours_on_and_average_in_linear_light():
     color = np.zeros((1, 8, 8, 3), np.uint8)
     mask = np.zeros((1, 8, 8), np.bool_)
