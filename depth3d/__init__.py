@@ -129,6 +129,7 @@ if TYPE_CHECKING:
     from depth3d.render.stereo import StereoViews as StereoViews
     from depth3d.render.stereo import stereo as stereo
     from depth3d.render.stereo_layouts import quilt as quilt
+    from depth3d.render.timing import Timing as Timing
     from depth3d.render.views import ViewRenderer as ViewRenderer
     from depth3d.render.views import render_views as render_views
     from depth3d.verbs import estimate as estimate
@@ -182,6 +183,7 @@ _HOME_OF = {
     "StereoViews": "render.stereo",
     "Sway": "render.paths",
     "ThinLens": "core.lens",
+    "Timing": "render.timing",
     "Trajectory": "io.trajectories",
     "VanishingPoints": "calibrate.vanishing_points",
     "ViewRenderer": "render.views",

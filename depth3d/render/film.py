@@ -12,11 +12,11 @@ import numpy as np
 from depth3d.core.arrays import FloatArray, FloatMap, ImageArray
 from depth3d.core.camera import Camera
 from depth3d.core.color import to_linear, to_srgb
-from depth3d.core.depth import DepthKind, DepthMap
 from depth3d.core.resample import resize_depth
 from depth3d.core.scene import RGBD
 from depth3d.errors import InputError
 from depth3d.render.defocus import Defocus, gain_of
+from depth3d.render.film_focus import FilmFocus
 from depth3d.render.film_look import FilmLook, vignette_of
 from depth3d.render.film_plan import Border, FilmPlan, check_timing, plan_film
 from depth3d.render.focus import find_focus
@@ -25,14 +25,15 @@ from depth3d.render.inpainting import Inpainter
 from depth3d.render.inverse_depth import inverse_depth_of
 from depth3d.render.layers import layers_of
 from depth3d.render.paths import Path
-from depth3d.render.refocus import Refocus
 from depth3d.render.sheets import Layers
 from depth3d.render.stage import Stage, Views
 from depth3d.render.timing import Timing
-from depth3d.render.views import View, ViewRenderer
+from depth3d.render.views import ViewRenderer
 
 __all__ = ["Film"]
 
+_MOST_BLUR = 0.05
+"""Share of the longer side beyond which hidden surfaces are not made wider for the sake of blur."""
 _DETAIL = 1.2
 """Pixels of the photo that are kept for each pixel of a frame."""
 
@@ -98,7 +99,7 @@ class Film:
         self.look = look or FilmLook()
         self._layers_of = partial(layers_of, inpainter=inpainter, seed=seed)
         self._renderer_of = partial(ViewRenderer, supersample=supersample, device=device)
-        self._device = device
+        self._focus_of = partial(FilmFocus, supersample=supersample, device=device)
         check_timing(path, timing)
         full_wh = _size_of(scene)
         size_wh = frame_size(full_wh, size=size, aspect=aspect)
@@ -138,6 +139,7 @@ class Film:
         self._gain = self._gain_of()
         self._vignette = vignette_of(size_wh, self.look.vignette) if self.look.vignette else None
         self._renderer: ViewRenderer | None = None
+        self._focus: FilmFocus | None = None
 
     @property
     def layers(self) -> Layers:
@@ -149,7 +151,7 @@ class Film:
                 self.inverse_depth,
                 self.scene.camera,
                 is_metric=self.is_metric,
-                reach_px=self.plan.jump_px + 1,
+                reach_px=self._reach_px(),
                 margin_px=max(self.plan.margin_px, 4),
                 motion=self.plan.direction,
             )
@@ -159,6 +161,8 @@ class Film:
         """Make the layers now, and get ready to render them."""
         if self._renderer is None:
             self._renderer = self._renderer_of(self.layers)
+        if self._gain and self._focus is None:
+            self._focus = self._focus_of(self.layers)
 
     def frames(self) -> Iterator[ImageArray]:
         """Render the frames one after another: (H, W, 3) uint8 each."""
@@ -187,6 +191,13 @@ class Film:
         image.flags.writeable = False
         return image
 
+    def _reach_px(self) -> float:
+        """Tell how wide hidden surfaces are needed: for the parallax, and for blur that shows them."""
+        blur_px = self._gain * float(np.abs(self.inverse_depth - self._in_focus.inverse_depth).max())
+        if self.look.strength_px:
+            blur_px /= self.plan.scale[0]
+        return max(self.plan.jump_px + 1, min(blur_px, _MOST_BLUR * max(self.plan.framing.photo_wh)))
+
     @property
     def _falloff(self) -> FloatArray | float:
         return 1.0 if self._vignette is None else self._vignette[..., None]
@@ -199,17 +210,14 @@ class Film:
             return view.image
         gain = self._gain * (camera.fx / self.plan.stage.camera.fx if self.look.lens else 1.0)
         nearness = float(self._in_focus.nearness(views)[number])
-        return self._blurred(view, camera, Defocus(gain, nearness))
-
-    def _blurred(self, view: View, camera: Camera, defocus: Defocus) -> ImageArray:
-        scene = RGBD(view.image, DepthMap(view.inverse_depth, DepthKind.RELATIVE), camera)
-        return Refocus(scene, edges="keep", device=self._device).image(defocus)
+        assert self._focus is not None
+        return self._focus.blurred(view, views.poses[number], camera, Defocus(gain, nearness))
 
     def _gain_of(self) -> float:
         """Compute the radius of blur by inverse depth, in pixels of the photo for a lens, else of a frame."""
+        self._in_focus = self.plan.stage
         if not self.look.has_depth_of_field:
             return 0.0
-        self._in_focus = self.plan.stage
         if self.look.focus is not None:
             u, v = (x * share for x, share in zip(self.look.focus, self.photo_share, strict=True))
             found = find_focus(self.inverse_depth, is_metric=self.is_metric, focus=(u, v))
