@@ -92,8 +92,8 @@ def stereo(
             nothing else says.
         converge_at: (u, v) in pixels of what has none.
         convergence_m: z in metres of what has none; infinity leaves the cameras parallel.
-        keep: The eye that gets the photo as it is, byte for byte; None puts the photo in the middle between
-            both.
+        keep: The eye that gets the photo as it is, byte for byte (but for a `window`); None puts the photo
+            in the middle between both.
         swap: Exchange the eyes.
         window: Black out what crosses the window's edge.
         edges: `snap` moves soft edges of the depth to where the photo has them; `keep` believes the map.

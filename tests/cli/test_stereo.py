@@ -61,6 +61,14 @@ def test_a_pair_keeps_an_eye_and_tells_its_figures(run, shot):
     np.testing.assert_array_equal(d3.load_image("s_left.png"), d3.load_image("o_right.png"))
 
 
+def test_parallel_cameras_are_told(run, shot):
+    done = done_well(run(*WORDS, "-o", "o.png", "--baseline-mm", 20))
+    assert "parallel cameras put everything in front of the screen" in done.stderr
+    done = done_well(run(*WORDS, "-o", "i.png", "--baseline-mm", 20, "--convergence-m", "inf"))
+    assert "parallel cameras" not in done.stderr
+    np.testing.assert_array_equal(d3.load_image("i.png"), d3.load_image("o.png"))
+
+
 def test_anaglyphs_and_points_of_relative_maps(run, shot):
     image, _ = shot
     words = ("stereo", "p.png", "--depth", "d.png", "--depth-kind", "relative", "--focal-px", 80)
