@@ -88,9 +88,7 @@ def command(
     for line in views.rig.discomforts if layout != "quilt" else ():  # of which eyes see two neighbours
         note(line)
     if views.rig.screen == 0 and options["convergence_m"] is None and layout != "pair":
-        note(
-            "parallel cameras put everything in front of the screen; --convergence 0.5 moves it there"
-        )
+        note("parallel cameras put everything in front of the screen; --convergence 0.5 moves it there")
     facts: dict[str, Any] = {"output": outputs if layout == "pair" else outputs[0], "layout": layout}
     if layout == "wiggle":
         facts["frames"] = _save_wiggle(views, output, options, overwrite=overwrite)
