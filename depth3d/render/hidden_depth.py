@@ -22,6 +22,8 @@ _COMMON_SLOPE = 0.3
 """Pixels of parallax a pixel that a surface's slope commonly has."""
 _MORE_WIDTH = 1.1
 _SAFETY_PX = 3.0
+_BEYOND = 0.1
+"""How far a plane may go on behind all that is visible, as a share of the map's range."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,8 +87,8 @@ def hidden_depth(
     if motion is not None and any(motion):
         x, y = (abs(component) / float(np.hypot(*motion)) for component in motion)
         reach = reach * (s.along @ np.array([x, y], np.float32))
-    lowest = max(0.0, float(inverse_depth.min()))
-    # The gap at the seed, not more, is what the plane may fall behind the surface that it continues.
+    low, high = float(inverse_depth.min()), float(inverse_depth.max())
+    lowest = max(0.0, low - _BEYOND * (high - low))
     seeds = Seeds(s.near, planes, reach + np.float32(_SAFETY_PX))
     return grow(
         seeds, inverse_depth, joints, least_gap=least_gap / 2, behind=True, lowest=lowest, motion=motion

@@ -235,7 +235,9 @@ def _checked(reach_px: float | None, margin_px: int | None, size_wh: tuple[int, 
         raise InputError(
             f"reach_px must lie in 0..{most} for a picture of {size_wh[0]}x{size_wh[1]}, got {reach_px!r}"
         )
-    margin = math.ceil(reach) + 2 if margin_px is None else margin_px
+    if margin_px is None:
+        return reach, math.ceil(reach) + _OVERLAP_PX
+    margin = margin_px
     if not (isinstance(margin, int | np.integer) and 0 <= margin <= most):
         raise InputError(f"margin_px must be whole pixels in 0..{most}, got {margin_px!r}")
     return reach, int(margin)

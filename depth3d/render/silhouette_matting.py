@@ -19,11 +19,13 @@ _LIKE = 0.35
 """How far from a surface's depth, as a share of the gap, a pixel is believed to be of it."""
 _CLEAN = (0.1, 1.0)
 """What pixels beside a silhouette count for as clean colours, and those beside these; all others count 1."""
-_NOISE = 0.03
+_NOISE = 0.012
 """Deviation of linear light that is taken for noise."""
 _PRIOR = (0.1, 0.02)
 """Deviation of the share from what the depth map's edge says, beside the edge and farther away."""
 _ROUNDS = 2
+_LEAST_MISFIT = 2e-4
+"""Of linear light: about a level in the darkest byte."""
 _CHUNK = 1 << 17
 
 
@@ -36,16 +38,12 @@ class Mixed:
         alpha: (n,) float32, 0..1, share of the nearer surface.
         near: (n, 3) float32 linear light of the nearer surface.
         far: (n, 3) float32 linear light of the farther one.
-        near_variance: (n,) float32, by how much the colours of the nearer surface differ around.
-        far_variance: (n,) float32, the same of the farther one.
     """
 
     at: Index
     alpha: FloatMap
     near: FloatMap
     far: FloatMap
-    near_variance: FloatMap
-    far_variance: FloatMap
 
 
 def unmix_silhouettes(
@@ -71,8 +69,12 @@ def unmix_silhouettes(
         _unmixed(light, inverse_depth, near, far, at[start : start + _CHUNK], away_px)
         for start in range(0, max(1, len(at)), _CHUNK)
     ]
-    fields = ("at", "alpha", "near", "far", "near_variance", "far_variance")
-    return Mixed(*(np.concatenate([getattr(part, name) for part in parts]) for name in fields))
+    return Mixed(
+        np.concatenate([part.at for part in parts]),
+        np.concatenate([part.alpha for part in parts]),
+        np.concatenate([part.near for part in parts]),
+        np.concatenate([part.far for part in parts]),
+    )
 
 
 def _unmixed(
@@ -121,13 +123,14 @@ def _unmixed(
     f, b = (
         np.where((total < 1e-6)[:, None], 0, mean) + own for total, mean in ((totals[1], f), (totals[0], b))
     )
-    return Mixed(at, alpha, f, b, variances[1], variances[0])
+    return Mixed(at, alpha, f, b)
 
 
 def recomposed_colors(light: FloatMap, mixed: Mixed, far: FloatMap) -> Mixed:
-    """Move the colours of both surfaces, each as far as it varies, until they give the photo again.
+    """Choose the colours that, together, give the photo again.
 
-    Where none within 0..1 do, the surface that has more of the pixel takes all of it.
+    The surface that has less of the pixel keeps the colour that it has around, and what is left of the
+    photo's light is the other's. Where that would be no light, all of the pixel is.
 
     Args:
         light: (H, W, 3) linear light of the photo.
@@ -135,29 +138,17 @@ def recomposed_colors(light: FloatMap, mixed: Mixed, far: FloatMap) -> Mixed:
         far: (n, 3) better colours of the farther surface.
     """
     own = light.reshape(-1, 3)[mixed.at]
-    alpha = mixed.alpha[:, None].astype(np.float64)
-    f, b = mixed.near.astype(np.float64), far.astype(np.float64)
-    weight_f = alpha * (mixed.near_variance[:, None] + 1e-6)
-    weight_b = (1 - alpha) * (mixed.far_variance[:, None] + 1e-6)
-    rest = own - alpha * f - (1 - alpha) * b
-    scale = np.maximum(alpha * weight_f + (1 - alpha) * weight_b, 1e-12)
-    f, b = np.clip(f + weight_f / scale * rest, 0, 1), np.clip(b + weight_b / scale * rest, 0, 1)
+    alpha = mixed.alpha[:, None]
     more = alpha >= 0.5
-    # What clipping left goes to the surface with more of the pixel.
-    f = np.where(more, np.clip((own - (1 - alpha) * b) / np.maximum(alpha, 0.5), 0, 1), f)
-    b = np.where(more, b, np.clip((own - alpha * f) / np.maximum(1 - alpha, 0.5), 0, 1))
-    off = np.abs(alpha * f + (1 - alpha) * b - own).max(axis=1) > 2e-3
-    whole = np.where(off[:, None], more.astype(np.float64), alpha)
-    f = np.where(off[:, None] & more, own, f)
-    b = np.where(off[:, None] & ~more, own, b)
-    return Mixed(
-        mixed.at,
-        whole[:, 0].astype(np.float32),
-        f.astype(np.float32),
-        b.astype(np.float32),
-        mixed.near_variance,
-        mixed.far_variance,
-    )
+    near_rest = (own - (1 - alpha) * far) / np.maximum(alpha, 0.5)
+    far_rest = (own - alpha * mixed.near) / np.maximum(1 - alpha, 0.5)
+    f = np.where(more, np.clip(near_rest, 0, 1), mixed.near)
+    b = np.where(more, far, np.clip(far_rest, 0, 1))
+    off = (np.abs(alpha * f + (1 - alpha) * b - own).max(axis=1) > _LEAST_MISFIT)[:, None]
+    whole = np.where(off, more, alpha)[:, 0]
+    f = np.where(off & more, own, f)
+    b = np.where(off & ~more, own, b)
+    return Mixed(mixed.at, *(np.asarray(a, dtype=np.float32) for a in (whole, f, b)))
 
 
 def _share_by_depth(inverse_depth: FloatMap, rows: Index, cols: Index, middle: FloatMap) -> FloatMap:
