@@ -15,7 +15,7 @@ __all__ = ["LINKS", "Points"]
 LINKS = ((1, 0), (-1, 0), (0, 1), (0, -1))
 """Steps (across, down) to the four neighbours, which are the bits of `Points.links`."""
 
-_ALL = 15
+_ALL, _WHOLE = 15, 16
 _CLEAR_MOST = 15
 _THICKNESS = 0.004
 """Share of its inverse depth by which a surface may differ from its local plane."""
@@ -36,7 +36,8 @@ class Points:
         q: (n,) inverse depth.
         plane: Three (n,): a, b and c of the local plane q = a u + b v + c, through the pixel itself.
         rgba: (n, 4) uint8, sRGB and alpha.
-        links: (n,) uint8: to which neighbours of the same sheet the surface goes on.
+        links: (n,) uint8: to which neighbours of the same sheet the surface goes on, and in bit 4 whether the
+            square to the right and below, between four pixel centres, is whole.
         clear: (n,) uint8: how many pixels away the nearest end of a surface is, 0 at an end.
         rank: (n,) int32: place in the order from far to near, from 1 on; 0 for what can't be seen.
         order: (n + 1,) int32: the point of each place.
@@ -74,7 +75,7 @@ class Points:
         self.nearest_q = float(q.max())
         self.device = device
         self._blocks: Blocks | None = None
-        ends = torch.nonzero(self.links != _ALL)[:, 0]
+        ends = torch.nonzero((self.links & _ALL) != _ALL)[:, 0]
         self._end = torch.full((self.count,), -1, dtype=torch.int32, device=device)
         self._end[ends] = torch.arange(len(ends), dtype=torch.int32, device=device)
         self._beside_end = torch.stack([self._met(ends, k) for k in range(4)]).to(torch.int32)
@@ -104,6 +105,21 @@ class Points:
         """Give u and v of points in the sheets."""
         pixel = self.pixel(point)
         return (pixel % self.width).float() + 0.5, (pixel // self.width).float() + 0.5
+
+    def in_whole_square(self, point: torch.Tensor, du: torch.Tensor, dv: torch.Tensor) -> torch.Tensor:
+        """Tell whether places beside points, up to a pixel away, lie between four pixels of their surfaces.
+
+        Args:
+            point: (k,) points.
+            du: (k,) pixels to the right.
+            dv: (k,) pixels down.
+        """
+        step = (du < 0).to(torch.int64) + self.width * (dv < 0).to(torch.int64)
+        corner = (self.pixel(point).to(torch.int64) - step).clamp_(min=0)
+        behind = self.back_point.index_select(0, corner).to(torch.int64)
+        corner = torch.where(point < self.front_count, corner, behind)
+        whole = (self.links.index_select(0, corner.clamp(min=0)) & _WHOLE) > 0
+        return whole & (corner >= 0) & (du.abs() <= 1) & (dv.abs() <= 1)
 
     def thickness(self, point: torch.Tensor) -> torch.Tensor:
         """Tell by how much inverse depth may differ on the surface of points, a pixel or two beside them."""
@@ -227,7 +243,11 @@ class _Sheet:
         links = np.zeros(q.shape, dtype=np.uint8)
         for k, link in enumerate((right, left, down, up)):
             links |= link.astype(np.uint8) * np.uint8(1 << k)
-        self.links = links.ravel()[at]
+        opaque = sheet.alpha == 1
+        whole = np.zeros(q.shape, dtype=np.uint8)
+        whole[:-1, :-1] = right[:-1, :-1] & right[1:, :-1] & down[:-1, :-1] & down[:-1, 1:]
+        whole[:-1, :-1] &= opaque[:-1, :-1] & opaque[:-1, 1:] & opaque[1:, :-1] & opaque[1:, 1:]
+        self.links = (links | whole * np.uint8(_WHOLE)).ravel()[at]
         alpha = np.rint(255 * np.clip(sheet.alpha, 0, 1)).astype(np.uint8)
         self.rgba = np.concatenate([sheet.color, alpha[..., None]], axis=-1).reshape(-1, 4)[at]
         self.clear = _clearance((links == _ALL) & (alpha == 255)).ravel()[at]

@@ -53,16 +53,23 @@ class SmoothSurfaces:
         u, v, det = self.projection.on_planes(x, y, (a, b, c))
         q = torch.addcmul(torch.addcmul(c, a, u), b, v)
         ratio = self.projection.ratio(u, v, q)
-        clear = torch.index_select(points.clear, 0, point).view(shape) >= self._clear
-        clear &= (winner > 0) & (det > _LEAST_FACING * ratio * ratio)
-        left = torch.nonzero(~clear.view(-1))[:, 0]
+        facing = (winner > 0) & (det > _LEAST_FACING * ratio * ratio)
+        clear = facing & (torch.index_select(points.clear, 0, point).view(shape) >= self._clear)
         color = self.pictures[0].sample(torch.where(clear, u, 0.5), torch.where(clear, v, 0.5)).view(-1, 3)
-        hidden = (point >= points.front_count) & clear.view(-1)
-        behind = torch.nonzero(hidden)[:, 0]
-        if len(behind):
-            color[behind] = self.pictures[1].sample(u.view(-1)[behind], v.view(-1)[behind])
+        u, v, facing, clear = (each.view(-1) for each in (u, v, facing, clear))
+        # Near the end of a surface, one by one.
+        some = torch.nonzero(facing & ~clear)[:, 0]
+        at_u, at_v = points.position(point[some])
+        some = some[points.in_whole_square(point[some], u[some] - at_u, v[some] - at_v)]
+        clear[some] = True
+        hidden = (point >= points.front_count) & clear
+        for picture, at in zip(
+            self.pictures, (some[~hidden[some]], torch.nonzero(hidden)[:, 0]), strict=True
+        ):
+            if len(at):
+                color[at] = picture.sample(u[at], v[at])
         depth = (q / ratio).clamp_(min=0).view(-1)
-        return color, depth, hidden, left
+        return color, depth, hidden, torch.nonzero(~clear)[:, 0]
 
 
 def _clear_px(projection: Projection) -> int:
