@@ -81,7 +81,7 @@ def film_facts(film: Film) -> dict[str, Any]:
         "largest_motion_px": plan.motion_px * scale,
         "crop_percent": 100 * (1 - shown),
         "margin_px": plan.margin_px,
-        "reach_px": plan.jump_px,
+        "reach_px": plan.reach_px,
         "pivot": [x / share for x, share in zip(plan.stage.point, film.photo_share, strict=True)],
         "pivot_why": film.pivot.why,
     }

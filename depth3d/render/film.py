@@ -22,7 +22,7 @@ from depth3d.render.film_plan import Border, FilmPlan, check_timing, plan_film
 from depth3d.render.focus import find_focus
 from depth3d.render.framing import Framing, frame_size
 from depth3d.render.inpainting import Inpainter
-from depth3d.render.inverse_depth import inverse_depth_of
+from depth3d.render.inverse_depth import inverse_depth_of, span_of
 from depth3d.render.layers import layers_of
 from depth3d.render.paths import Path
 from depth3d.render.sheets import Layers
@@ -121,8 +121,6 @@ class Film:
         framing = Framing(size_wh, camera.size_wh)
         long_px = max(framing.whole.width, framing.whole.height)
         allowed = max_parallax_percent / 100 * long_px
-        if isinstance(scene, Layers):
-            allowed = min(allowed, scene.reach_px)
         self.plan: FilmPlan = plan_film(
             self.inverse_depth,
             stage,
@@ -131,6 +129,7 @@ class Film:
             framing,
             amplitude=amplitude,
             max_parallax_px=allowed,
+            max_reach_px=scene.reach_px if isinstance(scene, Layers) else None,
             length=length,
             border=border,
         )
@@ -193,10 +192,11 @@ class Film:
 
     def _reach_px(self) -> float:
         """Tell how wide hidden surfaces are needed: for the parallax, and for blur that shows them."""
-        blur_px = self._gain * float(np.abs(self.inverse_depth - self._in_focus.inverse_depth).max())
+        far, near = span_of(self.inverse_depth)
+        blur_px = self._gain * (near - far)
         if self.look.strength_px:
             blur_px /= self.plan.scale[0]
-        return max(self.plan.jump_px + 1, min(blur_px, _MOST_BLUR * max(self.plan.framing.photo_wh)))
+        return max(self.plan.reach_px + 1, min(blur_px, _MOST_BLUR * max(self.plan.framing.photo_wh)))
 
     @property
     def _falloff(self) -> FloatArray | float:
@@ -274,10 +274,10 @@ def _reduced(scene: RGBD, share: float) -> RGBD:
 
 
 def _check_layers(layers: Layers, plan: FilmPlan) -> None:
-    if plan.jump_px > 1.001 * layers.reach_px:
+    if plan.reach_px > 1.001 * layers.reach_px:
         raise InputError(
-            f"the path uncovers {plan.jump_px:.1f} pixels and the layers reach {layers.reach_px:.1f}; make "
-            "them with layers(scene, reach_px=...), or lower the amplitude"
+            f"the path needs layers that reach {plan.reach_px:.1f} pixels, these reach {layers.reach_px:.1f}; "
+            "make them with layers(scene, reach_px=...), or lower the amplitude"
         )
     if plan.margin_px > layers.margin_px and plan.margin_px > 2:
         raise InputError(

@@ -54,6 +54,7 @@ class FilmPlan:
         margin_px: How far beyond the photo's borders frames look, in pixels of the photo.
         jump_px: Largest parallax between two neighbouring surfaces, in pixels of the photo.
         motion_px: Largest parallax of anything against the plane of the still point.
+        reach_px: Parallax of the scene's whole span, as `layers` takes it.
         direction: Unit vector (x, y) in which surfaces move, where it is one direction; else None.
     """
 
@@ -66,6 +67,7 @@ class FilmPlan:
     margin_px: int
     jump_px: float
     motion_px: float
+    reach_px: float
     direction: tuple[float, float] | None
 
     @property
@@ -93,6 +95,7 @@ def plan_film(
     *,
     amplitude: float = 1.0,
     max_parallax_px: float,
+    max_reach_px: float | None = None,
     length: float | None = None,
     border: Border = "crop",
 ) -> FilmPlan:
@@ -112,6 +115,7 @@ def plan_film(
         framing: The size of the frames.
         amplitude: Factor of the path's size.
         max_parallax_px: In pixels of the photo.
+        max_reach_px: What layers that are there bear, as `FilmPlan.reach_px` counts.
         length: Of a path sized by the scene, in metres or units, instead.
         border: What is shown at the photo's borders.
 
@@ -139,7 +143,7 @@ def plan_film(
     if length is None:
         length = amplitude
         if path.sized_by_scene:
-            length *= _bearable(at, relief, max_parallax_px, float(inverse_depth.max()))
+            length *= _bearable(at, relief, max_parallax_px, max_reach_px, float(inverse_depth.max()))
     views = at(length)
     jump, motion = relief.largest_jump_px(views), relief.largest_motion_px(views)
     if not math.isfinite(motion):
@@ -160,7 +164,9 @@ def plan_film(
     else:
         margin = _margin(free, window, framing.photo_wh)
     direction = _direction(views, stage)
-    return FilmPlan(path, timing, stage, length, framing, window, margin, jump, motion, direction)
+    return FilmPlan(
+        path, timing, stage, length, framing, window, margin, jump, motion, relief.reach_px(views), direction
+    )
 
 
 def check_timing(path: Path, timing: Timing) -> Timing:
@@ -180,8 +186,14 @@ def check_timing(path: Path, timing: Timing) -> Timing:
     return timing
 
 
-def _bearable(at: Callable[[float], Views], relief: Relief, max_parallax_px: float, nearest: float) -> float:
-    """Find the largest length that keeps within both bounds."""
+def _bearable(
+    at: Callable[[float], Views],
+    relief: Relief,
+    max_parallax_px: float,
+    max_reach_px: float | None,
+    nearest: float,
+) -> float:
+    """Find the largest length that keeps within all bounds."""
     if not (math.isfinite(max_parallax_px) and max_parallax_px > 0):
         raise InputError(f"the largest parallax must be positive, got {max_parallax_px!r} px")
     reference = relief.still or nearest
@@ -190,7 +202,8 @@ def _bearable(at: Callable[[float], Views], relief: Relief, max_parallax_px: flo
     def excess(size: float) -> float:
         views = at(size)
         motion = relief.largest_motion_px(views) / MOTION_BY_JUMP
-        return max(motion, relief.largest_jump_px(views)) / max_parallax_px
+        reach = relief.reach_px(views) / max_reach_px if max_reach_px else 0.0
+        return max(max(motion, relief.largest_jump_px(views)) / max_parallax_px, reach)
 
     return largest_length(excess, most)
 

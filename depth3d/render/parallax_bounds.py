@@ -37,6 +37,7 @@ class Relief:
         pair_ends: (m, 2) inverse depth on both sides.
         tile_uv: (k, 2) corners of the tiles that the photo is cut into.
         tile_ends: (k, 2) least and largest inverse depth in the tile.
+        span: From the farthest to the nearest part of the scene, in inverse depth.
     """
 
     camera: Camera
@@ -45,6 +46,7 @@ class Relief:
     pair_ends: _Array
     tile_uv: _Array
     tile_ends: _Array
+    span: float
 
     @classmethod
     def of(cls, inverse_depth: FloatMap, camera: Camera, still: float) -> Relief:
@@ -68,7 +70,7 @@ class Relief:
         pair_uv, pair_ends = np.concatenate(uv), np.concatenate(ends).astype(np.float64)
         order = np.argsort(-np.abs(np.diff(pair_ends, axis=1)[:, 0]), kind="stable")
         tile_uv, tile_ends = _tiles(inverse_depth)
-        return cls(camera, still, pair_uv[order], pair_ends[order], tile_uv, tile_ends)
+        return cls(camera, still, pair_uv[order], pair_ends[order], tile_uv, tile_ends, near - far)
 
     def largest_jump_px(self, views: Views) -> float:
         """Measure the largest parallax between neighbours of two surfaces: how much becomes uncovered.
@@ -113,6 +115,19 @@ class Relief:
             for start in range(0, len(views), _VIEWS_AT_ONCE)
             for end in self.tile_ends.T
         )
+
+    def reach_px(self, views: Views) -> float:
+        """Bound the parallax between the farthest and the nearest part of the scene, were they neighbours.
+
+        What a silhouette uncovers is its own share of this: its gap by the span.
+
+        Args:
+            views: Where the camera goes.
+
+        Returns:
+            Pixels of the photo; infinite if the camera comes to a surface.
+        """
+        return float(self._largest_speed(views).max()) * self.span
 
     def _largest_speed(self, views: Views) -> _Array:
         """Compute the most pixels by inverse depth at the photo's corners, where it is largest: (n,)."""

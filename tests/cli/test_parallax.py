@@ -47,8 +47,9 @@ def test_a_film_and_its_facts(run, shot):
     assert facts["size"] == [W, H]
     assert facts["pivot"] == [32, 24]
     assert facts["pivot_m"] == pytest.approx(1)
-    assert facts["reach_px"] == pytest.approx(0.025 * W, rel=1e-3)
-    assert facts["largest_parallax_px"] >= facts["reach_px"]
+    shown = 1 - facts["crop_percent"] / 100
+    assert facts["largest_parallax_px"] * shown == pytest.approx(0.025 * W, rel=1e-3)
+    assert facts["reach_px"] >= 0.025 * W  # of the whole span of depth, which is that of the box
     assert 0 < facts["crop_percent"] < 15
     assert [frame.shape for frame in frames_of("o.mp4")] == [(H, W, 3)] * 4
 

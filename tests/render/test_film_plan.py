@@ -176,3 +176,19 @@ def test_windows_lie_around_the_point_and_inside():
     assert tall.window((10, 10)).left == 0
     assert tall.window((395, 10), (20.0, 15.0, 390.0, 285.0)) == pytest.approx((238.125, 15, 151.875, 270))
     assert Framing((400, 300), (400, 300)).window((10, 10)) == (0, 0, 400, 300)
+
+
+@pytest.mark.parametrize("path", PATHS, ids=repr)
+def test_the_reach_is_that_of_the_whole_span(path):
+    """No gap uncovers more than its share of the reach; what layers reach bounds the path."""
+    film = plan(path)
+    span = np.ptp(np.percentile(scene(), (0.1, 99.9)))
+    assert film.jump_px <= film.reach_px * (0.9 - 0.1) / span
+    half = plan(path, max_reach_px=film.reach_px / 2)
+    assert half.reach_px <= film.reach_px / 2 * (1 + 1e-9)
+    assert half.length < film.length
+
+
+def test_the_reach_of_a_sway_in_closed_form():
+    film = plan(d3.Sway(), frames=4)
+    assert film.reach_px == pytest.approx(110 * film.length * np.ptp(np.percentile(scene(), (0.1, 99.9))))
