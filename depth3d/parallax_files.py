@@ -82,7 +82,7 @@ def film_facts(film: Film) -> dict[str, Any]:
         "crop_percent": 100 * (1 - shown),
         "margin_px": plan.margin_px,
         "reach_px": plan.reach_px,
-        "pivot": [x / share for x, share in zip(plan.stage.point, film.photo_share, strict=True)],
+        "pivot": film.pivot.point,
         "pivot_why": film.pivot.why,
     }
     if plan.path.sized_by_scene:

@@ -19,7 +19,7 @@ from depth3d.render.defocus import Defocus, gain_of
 from depth3d.render.film_focus import FilmFocus
 from depth3d.render.film_look import FilmLook, vignette_of
 from depth3d.render.film_plan import Border, FilmPlan, check_timing, plan_film
-from depth3d.render.focus import find_focus
+from depth3d.render.focus import Focus, find_focus
 from depth3d.render.framing import Framing, frame_size
 from depth3d.render.inpainting import Inpainter
 from depth3d.render.inverse_depth import inverse_depth_of, span_of
@@ -109,7 +109,7 @@ class Film:
         self._layers = scene if isinstance(scene, Layers) else None
         camera, self.inverse_depth, self.is_metric = _surface(scene, edges)
         share = (camera.width / full_wh[0], camera.height / full_wh[1])
-        self.pivot = find_focus(
+        still = find_focus(
             self.inverse_depth,
             is_metric=self.is_metric,
             focus=None if pivot is None else (pivot[0] * share[0], pivot[1] * share[1]),
@@ -117,7 +117,8 @@ class Film:
             focus_disparity=pivot_disparity,
         )
         self.photo_share = share
-        stage = Stage(camera, self.pivot.point or (camera.width / 2, camera.height / 2), self.pivot.disparity)
+        self.pivot = _in_the_photo(still, share)
+        stage = Stage(camera, still.point or (camera.width / 2, camera.height / 2), still.disparity)
         framing = Framing(size_wh, camera.size_wh)
         long_px = max(framing.whole.width, framing.whole.height)
         allowed = max_parallax_percent / 100 * long_px
@@ -246,6 +247,17 @@ def _surface(scene: RGBD | Layers, edges: Literal["snap", "keep"]) -> tuple[Came
     return scene.camera.cropped(m, m, width, height), inside, scene.is_metric
 
 
+def _in_the_photo(focus: Focus, share: tuple[float, float]) -> Focus:
+    """Say in pixels of the photo what was found in a smaller one."""
+    if focus.point is None or share == (1, 1):
+        return focus
+    (u, v), (across, down) = focus.point, share
+    why = focus.why
+    for form in ("({:.0f}, {:.0f})", "({:g}, {:g})"):
+        why = why.replace(form.format(u, v), f"({u / across:.0f}, {v / down:.0f})")
+    return replace(focus, point=(u / across, v / down), why=why)
+
+
 def _working_share(scene: RGBD, size_wh: tuple[int, int], path: Path, amplitude: float) -> float:
     """Choose how much smaller than the photo is what frames of this size are made of."""
     camera = scene.camera
@@ -276,7 +288,7 @@ def _reduced(scene: RGBD, share: float) -> RGBD:
 def _check_layers(layers: Layers, plan: FilmPlan) -> None:
     if plan.reach_px > 1.001 * layers.reach_px:
         raise InputError(
-            f"the path needs layers that reach {plan.reach_px:.1f} pixels, these reach {layers.reach_px:.1f}; "
+            f"the path needs layers of a reach of {plan.reach_px:.1f} pixels, got {layers.reach_px:.1f}; "
             "make them with layers(scene, reach_px=...), or lower the amplitude"
         )
     if plan.margin_px > layers.margin_px and plan.margin_px > 2:

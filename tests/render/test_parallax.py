@@ -94,6 +94,8 @@ def test_sizes_and_aspects(scene, layers):
     assert made.scene.size_wh == (77, 58)  # 1.2 pixels for each of a frame's
     assert made.plan.stage.point == pytest.approx((38.5, 29), abs=0.1)
     assert made.plan.stage.inverse_depth == pytest.approx(1)
+    assert made.pivot.point == pytest.approx((8 * 32, 8 * 24))
+    assert "(256, 192)" in made.pivot.why
 
 
 def test_motion_blur_averages_light(layers):
@@ -158,7 +160,7 @@ def test_relative_scenes_and_pivots(scene):
         ({"frames": 0}, "frames must be"),
         ({"path": d3.DollyIn(), "repeat": "loop"}, "does not end where it begins"),
         ({"pivot": (900, 3)}, "outside the picture"),
-        ({"path": d3.Sway(), "length": 0.15}, "layers that reach"),
+        ({"path": d3.Sway(), "length": 0.15}, "layers of a reach"),
         ({"path": d3.DollyIn(), "length": 3.0}, "come to a surface"),
         ({"supersample": 0}, "supersample"),
         ({"aspect": -1.0}, "aspect must lie"),
