@@ -82,7 +82,7 @@ def hidden_depth(
         motion: (dx, dy) direction of the parallax in the picture; None is any.
     """
     s = silhouettes
-    planes = _from(s.far, s.near, inverse_depth, s.gap, px_per_unit)
+    planes = _from(s.far, s.near, inverse_depth, s.gap, px_per_unit, 1)
     reach = s.gap * np.float32(px_per_unit * _MORE_WIDTH)
     if motion is not None and any(motion):
         x, y = (abs(component) / float(np.hypot(*motion)) for component in motion)
@@ -106,12 +106,14 @@ def overhang(
 ) -> Grown:
     """Continue each nearer surface beyond its edge, over the farther one, by a few pixels."""
     s = silhouettes
-    planes = _from(s.near, s.far, inverse_depth, s.gap, px_per_unit)
+    planes = _from(s.near, s.far, inverse_depth, s.gap, px_per_unit, -1)
     seeds = Seeds(s.far, planes, np.full(len(s.far), width_px, np.float32))
     return grow(seeds, inverse_depth, joints, least_gap=least_gap / 2, behind=False, lowest=0.0)
 
 
-def _from(origin: Index, to: Index, inverse_depth: FloatMap, gap: FloatMap, px_per_unit: float) -> Planes:
+def _from(
+    origin: Index, to: Index, inverse_depth: FloatMap, gap: FloatMap, px_per_unit: float, side: int
+) -> Planes:
     """Fit the planes of the pixels at one side of silhouettes, and move them to the other side."""
     width = inverse_depth.shape[1]
     unique, first, number = np.unique(origin, return_index=True, return_inverse=True)
@@ -121,6 +123,7 @@ def _from(origin: Index, to: Index, inverse_depth: FloatMap, gap: FloatMap, px_p
         _OF_THE_GAP * gap[first],
         radius_px=max(_LEAST_RADIUS_PX, _RADIUS_SHARE * max(inverse_depth.shape)),
         likely_slope=_COMMON_SLOPE / px_per_unit,
+        side=np.float32(side / 2) * gap[first],
     )
     rows, cols = np.divmod(origin, width)
     to_rows, to_cols = np.divmod(to, width)

@@ -19,6 +19,8 @@ _Array: TypeAlias = npt.NDArray[np.float32]
 _SAMPLES = 40
 _ROUNDS = (1.0, 0.4, 0.15)
 """Scale of what is believed to be of the surface, round by round, as a share of the tolerance."""
+_LEAST_SUPPORT = 0.2
+"""Share of the samples on a pixel's side of a silhouette that must be like it."""
 _CORRELATED = 12.0
 """Errors of neighbouring pixels are alike: so many samples count for one."""
 
@@ -39,7 +41,13 @@ class Planes:
 
 
 def fit_planes(
-    inverse_depth: FloatMap, at: Index, tolerance: _Array, *, radius_px: float, likely_slope: _Array | float
+    inverse_depth: FloatMap,
+    at: Index,
+    tolerance: _Array,
+    *,
+    radius_px: float,
+    likely_slope: _Array | float,
+    side: _Array | None = None,
 ) -> Planes:
     """Fit a plane to the surface around each pixel, robustly.
 
@@ -54,6 +62,9 @@ def fit_planes(
         tolerance: (n,) how far from the pixel's own value, in the map's unit, samples may be of its surface.
         radius_px: Of the disc.
         likely_slope: Change a pixel that is common, one number or (n,).
+        side: (n,) how far from the pixel's own value, up if positive and down if negative, samples are of
+            this side of a silhouette. Where hardly any of those are like the pixel it hangs between the
+            surfaces, and the fit starts from their mean. None trusts all pixels.
 
     Returns:
         The planes, through the pixels' own values where those are of the surface, as the fit is robust.
@@ -72,7 +83,8 @@ def fit_planes(
         steps.append(((col - cols).astype(np.float32), (row - rows).astype(np.float32)))
         values.append(flat[row * width + col] - own)
         near.append(math.exp(-2 * rho**2))
-    offset, slope_x, slope_y = (np.zeros(len(at), np.float32) for _ in range(3))
+    slope_x, slope_y = np.zeros(len(at), np.float32), np.zeros(len(at), np.float32)
+    offset = np.zeros(len(at), np.float32) if side is None else _start(values, near, tolerance, side)
     least = np.maximum(np.abs(own) * 1e-6, 1e-12)
     for share in _ROUNDS:
         scale = np.maximum(share * tolerance, least)
@@ -98,3 +110,14 @@ def fit_planes(
         slope_x, slope_y = (c * d - b * e) / determinant, (a * e - b * d) / determinant
         offset = mv - slope_x * mx - slope_y * my
     return Planes(own + offset, slope_x, slope_y)
+
+
+def _start(values: list[_Array], near: list[float], tolerance: _Array, side: _Array) -> _Array:
+    """Give the level from which to start, less the pixel's own: 0 where enough samples are like the pixel."""
+    total, alike, sums = (np.full(len(side), 1e-9, np.float32) for _ in range(3))
+    for value, weight in zip(values, near, strict=True):
+        here = np.float32(weight) * np.where(side > 0, value < side, value > side)
+        total += here
+        sums += here * value
+        alike += here * (np.abs(value) <= tolerance)
+    return np.where(alike < _LEAST_SUPPORT * total, sums / total, 0).astype(np.float32)
