@@ -8,6 +8,7 @@ move's own detail is added back, because a surface without grain is seen to be m
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -25,26 +26,32 @@ _Index: TypeAlias = npt.NDArray[np.intp]
 
 _Cell: TypeAlias = tuple[slice, slice]
 
+_THREADS = 4
 _CELL_PX = 160
+"""A plane's hidden part is filled in cells of this size."""
 _FINE_PX = 80
+"""Moves are looked for, over short ways, for smaller pieces of it."""
 _LEAST_PX = 40
 """A cell with fewer hidden pixels gets the mean of its surroundings."""
 _SMALL_PX = 600
 """A cell with fewer is searched once, at a middle distance."""
 _MARGIN_PX = 32
+"""How far around a cell moves are judged."""
 _MOST_MOVES = 28
+_LEAST_MOVE_PX = 2.0
 _RIM_PX = 16
+"""How far around a cell they are chosen and fitted, on at most `_SAMPLES` pixels."""
 _SAMPLES = 800
 _POOL = 100
+"""How many moves of a plane are tried in all its cells."""
 _FALLOFF = 0.4
 _TRUST_POWER = 4.0
+"""A move counts for 1 / misfit to this power."""
 _LEAST_MISFIT = 1e-5
 """Mean squared difference that is as good as none."""
 _DOUBT = 0.15
 """Share of the rim that must be compared before a move's misfit is believed rather than the texture's own."""
-_LEVEL_SHARE = 1.0
-"""How much of the difference in brightness at the rim is made up for."""
-_DETAIL = 0.3
+_DETAIL = 0.2
 """Share of the best move's own detail that is added to the average."""
 
 
@@ -117,23 +124,29 @@ def patched(
     """
     import cv2
 
-    chance = np.random.default_rng(seed)
     cells = _cells(wanted, _CELL_PX)
     if not cells:
         return
     blurred = cv2.blur(light, (3, 3))
-    found = [_found(light, blurred, own, wanted, law, cell) for cell in cells]
+    with ThreadPoolExecutor(_THREADS) as threads:
+        found = list(threads.map(lambda cell: _found(light, blurred, own, wanted, law, cell), cells))
     # What holds in one part of the plane may hold in another.
     rows, cols = np.nonzero(wanted)
     common = PlaneFrame.at(law, float(cols.mean()), float(rows.mean()))
     pool = np.concatenate([common.moves_from(frame, moves) for frame, moves in found])
     pool = _distinct(pool[np.isfinite(pool).all(axis=1)], _POOL)
-    for cell, (frame, moves) in zip(cells, found, strict=True):
+
+    def fill(number: int) -> None:
+        cell, (frame, moves) = cells[number], found[number]
         more = frame.moves_from(common, pool)
         every = np.concatenate([moves, more[np.isfinite(more).all(axis=1)]])
+        chance = np.random.default_rng((seed, number))
         moves = _chosen(light, own, wanted, frame, every, cell, chance)
         if len(moves):
             _fill_cell(canvas, light, own, wanted, frame, moves, cell)
+
+    with ThreadPoolExecutor(_THREADS) as threads:  # each writes to its own pixels
+        list(threads.map(fill, range(len(cells))))
 
 
 def _cells(wanted: BoolMap, side: int) -> list[_Cell]:
@@ -223,13 +236,16 @@ def _grown(cell: _Cell, by: int, shape: tuple[int, ...]) -> _Cell:
 
 def _distinct(moves: _Array, most: int) -> _Array:
     """Leave out moves that are all but the same as an earlier one, and those that lead nowhere."""
-    kept: list[_Array] = []
-    for move in moves:
-        if np.hypot(*move) >= 2 and all(np.hypot(*(move - other)) > 1 for other in kept):
-            kept.append(move)
-        if len(kept) == most:
+    kept = np.empty((most, 2))
+    count = 0
+    for move in moves[(moves**2).sum(axis=1) >= _LEAST_MOVE_PX**2]:
+        if count == most:
             break
-    return np.array(kept).reshape(-1, 2)
+        away = kept[:count] - move
+        if not count or np.einsum("ij,ij->i", away, away).min() > 1:
+            kept[count] = move
+            count += 1
+    return kept[:count]
 
 
 def _fill_cell(
@@ -297,11 +313,12 @@ def _fill_cell(
         ]
         sums = around(np.dstack([rest, both, np.einsum("ijc,ijc->ij", rest, rest)]))
         doubt = _DOUBT * count
+        # What the rim says about brightness, as of a wall that grows darker, is made up for.
         level = sums[:, :3] / (sums[:, 3] + doubt)[:, None]
         misfit = (sums[:, 4] + doubt * 2 * plain) / (sums[:, 3] + doubt)
         misfit = np.maximum(misfit - 0.5 * (level**2).sum(axis=1), 0.1 * misfit) + _LEAST_MISFIT
-        misfit = np.where(offered, misfit, np.inf).astype(np.float32)
-        says = says + _LEVEL_SHARE * level
+        misfit[~offered] = np.inf
+        says += level
         trust = misfit**-_TRUST_POWER
         total += trust[:, None] * says
         trusted = trusted + trust
