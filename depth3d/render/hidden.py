@@ -20,6 +20,8 @@ JUMP_PX = 2.0
 _WORKING_PX = 1_200_000
 """In larger pictures surfaces are continued at a smaller size: what is hidden is smooth anyway."""
 
+_COARSE_COLOR_PX = 120_000
+"""Their colours at one that is smaller still."""
 _AROUND = 4
 """How far from what is hidden nearer things are no source, in widths of it."""
 
@@ -113,5 +115,6 @@ def _continued(color: FloatMap, disparity: FloatMap, gain: float, seed: int, fac
     lamps = np.where(color.max(axis=2) >= 1, inverse_depth, -np.inf).astype(np.float32)
     source &= cv2.dilate(lamps, np.ones((3, 3), np.uint8)) <= inverse_depth + jump
     far = np.where(mask, grown.inverse_depth, inverse_depth)
-    colors = hidden_colors(color, inverse_depth, source, mask, far, seed=seed)
+    most = {} if factor == 1 else {"most_px": _COARSE_COLOR_PX}
+    colors = hidden_colors(color, inverse_depth, source, mask, far, seed=seed, **most)
     return HiddenLayer(colors, np.where(mask, far + zero, disparity), mask)

@@ -17,8 +17,7 @@ from depth3d.render.inpainting import continued
 
 __all__ = ["hidden_colors"]
 
-_WORKING_PX = 200_000
-"""Larger pictures are filled at a smaller size, since patches take their time."""
+_WORKING_PX = 320_000
 _PROBE_PX = 3
 """How wide the strip beside the hole is on which the guesses are judged."""
 _JUDGED_PX = 12.0
@@ -32,7 +31,14 @@ _CALM_PX = 12.0
 
 
 def hidden_colors(
-    color: FloatMap, inverse_depth: FloatMap, source: BoolMap, hole: BoolMap, far: FloatMap, *, seed: int = 0
+    color: FloatMap,
+    inverse_depth: FloatMap,
+    source: BoolMap,
+    hole: BoolMap,
+    far: FloatMap,
+    *,
+    seed: int = 0,
+    most_px: int = _WORKING_PX,
 ) -> FloatMap:
     """Guess what hidden surfaces look like.
 
@@ -43,6 +49,7 @@ def hidden_colors(
         hole: (H, W) bool: where a hidden surface is wanted.
         far: (H, W) float32: its inverse depth in the hole.
         seed: Where chance plays.
+        most_px: Larger pictures are filled at a smaller size, since patches take their time.
 
     Returns:
         (H, W, 3) float32; of use in the hole.
@@ -50,7 +57,7 @@ def hidden_colors(
     import cv2
 
     height, width = hole.shape
-    factor = math.ceil(math.sqrt(height * width / _WORKING_PX))
+    factor = math.ceil(math.sqrt(height * width / most_px))
     if factor == 1:
         return _blended(color, inverse_depth, source, hole, far, seed)
     size = (-(-width // factor), -(-height // factor))

@@ -1,7 +1,7 @@
 """What others do to blur by depth, on linear light and the exact signed radius, each as good as it gets.
 
-`lerp` is what most plug-ins do, `gather` what shaders do, `layers` what multiplane renderers do, and
-`plain_script` what people write with OpenCV.
+`lerp` is what most plug-ins do, `gather` what shaders do, `guarded` what the better ones do, `layers` what
+multiplane renderers do, and `plain_script` what people write with OpenCV.
 """
 
 from __future__ import annotations
@@ -61,7 +61,16 @@ def lerp(light: Picture, radius: Picture) -> Picture:
 
 
 def gather(light: Picture, radius: Picture) -> Picture:
-    """Average the neighbours whose disc reaches a pixel; those behind it with its own radius at most."""
+    """Average the neighbours whose disc reaches a pixel."""
+    return _gathered(light, radius, guarded=False)
+
+
+def guarded(light: Picture, radius: Picture) -> Picture:
+    """Do it with the discs of what is behind a pixel no larger than its own, so that less leaks over it."""
+    return _gathered(light, radius, guarded=True)
+
+
+def _gathered(light: Picture, radius: Picture, *, guarded: bool) -> Picture:
     reach = math.ceil(float(np.abs(radius).max()))
     height, width = radius.shape
     padded = np.pad(light, ((reach, reach), (reach, reach), (0, 0)), mode="reflect")
@@ -74,7 +83,9 @@ def gather(light: Picture, radius: Picture) -> Picture:
                 continue
             rows, cols = slice(reach + dy, reach + dy + height), slice(reach + dx, reach + dx + width)
             other = signed[rows, cols]
-            size = np.where(other < radius, np.minimum(np.abs(other), own), np.abs(other))
+            size = np.abs(other)
+            if guarded:
+                size = np.where(other < radius, np.minimum(size, own), size)
             weight = np.clip(size + 0.5 - distance, 0, 1) / (math.pi * np.maximum(size, 0.5) ** 2)
             total += padded[rows, cols] * weight[..., None]
             weights += weight
@@ -106,4 +117,4 @@ def plain_script(light: Picture, radius: Picture) -> Picture:
     return out
 
 
-BASELINES = {"photo": untouched, "lerp": lerp, "gather": gather, "layers": layers}
+BASELINES = {"photo": untouched, "lerp": lerp, "gather": gather, "guarded": guarded, "layers": layers}
