@@ -106,6 +106,7 @@ if TYPE_CHECKING:
     from depth3d.render.keyframes import Keyframe as Keyframe
     from depth3d.render.keyframes import Keyframes as Keyframes
     from depth3d.render.keyframes import RecordedPath as RecordedPath
+    from depth3d.render.inpainting import Inpainter as Inpainter
     from depth3d.render.layers import layers as layers
     from depth3d.render.matte import depth_matte as depth_matte
     from depth3d.render.miniature import miniature as miniature
@@ -165,6 +166,7 @@ _HOME_OF = {
     "KenBurns": "render.ken_burns",
     "Keyframe": "render.keyframes",
     "Keyframes": "render.keyframes",
+    "Inpainter": "render.inpainting",
     "KnownLength": "calibrate.references",
     "KnownSize": "calibrate.references",
     "Layers": "render.sheets",

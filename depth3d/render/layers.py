@@ -186,29 +186,28 @@ def _assembled(
     filled = _hidden_colors(light, whole, clean, hole, far, inpainter, seed)
     mixed = recomposed_colors(light, mixed, filled.reshape(-1, 3)[mixed.at])
     alpha.ravel()[mixed.at] = mixed.alpha
-    front_light = light.copy()
-    front_light.reshape(-1, 3)[mixed.at] = mixed.near
-    back_light = filled
-    back_light.reshape(-1, 3)[mixed.at] = mixed.far
-
+    front_color = to_srgb(light)
+    back_color = np.where(hole[..., None], 0, front_color)
+    back_color[hole] = to_srgb(filled[hole])
+    front_color.reshape(-1, 3)[mixed.at] = to_srgb(mixed.near)
+    back_color.reshape(-1, 3)[mixed.at] = to_srgb(mixed.far)
     in_back = covers | extends | overlap
-    front_joints = find_joints(near, least_gap)
-    back_joints = find_joints(np.where(in_back, far, -1e9), least_gap)
-    right, down = in_back.copy(), in_back.copy()
-    right[:, :-1] &= in_back[:, 1:]
-    right[:, -1] = False
-    down[:-1] &= in_back[1:]
-    down[-1] = False
-    front = Sheet(to_srgb(front_light), near, alpha, front_joints.right, front_joints.down)
-    back = Sheet(
-        to_srgb(back_light),
-        far,
-        in_back.astype(np.float32),
-        back_joints.right & right,
-        back_joints.down & down,
-    )
+    # Away from overhangs the joints are those of the photo, also in the margin.
+    photos, front_joints = _within(joints, ~extends), find_joints(near, least_gap)
+    right, down = photos.right | front_joints.right, photos.down | front_joints.down
+    front = Sheet(front_color, near, alpha, right, down)
+    back_joints = _within(find_joints(np.where(in_back, far, -1e9), least_gap), in_back)
+    back = Sheet(back_color, far, in_back.astype(np.float32), back_joints.right, back_joints.down)
     backdrop = backdrop_of(light, whole, reach_px=reach, like=2 * least_gap)
     return Layers(front, back, backdrop, camera, margin, reach, photo, is_metric)
+
+
+def _within(joints: Joints, region: BoolMap) -> Joints:
+    """Keep the joints between pixels of a region."""
+    right, down = joints.right & region, joints.down & region
+    right[:, :-1] &= region[:, 1:]
+    down[:-1] &= region[1:]
+    return Joints(right, down)
 
 
 def _hidden_colors(
