@@ -169,6 +169,8 @@ def test_a_pole_stays_whole(width, slant):
     for shift in np.linspace(0, 2, 9):
         light = renderer.render(place(-shift / (0.5 * CAMERA.fx), 0, 0)).light[:40, :, 0]
         np.testing.assert_allclose(light.sum(axis=1), width, atol=0.05)
+        light = renderer.render(place(-shift / (0.5 * CAMERA.fx), -shift / (0.5 * CAMERA.fx), 0)).light
+        assert light[4:44, :, 0].sum() == pytest.approx(40 * width, rel=0.03)
 
 
 @pytest.mark.parametrize("zoom", [1.5, 3.0, 7.0])
