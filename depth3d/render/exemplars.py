@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from depth3d.core.arrays import BoolMap, FloatMap
 from depth3d.render.plane_patterns import PlaneFrame, recurrences, refined_moves, rim_misfits
-from depth3d.render.scattered import gathered
+from depth3d.render.scattered import gathered, sampled
 
 __all__ = ["Canvas", "patched"]
 
@@ -98,15 +98,9 @@ class Canvas:
         import cv2
 
         across, down = np.float32(self.scale[0]), np.float32(self.scale[1])
-        return np.asarray(
-            cv2.remap(
-                self.picture,
-                ((u + np.float32(0.5)) / across - np.float32(0.5))[:, None],
-                ((v + np.float32(0.5)) / down - np.float32(0.5))[:, None],
-                cv2.INTER_CUBIC,
-                borderMode=cv2.BORDER_REPLICATE,
-            )
-        )[:, 0]
+        u = (u + np.float32(0.5)) / across - np.float32(0.5)
+        v = (v + np.float32(0.5)) / down - np.float32(0.5)
+        return sampled(self.picture, u, v, cv2.INTER_CUBIC, cv2.BORDER_REPLICATE)
 
 
 def patched(
@@ -274,21 +268,12 @@ def _fill_cell(
     picture = np.ascontiguousarray(light[box][::2, ::2])
     seen = own[box][::2, ::2].astype(np.float32)
     members = own.view(np.uint8)
-    at = ((columns - box[1].start)[None] / 2, (lines - box[0].start)[None] / 2)
+    at = (columns - box[1].start) / 2, (lines - box[0].start) / 2
 
     def around(values: FloatMap) -> FloatMap:
         """Sum over the visible neighbours of each wanted pixel."""
         sums = gathered(values, falloff=_FALLOFF)
-        parts = [
-            cv2.remap(
-                np.ascontiguousarray(sums[..., c : c + 4]),
-                *at,
-                cv2.INTER_LINEAR,
-                borderMode=cv2.BORDER_REPLICATE,
-            ).reshape(len(rows), -1)
-            for c in range(0, values.shape[2], 4)
-        ]
-        return np.concatenate(parts, axis=1)
+        return sampled(sums, *at, cv2.INTER_LINEAR, cv2.BORDER_REPLICATE)
 
     weight = cv2.GaussianBlur(seen, (0, 0), 5)[..., None]
     mean = cv2.GaussianBlur(picture * seen[..., None], (0, 0), 5) / np.maximum(weight, 1e-6)
@@ -302,7 +287,7 @@ def _fill_cell(
     best, least = base.copy(), np.full(len(base), np.inf, dtype=np.float32)
     for across, down in moves.astype(np.float32):
         u, v = frame.pixels(wanted_x + across, wanted_y + down)
-        offered = cv2.remap(members, u[None], v[None], cv2.INTER_NEAREST, borderValue=0)[0] > 0
+        offered = sampled(members, u, v, cv2.INTER_NEAREST, cv2.BORDER_CONSTANT) > 0
         if not offered.any():
             continue
         says = canvas.look(u, v)

@@ -1,12 +1,18 @@
-"""`gathered`: sums over known pixels that weigh less the farther they are, for every pixel at once."""
+"""`gathered` sums over known pixels, near ones first, everywhere at once; `sampled` reads single places."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 from depth3d.core.arrays import FloatMap
 
-__all__ = ["gathered"]
+__all__ = ["gathered", "sampled"]
+
+_ROW = 1 << 14
+"""OpenCV samples no picture that is longer than 32767 pixels."""
 
 
 def gathered(values: FloatMap, *, falloff: float = 0.3) -> FloatMap:
@@ -37,6 +43,34 @@ def gathered(values: FloatMap, *, falloff: float = 0.3) -> FloatMap:
         wide = cv2.resize(total, size, interpolation=cv2.INTER_LINEAR)
         total = level + np.float32(falloff) * _channels(wide, values.shape[2])
     return np.asarray(total, dtype=np.float32)
+
+
+def sampled(
+    values: npt.NDArray[Any], u: FloatMap, v: FloatMap, interpolation: int, border: int
+) -> npt.NDArray[Any]:
+    """Read a picture at a list of places.
+
+    Args:
+        values: (H, W) or (H, W, C), any C.
+        u: (n,) float32 columns, 0 at the first pixel's centre; n is above 0.
+        v: (n,) float32 rows.
+        interpolation: OpenCV's, as `cv2.INTER_LINEAR`.
+        border: OpenCV's, as `cv2.BORDER_REPLICATE`.
+
+    Returns:
+        (n,) or (n, C).
+    """
+    import cv2
+
+    if values.ndim == 3 and values.shape[2] > 4:  # more than OpenCV samples at once
+        parts = [values[..., c : c + 4] for c in range(0, values.shape[2], 4)]
+        read = [sampled(np.ascontiguousarray(part), u, v, interpolation, border) for part in parts]
+        return np.concatenate([part.reshape(len(u), -1) for part in read], axis=1)
+    count = len(u)
+    width = min(count, _ROW)
+    shape = -(-count // width), width
+    read = cv2.remap(values, np.resize(u, shape), np.resize(v, shape), interpolation, borderMode=border)
+    return np.asarray(read.reshape(shape[0] * width, *values.shape[2:])[:count])
 
 
 def _channels(values: FloatMap, count: int) -> FloatMap:

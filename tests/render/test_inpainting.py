@@ -225,3 +225,15 @@ def test_a_wall_that_is_all_but_infinitely_far_goes_on():
     inverse_depth[hole] = 0.6
     filled = continued(seen, inverse_depth, source, hole, np.where(hole, hidden, inverse_depth))
     assert psnr_db(filled, color, hole) > 25
+
+
+def test_more_pixels_in_one_place_than_opencv_samples_at_once(monkeypatch):
+    color = np.full((HEIGHT, WIDTH, 3), 0.3, np.float32)
+    color[::4] = 0.6
+    depth = np.ones((HEIGHT, WIDTH), np.float32)
+    hole = np.zeros((HEIGHT, WIDTH), bool)
+    hole[:, 100:] = True
+    monkeypatch.setattr("depth3d.render.inpainting._WORKING_PX", HEIGHT * WIDTH // 4)
+    filled = continued(color, depth, ~hole, hole, depth)
+    assert hole.sum() > 2**15
+    assert np.isfinite(filled).all()
