@@ -16,16 +16,16 @@ OUT = Path("out")
 def main() -> None:
     OUT.mkdir(exist_ok=True)
     scene = d3.open_photo(DATA / "still_life.png", depth=DATA / "still_life_depth.png").scene
-    depth, camera = d3.resize_depth(scene.depth, 480, 360), scene.camera.resized(480, 360)
-    layers = d3.layers(d3.RGBD(scene.image[::2, ::2], depth, camera))
+    depth, camera = d3.resize_depth(scene.depth, 320, 240), scene.camera.resized(320, 240)
+    layers = d3.layers(d3.RGBD(scene.image[1::3, 1::3], depth, camera))
 
-    d3.save(d3.parallax(layers, d3.Orbit(), frames=16), OUT / "orbit.gif", fps=12)
-    vertigo = d3.parallax(layers, d3.DollyZoom(), frames=16, pivot=(182, 272), repeat="ping-pong")
-    d3.save(vertigo, OUT / "vertigo.mp4", fps=12)
+    d3.save(d3.parallax(layers, d3.Orbit(), frames=12), OUT / "orbit.gif", fps=8)
+    vertigo = d3.parallax(layers, d3.DollyZoom(), frames=8, pivot=(121, 181), repeat="ping-pong")
+    d3.save(vertigo, OUT / "vertigo.mp4", fps=8)
 
     keys = [d3.Keyframe(0), d3.Keyframe(1, (1, 0, 0.5)), d3.Keyframe(2, (-1, 0, 1), zoom=1.1)]
-    look = d3.FilmLook(strength_px=6, vignette=0.3)
-    d3.save(d3.parallax(layers, d3.Keyframes(keys), frames=12, look=look), OUT / "keys.mp4", fps=6)
+    look = d3.FilmLook(strength_px=4, vignette=0.3)
+    d3.save(d3.parallax(layers, d3.Keyframes(keys), frames=6, look=look), OUT / "keys.mp4", fps=3)
 
     # Single views from any pose: 3 cm to the right, and 10 cm ahead.
     poses = np.tile(np.eye(4), (2, 1, 1))

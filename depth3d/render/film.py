@@ -12,7 +12,6 @@ import numpy as np
 from depth3d.core.arrays import FloatArray, FloatMap, ImageArray
 from depth3d.core.camera import Camera
 from depth3d.core.color import to_linear, to_srgb
-from depth3d.core.resample import resize_depth
 from depth3d.core.scene import RGBD
 from depth3d.errors import InputError
 from depth3d.render.defocus import Defocus, gain_of
@@ -25,6 +24,7 @@ from depth3d.render.inpainting import Inpainter
 from depth3d.render.inverse_depth import inverse_depth_of, span_of
 from depth3d.render.layers import layers_of
 from depth3d.render.paths import Path
+from depth3d.render.resized import resized_scene
 from depth3d.render.sheets import Layers
 from depth3d.render.stage import Stage, Views
 from depth3d.render.timing import Timing
@@ -271,18 +271,9 @@ def _working_share(scene: RGBD, size_wh: tuple[int, int], path: Path, amplitude:
 
 
 def _reduced(scene: RGBD, share: float) -> RGBD:
-    camera = replace(scene.camera, distortion=())
-    if share >= 1:
-        return RGBD(scene.image, scene.depth, camera)
-    import cv2
-
-    width, height = (max(1, round(side * share)) for side in scene.size_wh)
-    channels = [
-        cv2.resize(to_linear(scene.image[..., k]), (width, height), interpolation=cv2.INTER_AREA)
-        for k in range(3)
-    ]
-    image = to_srgb(np.stack(channels, axis=-1))
-    return RGBD(image, resize_depth(scene.depth, width, height), camera.resized(width, height))
+    scene = RGBD(scene.image, scene.depth, replace(scene.camera, distortion=()))
+    width, height = (max(1, round(side * min(share, 1))) for side in scene.size_wh)
+    return resized_scene(scene, width, height)
 
 
 def _check_layers(layers: Layers, plan: FilmPlan) -> None:

@@ -20,6 +20,7 @@ _JUMP_SHARE = 0.015
 """Share of the scene's span of inverse depth from which neighbours belong to two surfaces."""
 _TILES = 16
 _VIEWS_AT_ONCE = 64
+_SOME_PAIRS = 2000
 _RESERVE = 1.1
 """How much faster than in its corners anything in a turned picture may move."""
 
@@ -117,9 +118,10 @@ class Relief:
         )
 
     def reach_px(self, views: Views) -> float:
-        """Bound the parallax between the farthest and the nearest part of the scene, were they neighbours.
+        """Measure the parallax between the farthest and the nearest part of the scene, were they neighbours.
 
-        What a silhouette uncovers is its own share of this: its gap by the span.
+        What a silhouette uncovers is its own share of this: its gap by the span. Measured at the silhouettes,
+        or where there are none, bounded in the corners.
 
         Args:
             views: Where the camera goes.
@@ -127,7 +129,15 @@ class Relief:
         Returns:
             Pixels of the photo; infinite if the camera comes to a surface.
         """
-        return float(self._largest_speed(views).max()) * self.span
+        if not len(self.pair_uv):
+            return float(self._largest_speed(views).max()) * self.span
+        some = slice(None, None, 1 + len(self.pair_uv) // _SOME_PAIRS)
+        uv, (first, second) = self.pair_uv[some], self.pair_ends[some].T
+        largest = 0.0
+        for start in range(0, len(views), _VIEWS_AT_ONCE):
+            part = views[start : start + _VIEWS_AT_ONCE]
+            largest = max(largest, _apart(part, self.camera, uv, first, second, by=np.abs(first - second)))
+        return largest * self.span
 
     def _largest_speed(self, views: Views) -> _Array:
         """Compute the most pixels by inverse depth at the photo's corners, where it is largest: (n,)."""
@@ -176,10 +186,12 @@ def largest_length(excess: Callable[[float], float], most: float) -> float:
     return low
 
 
-def _apart(views: Views, camera: Camera, uv: _Array, first: _Array, second: _Array) -> float:
+def _apart(
+    views: Views, camera: Camera, uv: _Array, first: _Array, second: _Array, by: _Array | float = 1.0
+) -> float:
     a, b = views.project(camera, uv, first), views.project(camera, uv, second)
     with np.errstate(invalid="ignore"):
-        apart = float(np.linalg.norm(a - b, axis=2).max())
+        apart = float((np.linalg.norm(a - b, axis=2) / by).max())
     return apart if np.isfinite(apart) else float("inf")
 
 
