@@ -187,6 +187,7 @@ def large(threads: int, rounds: int) -> dict[str, Any]:
                         words, check=True, stdout=subprocess.PIPE, text=True, env=environment
                     )
                     report.setdefault(f"{method}, {size[0]}x{size[1]}", []).append(json.loads(found.stdout))
+                    print(method, size, found.stdout.strip(), file=sys.stderr, flush=True)
     return {
         name: {figure: statistics.median(run[figure] for run in found) for figure in found[0]}
         for name, found in report.items()
