@@ -102,11 +102,11 @@ if TYPE_CHECKING:
     from depth3d.render.film_look import FilmLook as FilmLook
     from depth3d.render.focus_stack import FocusStack as FocusStack
     from depth3d.render.focus_stack import focus_stack as focus_stack
+    from depth3d.render.inpainting import Inpainter as Inpainter
     from depth3d.render.ken_burns import KenBurns as KenBurns
     from depth3d.render.keyframes import Keyframe as Keyframe
     from depth3d.render.keyframes import Keyframes as Keyframes
     from depth3d.render.keyframes import RecordedPath as RecordedPath
-    from depth3d.render.inpainting import Inpainter as Inpainter
     from depth3d.render.layers import layers as layers
     from depth3d.render.matte import depth_matte as depth_matte
     from depth3d.render.miniature import miniature as miniature
