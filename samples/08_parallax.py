@@ -16,8 +16,8 @@ OUT = Path("out")
 def main() -> None:
     OUT.mkdir(exist_ok=True)
     scene = d3.open_photo(DATA / "still_life.png", depth=DATA / "still_life_depth.png").scene
-    depth, camera = d3.resize_depth(scene.depth, 320, 240), scene.camera.resized(320, 240)
-    layers = d3.layers(d3.RGBD(scene.image[1::3, 1::3], depth, camera))
+    depth = d3.DepthMap(scene.depth.values[1::3, 1::3], "metric")  # every third pixel, to be quick
+    layers = d3.layers(d3.RGBD(scene.image[1::3, 1::3], depth, scene.camera.resized(320, 240)))
 
     d3.save(d3.parallax(layers, d3.Orbit(), frames=12), OUT / "orbit.gif", fps=8)
     vertigo = d3.parallax(layers, d3.DollyZoom(), frames=8, pivot=(121, 181), repeat="ping-pong")
