@@ -49,7 +49,7 @@ def test_a_film_and_its_facts(run, shot):
     assert facts["pivot_m"] == pytest.approx(1)
     shown = 1 - facts["crop_percent"] / 100
     assert facts["largest_parallax_px"] * shown == pytest.approx(0.025 * W, rel=1e-3)
-    assert facts["reach_px"] >= 0.025 * W  # of the whole span of depth, which is that of the box
+    assert facts["reach_px"] == pytest.approx(0.025 * W, rel=1e-3)  # the box has the whole span of depth
     assert 0 < facts["crop_percent"] < 15
     assert [frame.shape for frame in frames_of("o.mp4")] == [(H, W, 3)] * 4
 
