@@ -18,6 +18,8 @@ _LEAST_RADIUS_PX = 6.0
 """Of the disc in which planes are fitted: a share of the longer side, and no less than this."""
 _OF_THE_GAP = 0.35
 """What is within this share of the gap is believed to be of the surface beside it."""
+_LEAST_TOLERANCE_PX = 0.35
+"""What differs by so little parallax is believed to be of it in any case."""
 _COMMON_SLOPE = 0.3
 """Pixels of parallax a pixel that a surface's slope commonly has."""
 _MORE_WIDTH = 1.1
@@ -120,7 +122,7 @@ def _from(
     planes = fit_planes(
         inverse_depth,
         unique,
-        _OF_THE_GAP * gap[first],
+        np.maximum(_OF_THE_GAP * gap[first], np.float32(_LEAST_TOLERANCE_PX / px_per_unit)),
         radius_px=max(_LEAST_RADIUS_PX, _RADIUS_SHARE * max(inverse_depth.shape)),
         likely_slope=_COMMON_SLOPE / px_per_unit,
         side=np.float32(side / 2) * gap[first],

@@ -17,7 +17,7 @@ from depth3d.render.cuts import Joints, find_joints
 from depth3d.render.hidden_depth import hidden_depth, overhang, silhouettes_of
 from depth3d.render.inpainting import Inpainter, continued, inpainted
 from depth3d.render.inverse_depth import inverse_depth_of, span_of
-from depth3d.render.margin import joints_with_margin, with_margin
+from depth3d.render.margin import joints_with_margin, mended_rim, with_margin
 from depth3d.render.sheets import Layers, Sheet
 from depth3d.render.silhouette_matting import recomposed_colors, unmix_silhouettes
 from depth3d.render.surface_growth import Grown
@@ -110,6 +110,7 @@ def layers_of(
     span = span_of(inverse_depth)
     px_per_unit = max(reach, 1e-3) / max(span[1] - span[0], 1e-9)
     least_gap = max(_LEAST_PARALLAX_PX, _LEAST_SHARE * reach) / px_per_unit
+    inverse_depth = mended_rim(inverse_depth, least_gap)
     joints = joints_with_margin(find_joints(inverse_depth, least_gap), margin)
     whole = with_margin(inverse_depth, margin, span=span, px_per_unit=px_per_unit)
     light = to_linear(cv2.copyMakeBorder(np.ascontiguousarray(image), *(margin,) * 4, cv2.BORDER_REFLECT_101))

@@ -21,6 +21,8 @@ _ROUNDS = (1.0, 0.4, 0.15)
 """Scale of what is believed to be of the surface, round by round, as a share of the tolerance."""
 _LEAST_SUPPORT = 0.2
 """Share of the samples on a pixel's side of a silhouette that must be like it."""
+_LEAST_COUNT = 1e-3
+"""Samples, weighted, that a slope needs."""
 _CORRELATED = 12.0
 """Errors of neighbouring pixels are alike: so many samples count for one."""
 
@@ -83,7 +85,8 @@ def fit_planes(
         steps.append(((col - cols).astype(np.float32), (row - rows).astype(np.float32)))
         values.append(flat[row * width + col] - own)
         near.append(math.exp(-2 * rho**2))
-    slope_x, slope_y = np.zeros(len(at), np.float32), np.zeros(len(at), np.float32)
+    slope_x: _Array = np.zeros(len(at), np.float32)
+    slope_y: _Array = np.zeros(len(at), np.float32)
     offset = np.zeros(len(at), np.float32) if side is None else _start(values, near, tolerance, side)
     least = np.maximum(np.abs(own) * 1e-6, 1e-12)
     for share in _ROUNDS:
@@ -108,7 +111,11 @@ def fit_planes(
         d, e = sums[1] - mx * sums[0], sums[2] - my * sums[0]
         determinant = np.maximum(a * c - b * b, 1e-30)
         slope_x, slope_y = (c * d - b * e) / determinant, (a * e - b * d) / determinant
-        offset = mv - slope_x * mx - slope_y * my
+        # Of a surface of which hardly anything is seen only the level is known.
+        alone = count < _LEAST_COUNT
+        slope_x, slope_y = (np.where(alone, 0, s).astype(np.float32) for s in (slope_x, slope_y))
+        level = mv - slope_x * mx - slope_y * my
+        offset = np.where(alone, offset, level).astype(np.float32)
     return Planes(own + offset, slope_x, slope_y)
 
 

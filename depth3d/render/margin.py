@@ -11,14 +11,45 @@ from depth3d.core.arrays import FloatMap
 from depth3d.render.cuts import Joints
 from depth3d.render.local_planes import fit_planes
 
-__all__ = ["joints_with_margin", "with_margin"]
+__all__ = ["joints_with_margin", "mended_rim", "with_margin"]
 
+_RIM_PX = 2
+"""The outermost three rows may be mended."""
+_LEAST_RUN_PX = 15
+"""So many neighbours must jump together,"""
+_SPOILT_SHARE = 0.1
+"""unless so much of the row jumps."""
 _RADIUS_SHARE = 0.02
 _LEAST_RADIUS_PX = 8.0
 _COMMON_SLOPE = 0.3
 """Pixels of parallax a pixel that a surface's slope commonly has."""
 _OF_THE_SPAN = 0.05
 """What is within this share of the scene's span is believed to be of the surface at the border."""
+
+
+def mended_rim(inverse_depth: FloatMap, least_gap: float) -> FloatMap:
+    """Let the outermost rows and columns go on like those beside them, where they jump.
+
+    Networks' maps are often wrong there, and what shows a pixel or two of itself is no loss; a margin would
+    repeat it.
+
+    Args:
+        inverse_depth: (H, W).
+        least_gap: In its unit: what is a jump.
+    """
+    import cv2
+
+    mended = inverse_depth.copy()
+    run = np.ones((1, _LEAST_RUN_PX), np.uint8)
+    for turned in (mended, mended[::-1], mended.T, mended.T[::-1]):
+        for row in range(min(_RIM_PX, len(turned) - 3), -1, -1):
+            expected = np.maximum(2 * turned[row + 1] - turned[row + 2], 0)
+            jumps = (np.abs(turned[row] - expected) > least_gap).astype(np.uint8)[None]
+            # What jumps here and there is the edge of a thing that goes on into the picture.
+            if jumps.mean() < _SPOILT_SHARE:
+                jumps = cv2.morphologyEx(jumps, cv2.MORPH_OPEN, run)
+            turned[row] = np.where(jumps[0] > 0, expected, turned[row])
+    return mended
 
 
 def with_margin(

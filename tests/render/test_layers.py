@@ -162,6 +162,16 @@ def test_the_margin_continues_planes_and_the_camera_follows():
     assert (made.front.alpha == 1).all()
 
 
+def test_a_wrong_outermost_row_is_not_carried_into_the_margin():
+    v, u = np.mgrid[: SIZE[0], : SIZE[1]].astype(np.float32)
+    plane = 0.3 + 0.002 * u + 0.001 * v
+    spoilt = plane.copy()
+    spoilt[0] *= 2.5
+    made = layers(scene_of(spoilt), reach_px=REACH, edges="keep")
+    np.testing.assert_allclose(within(made, made.front.inverse_depth), plane, atol=1e-5)
+    assert not made.back.alpha.any()
+
+
 def test_the_backdrop_is_behind_everything():
     scene, _, _, _ = half_plane()
     made = layers(scene, reach_px=REACH, edges="keep")
