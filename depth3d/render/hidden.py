@@ -20,7 +20,7 @@ JUMP_PX = 2.0
 _WORKING_PX = 1_200_000
 """In larger pictures surfaces are continued at a smaller size: what is hidden is smooth anyway."""
 
-_COARSE_COLOR_PX = 120_000
+_COARSE_COLOR_PX = 80_000
 """Their colours at one that is smaller still."""
 _AROUND = 4
 """How far from what is hidden nearer things are no source, in widths of it."""
