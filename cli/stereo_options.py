@@ -19,6 +19,7 @@ __all__ = [
     "layout_options",
     "outputs_of",
     "view_size",
+    "where_it_is",
 ]
 
 FILM_SUFFIXES = (".gif", ".mp4", ".m4v", ".mov", ".mkv", ".webm")
@@ -191,3 +192,20 @@ def view_size(
         most = min(most, *(most * _QUILT_PX / (n * side) for n, side in zip(quilt_of, size_wh, strict=True)))
     share = most / max(size_wh)
     return max(1, round(size_wh[0] * share)), max(1, round(size_wh[1] * share))
+
+
+def where_it_is(nearest_percent: float, farthest_percent: float) -> str:
+    """Say where a scene stands before or behind the screen.
+
+    Args:
+        nearest_percent: Parallax of its nearest part in percent of the width, above 0 in front of the screen.
+        farthest_percent: That of its farthest part.
+    """
+    near, far = round(nearest_percent, 1), round(farthest_percent, 1)
+    if near == far == 0:
+        return "flat: the depth has no relief that would show"
+    if far >= 0:
+        return f"{abs(far):.1f} to {near:.1f} % of the width in front of the screen"
+    if near <= 0:
+        return f"{abs(near):.1f} to {-far:.1f} % of the width behind the screen"
+    return f"{near:.1f} % of the width in front of the screen to {-far:.1f} % behind it"

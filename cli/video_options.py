@@ -22,19 +22,23 @@ FILM_HELP = ".mp4, .mov, .mkv, .webm, .gif, .webp, or a folder for pictures"
 _HOW = ("fps", "codec", "quality", "loops")
 
 
-def length_options(*, of: str = "the film", seconds: float, fps: float = 30.0) -> Callable[..., Any]:
+def length_options(
+    *, of: str = "the film", seconds: float | None, fps: float = 30.0, otherwise: str = ""
+) -> Callable[..., Any]:
     """`--seconds` and `--fps`.
 
     Args:
         of: What they are about, for the help.
-        seconds: The default length.
+        seconds: The default length; None leaves it to the command.
         fps: The default rate.
+        otherwise: What the command makes of None, for the help.
     """
+    told = f"  [default: {otherwise}]" if otherwise else ""
     return section(
         "Film",
         click.option(
             "--seconds", type=click.FloatRange(0, min_open=True), default=seconds, metavar="S",
-            help=f"Length of {of}.",
+            help=f"Length of {of}.{told}",
         ),
         click.option(
             "--fps", type=click.FloatRange(0, 240, min_open=True), default=fps, metavar="RATE",

@@ -11,7 +11,15 @@ from ..console import note, print_json, progress
 from ..options import json_option, output_option, overwrite_option, verbosity_options
 from ..scenes import check_outputs, open_scene, scene_options
 from ..sections import SectionedCommand
-from ..stereo_options import check_layout, eyes_of, eyes_options, layout_options, outputs_of, view_size
+from ..stereo_options import (
+    check_layout,
+    eyes_of,
+    eyes_options,
+    layout_options,
+    outputs_of,
+    view_size,
+    where_it_is,
+)
 from ..video_options import check_film, encoding_options, length_options, save_film
 
 if TYPE_CHECKING:
@@ -19,6 +27,10 @@ if TYPE_CHECKING:
 
     from depth3d.core.arrays import ImageArray
     from depth3d.render.stereo import StereoViews
+
+
+_SECONDS = 4.0
+"""Of a wiggle that does not repeat by itself."""
 
 
 @click.command(
@@ -37,7 +49,7 @@ if TYPE_CHECKING:
     default="snap",
     help="Move soft edges of the depth to where the photo has them, or believe the depth.",
 )
-@length_options(of="a wiggle", seconds=4.0, fps=8.0)
+@length_options(of="a wiggle", seconds=None, fps=8.0, otherwise="4; of .gif and .webp once to and fro")
 @encoding_options
 @scene_options
 @json_option
@@ -59,6 +71,7 @@ def command(
     """
     from depth3d import verbs
     from depth3d.io.images import read_photo_info
+    from depth3d.render.focus import checked_point
     from depth3d.render.resized import resized_scene
     from depth3d.render.stereo import StereoPair, StereoViews
 
@@ -67,6 +80,9 @@ def command(
     photo_wh = read_photo_info(photo).size_wh
     size_wh = view_size(photo_wh, layout, tiles, options["size_px"])
     outputs = outputs_of(output, layout, tiles, size_wh)
+    if options["converge_at"]:
+        u, v = checked_point(options["converge_at"], photo_wh)
+        options["converge_at"] = (u * size_wh[0] / photo_wh[0], v * size_wh[1] / photo_wh[1])
     if layout == "wiggle":
         check_film(photo, output, options, overwrite=overwrite)
     else:
@@ -74,9 +90,6 @@ def command(
             check_outputs(photo, [], path, overwrite=overwrite)
     device = options["device"]
     opened = open_scene(photo, calibration, options, allow_relative=True)
-    if options["converge_at"]:
-        u, v = options["converge_at"]
-        options["converge_at"] = (u * size_wh[0] / photo_wh[0], v * size_wh[1] / photo_wh[1])
     counts = {"wiggle": options["views"] or 2, "quilt": tiles[0] * tiles[1]}
     views = StereoViews(
         resized_scene(opened.scene, *size_wh),
@@ -112,10 +125,7 @@ def command(
         print_json(facts)
     else:
         named = " and ".join(str(path) for path in outputs)
-        click.echo(
-            f"{named}: {layout}, {facts['nearest_percent']:.1f} % of the width in front of the screen to "
-            f"{-facts['farthest_percent']:.1f} % behind it"
-        )
+        click.echo(f"{named}: {layout}, {where_it_is(facts['nearest_percent'], facts['farthest_percent'])}")
 
 
 def _rendered(views: StereoViews) -> Iterable[ImageArray]:
@@ -129,7 +139,8 @@ def _save_wiggle(views: StereoViews, output: Path, options: dict[str, Any], *, o
     from depth3d.render.stereo_layouts import swing
 
     pictures = list(_rendered(views))
-    wanted = options["fps"] * options["seconds"]
-    repeats = output.suffix.lower() in (".gif", ".webp")  # these play again by themselves
-    frames = list(swing(pictures, None if repeats else round(wanted)))
+    seconds = options["seconds"]
+    if seconds is None and output.suffix.lower() not in (".gif", ".webp"):  # which play again by themselves
+        seconds = _SECONDS
+    frames = list(swing(pictures, None if seconds is None else round(options["fps"] * seconds)))
     return save_film(frames, len(frames), output, options, overwrite=overwrite)

@@ -6,6 +6,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+from depth3d_cli.stereo_options import where_it_is
 from PIL import Image
 
 import depth3d as d3
@@ -89,6 +90,8 @@ def test_a_wiggle_goes_to_and_fro(run, shot):
         assert (opened.n_frames, opened.size) == (4, (WIDTH, HEIGHT))
         assert opened.info["duration"] == 100
         assert opened.info["loop"] == 0
+    done = done_well(run(*WORDS, "-o", "long.gif", "--seconds", 2, "--size", 32, "--json"))
+    assert json.loads(done.stdout)["frames"] == 16
     done_well(run(*WORDS, "-o", "o.mp4", "--seconds", 2, "--size", 32))
     with av.open("o.mp4") as container:  # which doesn't repeat by itself
         pictures = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
@@ -113,6 +116,20 @@ def test_a_quilt_is_named_after_its_tiles(run, shot):
 
 
 @pytest.mark.parametrize(
+    ("nearest", "farthest", "sentence"),
+    [
+        (1.2, -0.84, "1.2 % of the width in front of the screen to 0.8 % behind it"),
+        (9, 3, "3.0 to 9.0 % of the width in front of the screen"),
+        (2, -0.01, "0.0 to 2.0 % of the width in front of the screen"),
+        (0, -2, "0.0 to 2.0 % of the width behind the screen"),
+        (-0.0, 0, "flat: the depth has no relief that would show"),
+    ],
+)
+def test_where_a_scene_stands(nearest, farthest, sentence):
+    assert where_it_is(nearest, farthest) == sentence
+
+
+@pytest.mark.parametrize(
     ("words", "sentence"),
     [
         (("-o", "o.png", "--layout", "rows", "--anaglyph", "gray"), "--anaglyph and --layout rows are two"),
@@ -127,7 +144,7 @@ def test_a_quilt_is_named_after_its_tiles(run, shot):
         (("-o", "o.png", "--layout", "wiggle"), "can't write a video as '.png'"),
         (("-o", "gone/o.png", "--layout", "pair"), "does not exist; create it first"),
         (("-o", "o.png", "--baseline-mm", 60, "--divergence", 2), "would each set the same thing"),
-        (("-o", "o.png", "--converge-at", "70,5"), "lies outside the picture"),
+        (("-o", "o.png", "--converge-at", "70,5", "--size", 9), "(70, 5) lies outside the picture of 64x32"),
     ],
 )
 def test_refusals_leave_nothing(words, sentence, run, shot, tmp_path):
