@@ -28,7 +28,7 @@ _ENCODERS: dict[str, tuple[str, str, dict[str, str]]] = {
 """The encoder, its kind of pixels, and options beside the quality."""
 
 _MUXERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
-_LEAST_HEVC = 64  # x265 writes past its buffers with less than its largest block
+_LEAST = {"hevc": 64, "av1": 4}  # x265 writes past its buffers with less than its largest block
 _BT709, _LIMITED = 1, 1  # as ITU-T H.273 and FFmpeg number them
 
 
@@ -102,10 +102,11 @@ _OF_THE_DISK = (errno.ENOENT, errno.EIO, errno.EACCES, errno.EFBIG, errno.ENOSPC
 
 
 def _check_size(image: ImageArray, codec: str) -> None:
-    if codec == "hevc" and min(image.shape[:2]) < _LEAST_HEVC:
+    least = _LEAST.get(codec, 1)
+    if min(image.shape[:2]) < least:
         raise UnsupportedFormatError(
-            f"hevc takes frames of {_LEAST_HEVC}x{_LEAST_HEVC} and more, got "
-            f"{image.shape[1]}x{image.shape[0]}; use h264"
+            f"{codec} takes frames of {least}x{least} and more, got {image.shape[1]}x{image.shape[0]}; "
+            "use h264"
         )
 
 

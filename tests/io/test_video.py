@@ -251,6 +251,8 @@ def test_frames_that_an_encoder_cannot_take(tmp_path):
     for shape in ((40, 62), (62, 90), (2, 2)):
         with pytest.raises(UnsupportedFormatError, match="hevc takes frames of 64x64 and more, got "):
             save_video(frames(2, shape), tmp_path / "a.mp4", codec="hevc")
+    with pytest.raises(UnsupportedFormatError, match="av1 takes frames of 4x4 and more, got 2x8; use h264"):
+        save_video(frames(2, (7, 1)), tmp_path / "a.webm", codec="av1")
     assert not list(tmp_path.iterdir())
 
 
