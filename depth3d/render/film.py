@@ -152,7 +152,7 @@ class Film:
                 self.scene.camera,
                 is_metric=self.is_metric,
                 reach_px=self._reach_px(),
-                margin_px=max(self.plan.margin_px, 4),
+                margin_px=min(max(self.plan.margin_px, 4), max(self.scene.size_wh)),
                 motion=self.plan.direction,
             )
         return self._layers

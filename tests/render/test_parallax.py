@@ -187,6 +187,18 @@ def test_bad_looks_are_refused(values, says):
         d3.FilmLook(**values)
 
 
+@pytest.mark.parametrize("size_wh", [(1, 1), (2, 1), (1, 3)])
+def test_pictures_of_a_few_pixels_are_films_too(size_wh):
+    w, h = size_wh
+    image = np.arange(3 * w * h, dtype=np.uint8).reshape(h, w, 3)
+    scene = d3.RGBD(
+        image, d3.DepthMap(1.0 + np.arange(w * h).reshape(h, w), "metric"), d3.Camera(2, 2, 1, 1, w, h)
+    )
+    made = film(scene, d3.Sway(), frames=2, border="fill")
+    np.testing.assert_array_equal(made.frame(0), image)
+    assert made.frame(1).shape == image.shape
+
+
 def test_frames_come_one_at_a_time(layers):
     frames = d3.parallax(layers, frames=90_000, size=16)
     assert len(list(itertools.islice(frames, 2))) == 2
