@@ -18,6 +18,7 @@ __all__ = [
     "camera_options",
     "compose",
     "depth_options",
+    "edges_option",
     "flying_ramp_options",
     "json_option",
     "metres_options",
@@ -65,6 +66,12 @@ def output_option(help_text: str, *, required: bool = True) -> _Decorator[Any]:
 
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace files that exist.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
+edges_option = click.option(
+    "--edges",
+    type=click.Choice(["snap", "keep"]),
+    default="snap",
+    help="Move soft edges of the depth to where the photo has them, or believe the depth.",
+)
 
 network_options = section(
     "Network",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from .options import FILE, compose
+from .options import FILE, compose, edges_option
 from .sections import section
 from .types import Aspect, FrameSize, NumberPair, Numbers
 
@@ -161,10 +161,7 @@ _frame_options = section(
         "--supersample", type=click.IntRange(1, 4), default=1, metavar="N",
         help="Render N x N pixels for each one.",
     ),
-    click.option(
-        "--edges", type=click.Choice(["snap", "keep"]), default="snap",
-        help="Move soft edges of the depth to where the photo has them, or believe the depth.",
-    ),
+    edges_option,
 )  # fmt: skip
 
 _look_options = section(

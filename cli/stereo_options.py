@@ -203,7 +203,7 @@ def where_it_is(nearest_percent: float, farthest_percent: float) -> str:
     """
     near, far = round(nearest_percent, 1), round(farthest_percent, 1)
     if near == far == 0:
-        return "flat: the depth has no relief that would show"
+        return "flat: no parallax that would show"
     if far >= 0:
         return f"{abs(far):.1f} to {near:.1f} % of the width in front of the screen"
     if near <= 0:

@@ -18,7 +18,7 @@ from ..lens_options import (
     look_options,
     strength_of,
 )
-from ..options import json_option, output_option, overwrite_option, verbosity_options
+from ..options import edges_option, json_option, output_option, overwrite_option, verbosity_options
 from ..scenes import check_outputs, open_scene, scene_options
 from ..sections import SectionedCommand
 from ..video_options import check_film
@@ -33,12 +33,7 @@ from ..video_options import check_film
 @focus_options
 @lens_options
 @look_options
-@click.option(
-    "--edges",
-    type=click.Choice(["snap", "keep"]),
-    default="snap",
-    help="Move soft edges of the depth to where the photo has them, or believe the depth.",
-)
+@edges_option
 @click.option(
     "--maps",
     type=click.Path(path_type=Path),
@@ -88,16 +83,20 @@ def command(
         _report(make_miniature(photo, output, options, overwrite=overwrite), as_json)
         return
     look = look_of(options)
-    device = options["device"]
     opened = open_scene(photo, calibration, options, allow_relative=True)
     scene = opened.scene
     lens, described = lens_of(options, scene.camera)
-    taken = Refocus(scene, edges=options["edges"], device=device)
+    if mode == "rack_focus":
+        made = make_rack_focus(opened, look, output, options, overwrite=overwrite)
+        facts = {**made, "depth": opened.depth_source, "notes": opened.notes}
+        width, height = made["size_wh"]
+        _report(facts, as_json, f"{made['frames']} frames of {width}x{height}")
+        return
+    taken = Refocus(scene, edges=options["edges"], device=options["device"])
     if mode:
-        make = make_stack if mode == "focus_stack" else make_rack_focus
-        made = make(taken, opened, look, output, options, overwrite=overwrite)
-        summary = f"{made['frames']} frames" if mode == "rack_focus" else f"{len(made['files'])} files"
-        _report({**made, "depth": opened.depth_source, "notes": opened.notes}, as_json, summary)
+        made = make_stack(taken, opened, look, output, options, overwrite=overwrite)
+        facts = {**made, "depth": opened.depth_source, "notes": opened.notes}
+        _report(facts, as_json, f"{len(made['files'])} files")
         return
     focus = taken.focus(
         options["focus"], focus_m=options["focus_m"], focus_disparity=options["focus_disparity"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..console import note, print_json, progress
-from ..options import json_option, output_option, overwrite_option, verbosity_options
+from ..options import edges_option, json_option, output_option, overwrite_option, verbosity_options
 from ..scenes import check_outputs, open_scene, scene_options
 from ..sections import SectionedCommand
 from ..stereo_options import (
@@ -43,12 +43,7 @@ _SECONDS = 4.0
 @overwrite_option
 @layout_options
 @eyes_options
-@click.option(
-    "--edges",
-    type=click.Choice(["snap", "keep"]),
-    default="snap",
-    help="Move soft edges of the depth to where the photo has them, or believe the depth.",
-)
+@edges_option
 @length_options(of="a wiggle", seconds=None, fps=8.0, otherwise="4; of .gif and .webp once to and fro")
 @encoding_options
 @scene_options
@@ -98,7 +93,8 @@ def command(
         edges=options["edges"],
         device=device,
     )
-    for line in views.rig.discomforts if layout != "quilt" else ():  # of which eyes see two neighbours
+    # Of a quilt eyes see two neighbours, of a wiggle one at a time.
+    for line in views.rig.discomforts if layout not in ("quilt", "wiggle") else ():
         note(line)
     if views.rig.screen == 0 and options["convergence_m"] is None and layout != "pair":
         note("parallel cameras put everything in front of the screen; --convergence 0.5 moves it there")

@@ -12,7 +12,7 @@ from depth3d.core.arrays import ImageArray, as_image
 from depth3d.core.color import to_linear, to_srgb
 from depth3d.errors import InputError
 
-__all__ = ["ANAGLYPHS", "anaglyph"]
+__all__ = ["ANAGLYPHS", "anaglyph", "two_pictures"]
 
 _Y = (0.2126, 0.7152, 0.0722)  # luminance of linear BT.709 and sRGB colours
 _NO = (0.0, 0.0, 0.0)
@@ -88,12 +88,7 @@ def anaglyph(left: ImageArray, right: ImageArray, kind: str = "dubois") -> Image
     """
     if kind not in ANAGLYPHS:
         raise InputError(f"an anaglyph is one of {', '.join(ANAGLYPHS)}, got {kind!r}")
-    left, right = as_image(left, name="left"), as_image(right, name="right")
-    if left.shape != right.shape:
-        raise InputError(
-            f"both eyes need pictures of one size, got {left.shape[1]}x{left.shape[0]} and "
-            f"{right.shape[1]}x{right.shape[0]}"
-        )
+    left, right = two_pictures(left, right)
     matrix = ANAGLYPHS[kind]
     mixed = np.empty(left.shape, dtype=np.uint8)
     for top in range(0, len(left), _ROWS):
@@ -101,3 +96,18 @@ def anaglyph(left: ImageArray, right: ImageArray, kind: str = "dubois") -> Image
         both = np.concatenate([to_linear(left[rows]), to_linear(right[rows])], axis=-1)
         mixed[rows] = to_srgb(both @ matrix.T)
     return mixed
+
+
+def two_pictures(left: ImageArray, right: ImageArray) -> tuple[ImageArray, ImageArray]:
+    """Check that both eyes' are pictures, of one size.
+
+    Raises:
+        InputError: They are not.
+    """
+    left, right = as_image(left, name="left"), as_image(right, name="right")
+    if left.shape != right.shape:
+        raise InputError(
+            f"both eyes need pictures of one size, got {left.shape[1]}x{left.shape[0]} and "
+            f"{right.shape[1]}x{right.shape[0]}"
+        )
+    return left, right

@@ -11,6 +11,7 @@ from depth3d.core.arrays import ImageArray, as_image
 from depth3d.core.color import to_linear, to_srgb
 from depth3d.errors import InputError
 from depth3d.render.anaglyph import anaglyph as mixed
+from depth3d.render.anaglyph import two_pictures
 
 __all__ = ["LAYOUTS", "quilt", "quilt_name", "stereo_picture", "swing"]
 
@@ -57,12 +58,7 @@ def stereo_picture(
     Raises:
         InputError: No such layout, or pictures of two sizes.
     """
-    left, right = as_image(left, name="left"), as_image(right, name="right")
-    if left.shape != right.shape:
-        raise InputError(
-            f"both eyes need pictures of one size, got {left.shape[1]}x{left.shape[0]} and "
-            f"{right.shape[1]}x{right.shape[0]}"
-        )
+    left, right = two_pictures(left, right)
     if layout == "side-by-side":
         return np.concatenate([left, right], axis=1)
     if layout == "cross-eyed":

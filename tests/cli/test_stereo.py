@@ -122,7 +122,7 @@ def test_a_quilt_is_named_after_its_tiles(run, shot):
         (9, 3, "3.0 to 9.0 % of the width in front of the screen"),
         (2, -0.01, "0.0 to 2.0 % of the width in front of the screen"),
         (0, -2, "0.0 to 2.0 % of the width behind the screen"),
-        (-0.0, 0, "flat: the depth has no relief that would show"),
+        (-0.0, 0, "flat: no parallax that would show"),
     ],
 )
 def test_where_a_scene_stands(nearest, farthest, sentence):
