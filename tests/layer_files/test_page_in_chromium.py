@@ -203,6 +203,18 @@ def test_a_lost_context_comes_back(page, disc_layers, psnr):
     assert psnr(page.look(0, 0), disc_layers.photo) > 38
 
 
+def test_pictures_too_large_for_the_hardware_are_told(chromium, path, disc_layers):
+    height, width = disc_layers.photo.shape[:2]
+    script = """const known = WebGLRenderingContext.prototype.getParameter;
+        WebGLRenderingContext.prototype.getParameter = function (name) {
+            return name === this.MAX_TEXTURE_SIZE ? 64 : known.call(this, name);
+        };"""
+    page = chromium.open(path.as_uri(), width=width, height=height, before=script)
+    assert page.run("document.documentElement.dataset.state") == "error"
+    assert "its pictures are too large for this graphics hardware" in page.run("message.textContent")
+    assert page.run("getComputedStyle(photo).visibility") == "visible"
+
+
 def test_without_webgl_it_says_so_and_shows_the_photo(start_chromium, path, disc_layers, psnr):
     page = start_chromium("--disable-3d-apis").open(path.as_uri(), width=800, height=700)
     assert page.run("document.documentElement.dataset.state") == "error"

@@ -112,6 +112,7 @@
   }
 
   function texture(image) {
+    if (Math.max(image.naturalWidth, image.naturalHeight) > gl.getParameter(gl.MAX_TEXTURE_SIZE)) throw new Error("its pictures are too large for this graphics hardware.");
     const made = gl.createTexture();
     gl.bindTexture(gl.TEXTURE_2D, made);
     gl.pixelStorei(gl.UNPACK_COLORSPACE_CONVERSION_WEBGL, gl.NONE);
