@@ -100,8 +100,8 @@ layout_options = section(
     ),
     click.option(
         "--size", "size_px", type=click.IntRange(2, 16384), metavar="PX",
-        help="Longer side of each view in pixels.  [default: the photo's; at most 1280 of a wiggle, and "
-        "4096 of a whole quilt]",
+        help="Longer side of each view in pixels, at most the photo's.  [default: the photo's; at most 1280 "
+        "of a wiggle, and 4096 of a whole quilt]",
     ),
 )  # fmt: skip
 
