@@ -12,6 +12,7 @@ from .console import progress
 from .lens_options import lens_of, look_of, strength_of
 from .options import compose
 from .sections import section
+from .types import FrameSize
 from .video_options import encoding_options, length_options, save_film
 
 if TYPE_CHECKING:
@@ -28,6 +29,11 @@ _modes = section(
         "--rack-focus", metavar="X1,Y1:X2,Y2",
         help="Make a film instead (-o pull.mp4) in which the focus goes from one pixel to the next ones; "
         "X,Y,N sets the f-number at one.",
+    ),
+    click.option(
+        "--size", type=FrameSize(), metavar="WxH|SIDE",
+        help="Of the --rack-focus film, or its longer side; WxH is cut out around the pixels in focus.  "
+        "[default: the photo's, at most 1920]",
     ),
     click.option(
         "--focus-stack", type=click.IntRange(2, 999), metavar="N",
@@ -61,7 +67,7 @@ _NOT_OF = {
 
 
 _ONLY_OF = {
-    "rack_focus": ("seconds", "fps", "codec", "quality", "loops"),
+    "rack_focus": ("size", "seconds", "fps", "codec", "quality", "loops"),
     "miniature": ("band_percent", "band_angle_deg"),
 }
 
@@ -88,32 +94,27 @@ def check_mode(options: dict[str, Any]) -> str | None:
         if options.get(name) not in (None, 0.0, ()):
             raise InputError(f"{_flag(name)} says nothing about {_flag(modes[0])}; leave it out")
     if modes[0] == "rack_focus":
+        from depth3d.render.framing import frame_size
+
         _points(options["rack_focus"])
+        frame_size((1920, 1080), size=options["size"])
     return modes[0]
 
 
 def make_rack_focus(
-    taken: Refocus, opened: OpenedPhoto, look: Look, output: Path, options: dict[str, Any], *, overwrite: bool
+    opened: OpenedPhoto, look: Look, output: Path, options: dict[str, Any], *, overwrite: bool
 ) -> dict[str, Any]:
     """Write the video of a focus pull, and say what is in it."""
-    from dataclasses import replace
+    from depth3d.render.rack_focus import FocusPull
 
-    from depth3d.render.rack_focus import focus_pull
-
-    keys = _keys(opened, options)
-    settings = focus_pull(
-        taken, keys, fps=options["fps"], sharp_range=options["sharp_range"], sharp_px=options["sharp_px"]
-    )
-    taken.prepare(settings)
-    frames = (
-        taken.image(setting, replace(look, seed=look.seed + number))
-        for number, setting in enumerate(settings)
-    )
-    count = save_film(frames, len(settings), output, options, overwrite=overwrite)
+    names = ("fps", "size", "sharp_range", "sharp_px", "edges", "device")
+    pull = FocusPull(opened.scene, _keys(opened, options), **{name: options[name] for name in names})
+    count = save_film(pull.frames(look), len(pull.settings), output, options, overwrite=overwrite)
     return {
         "output": output,
         "frames": count,
-        "disparities": [settings[0].disparity, settings[-1].disparity],
+        "size_wh": pull.size_wh,
+        "disparities": [pull.settings[0].disparity, pull.settings[-1].disparity],
     }
 
 

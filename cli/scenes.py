@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from .options import camera_options, compose, depth_options, metres_options, net
 if TYPE_CHECKING:
     from depth3d.calibrate.calibration import Calibration
     from depth3d.calibrate.references import Reference
+    from depth3d.core.depth import DepthMap
     from depth3d.opened_photo import OpenedPhoto
 
 __all__ = ["anchors_of", "check_outputs", "metres_of", "open_scene", "scene_options"]
@@ -94,7 +96,12 @@ def metres_of(
 
 
 def open_scene(
-    photo: Path, calibration: Path | None, options: dict[str, Any], *, allow_relative: bool = False
+    photo: Path,
+    calibration: Path | None,
+    options: dict[str, Any],
+    *,
+    allow_relative: bool = False,
+    needs_camera: Callable[[DepthMap], bool] | None = None,
 ) -> OpenedPhoto:
     """Open a photo with the depth, metres and camera options of a command, and say what was assumed.
 
@@ -104,10 +111,13 @@ def open_scene(
         options: The values of `scene_options`, without the calibration; others are left alone.
         allow_relative: Leave a relative map as it is unless the command line says how to get metres: the
             default of --assume-range-m is no such thing.
+        needs_camera: Tells of a depth map whether the focal length counts for what is made with it; None is
+            always. Where it does not, nothing is said about an assumed one.
     """
     from depth3d import verbs
     from depth3d.io.pictures import open_file
     from depth3d.opened_photo import open_photo
+    from depth3d.photo_depth import assumed_camera_note
 
     with open_file(photo):
         pass  # before a network is loaded, or even fetched, in vain
@@ -126,6 +136,10 @@ def open_scene(
         allow_relative=allow_relative,
         **of_scene,
     )
+    in_metres = bool(references) or of_scene["focal_correct"]
+    if needs_camera and not in_metres and not needs_camera(opened.scene.depth):
+        unsaid = assumed_camera_note(opened.scene.camera)
+        opened = replace(opened, notes=tuple(line for line in opened.notes if line != unsaid))
     for line in opened.notes:
         note(line)
     return opened

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CameraOptions",
     "PhotoDepth",
+    "assumed_camera_note",
     "fit_depth_to",
     "input_size_of",
     "is_depth_file",
@@ -210,7 +211,7 @@ def read_photo_depth(
         model_fov_x_deg=model_fov_x_deg,
     )
     if found.source == "assumed":
-        notes.append(_assumed(found))
+        notes.append(assumed_camera_note(found))
     return PhotoDepth(opened.image, raw, found, source, model, input_size, tuple(notes), level_step)
 
 
@@ -247,7 +248,7 @@ def read_depth_alone(
         fov_x_deg=options.fov_x_deg,
     )
     model = file.provenance.get("depth")
-    notes = (_assumed(found, "depth file"),) if found.source == "assumed" else ()
+    notes = (assumed_camera_note(found, "depth file"),) if found.source == "assumed" else ()
     step = step_of_levels(file.depth) or 0.0
     return PhotoDepth(None, raw, found, _name_of(path, model), model, input_size_of(file), notes, step)
 
@@ -318,7 +319,8 @@ def _name_of(path: str | Path, model: str | None) -> str:
     return Path(path).name + (f" of {model}" if model else "")
 
 
-def _assumed(camera: Camera, what: str = "photo") -> str:
+def assumed_camera_note(camera: Camera, what: str = "photo") -> str:
+    """Say that the focal length was assumed, and how to give it."""
     return (
         f"the {what} does not tell its focal length: assumed {camera.fov_x_deg:.0f} degrees across; "
         "give --fov-x-deg, --focal-35mm or --camera"

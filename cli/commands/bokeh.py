@@ -83,16 +83,22 @@ def command(
         _report(make_miniature(photo, output, options, overwrite=overwrite), as_json)
         return
     look = look_of(options)
-    opened = open_scene(photo, calibration, options, allow_relative=True)
+    device = options["device"]
+    strength = options["strength_px"] is not None or options["strength_percent"] is not None
+    tilted = options["tilt_deg"] is not None
+    opened = open_scene(
+        photo, calibration, options, allow_relative=True,
+        needs_camera=lambda depth: depth.is_metric and (tilted or not strength),
+    )  # fmt: skip
     scene = opened.scene
     lens, described = lens_of(options, scene.camera)
     if mode == "rack_focus":
-        made = make_rack_focus(opened, look, output, options, overwrite=overwrite)
+        made = make_rack_focus(opened, look, output, {**options, "device": device}, overwrite=overwrite)
         facts = {**made, "depth": opened.depth_source, "notes": opened.notes}
         width, height = made["size_wh"]
         _report(facts, as_json, f"{made['frames']} frames of {width}x{height}")
         return
-    taken = Refocus(scene, edges=options["edges"], device=options["device"])
+    taken = Refocus(scene, edges=options["edges"], device=device)
     if mode:
         made = make_stack(taken, opened, look, output, options, overwrite=overwrite)
         facts = {**made, "depth": opened.depth_source, "notes": opened.notes}

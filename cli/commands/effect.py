@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from ..sections import SectionedCommand
 
 if TYPE_CHECKING:
     from depth3d.core.arrays import ImageArray
+    from depth3d.core.depth import DepthMap
     from depth3d.core.scene import RGBD
 
 _common = compose(
@@ -65,7 +67,7 @@ def fog_command(visibility_m: float | None, strength: float | None, color: str, 
         share = 0.8 if visibility_m is None and strength is None and not scene.depth.is_metric else strength
         return fog(scene, visibility_m=visibility_m, strength=share, color=color)
 
-    _apply(filled, given)
+    _apply(filled, given, needs_camera=lambda depth: depth.is_metric and strength is None)
 
 
 @command.command(name="flash", cls=SectionedCommand, short_help="Relight as a flash on the camera does.")
@@ -93,7 +95,7 @@ def flash_command(full_m: float, ambient: float, **given: Any) -> None:
     """
     from depth3d.render.effects import flash
 
-    _apply(lambda scene: flash(scene, full_m=full_m, ambient=ambient), given)
+    _apply(lambda scene: flash(scene, full_m=full_m, ambient=ambient), given, needs_camera=None)
 
 
 @command.command(name="color-splash", cls=SectionedCommand, short_help="Turn all but the subject gray.")
@@ -131,13 +133,20 @@ def dim_command(stops: float, **given: Any) -> None:
     _apply(lambda scene: dim(scene, matte_of(scene, given), stops=stops), given)
 
 
-def _apply(effect: Any, given: dict[str, Any]) -> None:
-    """Open the photo, make the picture, save and report it."""
+def _apply(
+    effect: Callable[[RGBD], ImageArray],
+    given: dict[str, Any],
+    *,
+    needs_camera: Callable[[DepthMap], bool] | None = lambda depth: False,
+) -> None:
+    """Open the photo (as `open_scene`), make the picture, save and report it."""
     from depth3d import verbs
 
     photo, output, overwrite = given["photo"], given["output"], given["overwrite"]
     check_outputs(photo, [], output, overwrite=overwrite)
-    opened = open_scene(photo, given.pop("calibration"), given, allow_relative=True)
+    opened = open_scene(
+        photo, given.pop("calibration"), given, allow_relative=True, needs_camera=needs_camera
+    )
     verbs.save(effect(opened.scene), output, overwrite=overwrite)
     if given["as_json"]:
         print_json({"output": output, "depth": opened.depth_source, "notes": opened.notes})

@@ -69,7 +69,7 @@ def command(
     check_selection(options)
     behind = _background(background)
     check_outputs(photo, [path for path in (cutout,) if path], output, overwrite=overwrite)
-    opened = open_scene(photo, calibration, options, allow_relative=True)
+    opened = open_scene(photo, calibration, options, allow_relative=True, needs_camera=lambda depth: False)
     matte = matte_of(opened.scene, options)
     if cutout:
         verbs.save(compositing.cutout(opened.scene, matte), cutout, overwrite=overwrite)

@@ -16,10 +16,12 @@ from depth3d.core.scene import RGBD
 from depth3d.errors import InputError
 from depth3d.render.aperture import Aperture
 from depth3d.render.defocus import Defocus
+from depth3d.render.framing import Framing, frame_size
 from depth3d.render.looks import Look
 from depth3d.render.refocus import Refocus
+from depth3d.render.resized import resized_scene
 
-__all__ = ["FocusKey", "focus_pull", "rack_focus"]
+__all__ = ["FocusKey", "FocusPull", "focus_pull", "rack_focus"]
 
 _MOST_FRAMES = 100_000
 
@@ -51,6 +53,7 @@ def rack_focus(
     keys: Sequence[FocusKey],
     *,
     fps: float = 30.0,
+    size: int | tuple[int, int] | None = None,
     sharp_range: float = 0.0,
     sharp_px: float = 0.0,
     aperture: Aperture | None = None,
@@ -71,6 +74,9 @@ def rack_focus(
         scene: A photo with metric or relative depth.
         keys: Two or more, in the order of time.
         fps: Frames a second; the first frame shows the first key, the last one the last key.
+        size: Of the frames: (width, height), cut out around the keys' points, or the longer side alone.
+            None is the photo's own size, with a longer side of at most 1920. All other pixels are meant in
+            those of the photo.
         sharp_range: As for `bokeh`, and so are all others.
         sharp_px: As for `bokeh`.
         aperture: As for `bokeh`.
@@ -85,20 +91,115 @@ def rack_focus(
         A generator of (H, W, 3) uint8 frames. Arguments are checked, and the scene is prepared, at once.
 
     Raises:
-        InputError: Fewer than two keys, times that do not increase, or what `bokeh` refuses.
+        InputError: Fewer than two keys, times that do not increase, a size out of range, or what `bokeh`
+            refuses.
         NeedsMetricError: A lens or a distance for a relative map.
         DeviceError: The device is not there.
     """
-    photo = Refocus(scene, edges=edges, device=device)
-    settings = focus_pull(photo, keys, fps=fps, sharp_range=sharp_range, sharp_px=sharp_px)
     look = Look(aperture or Aperture(), highlights, fringe_px, grain, seed)
-    photo.prepare(settings)
+    pull = FocusPull(
+        scene,
+        keys,
+        fps=fps,
+        size=size,
+        sharp_range=sharp_range,
+        sharp_px=sharp_px,
+        edges=edges,
+        device=device,
+    )
+    return pull.frames(look)
 
-    def frames() -> Iterator[ImageArray]:
-        for number, setting in enumerate(settings):
-            yield photo.image(setting, replace(look, seed=look.seed + number))
 
-    return frames()
+class FocusPull:
+    """A focus pull, planned and prepared.
+
+    The whole photo is blurred at the size of the frames before they are cut out of it, so that light comes
+    in from beyond them.
+
+    Args:
+        scene: As for `rack_focus`, and so are all others.
+        keys: As for `rack_focus`.
+        fps: As for `rack_focus`.
+        size: As for `rack_focus`.
+        sharp_range: As for `rack_focus`.
+        sharp_px: As for `rack_focus`.
+        edges: As for `rack_focus`.
+        device: As for `rack_focus`.
+
+    Attributes:
+        settings: How each frame is focused.
+        size_wh: (width, height) of the frames in pixels.
+
+    Raises:
+        InputError: As `rack_focus`.
+        NeedsMetricError: As `rack_focus`.
+        DeviceError: As `rack_focus`.
+    """
+
+    def __init__(
+        self,
+        scene: RGBD,
+        keys: Sequence[FocusKey],
+        *,
+        fps: float = 30.0,
+        size: int | tuple[int, int] | None = None,
+        sharp_range: float = 0.0,
+        sharp_px: float = 0.0,
+        edges: Literal["snap", "keep"] = "snap",
+        device: str = "auto",
+    ) -> None:
+        if not isinstance(scene, RGBD):
+            raise InputError(
+                f"a focus pull needs an RGBD scene, got {type(scene).__name__}; make one with RGBD(...)"
+            )
+        across, down = scene.size_wh
+        self.size_wh = frame_size(scene.size_wh, size=size)
+        self._share = max(self.size_wh[0] / across, self.size_wh[1] / down)
+        whole_wh = (
+            max(self.size_wh[0], round(across * self._share)),
+            max(self.size_wh[1], round(down * self._share)),
+        )
+        shares = (whole_wh[0] / across, whole_wh[1] / down)
+        keys = [_at_size(key, shares, self._share) for key in keys]
+        self._photo = Refocus(resized_scene(scene, *whole_wh), edges=edges, device=device)
+        self.settings = focus_pull(
+            self._photo, keys, fps=fps, sharp_range=sharp_range, sharp_px=sharp_px * self._share
+        )
+        points = [key.focus for key in keys if key.focus is not None] or [(whole_wh[0] / 2, whole_wh[1] / 2)]
+        u, v = np.mean(points, axis=0).tolist()
+        window = Framing(self.size_wh, whole_wh).window((u, v))
+        left, top = round(window.left), round(window.top)
+        self._rows = slice(top, top + self.size_wh[1])
+        self._cols = slice(left, left + self.size_wh[0])
+        self._photo.prepare(self.settings)
+
+    def frames(self, look: Look | None = None) -> Iterator[ImageArray]:
+        """Take the pictures.
+
+        Args:
+            look: What is added to bare optics, in pixels of the photo; each frame has a grain of its own.
+
+        Yields:
+            (H, W, 3) uint8, read-only.
+        """
+        look = look or Look()
+        red, green, blue = (number * self._share for number in look.fringe_px)
+        look = replace(look, fringe_px=(red, green, blue))
+        for number, setting in enumerate(self.settings):
+            picture = self._photo.image(setting, replace(look, seed=look.seed + number))
+            frame = np.ascontiguousarray(picture[self._rows, self._cols])
+            frame.flags.writeable = False
+            yield frame
+
+
+def _at_size(key: FocusKey, shares: tuple[float, float], share: float) -> FocusKey:
+    """Say the same of a picture that is larger or smaller."""
+    point, strength = key.focus, key.strength_px
+    return replace(
+        key,
+        focus=None if point is None else (point[0] * shares[0], point[1] * shares[1]),
+        strength_px=None if strength is None else strength * share,
+    )
 
 
 def focus_pull(

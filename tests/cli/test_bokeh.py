@@ -118,6 +118,49 @@ def test_a_focus_pull(run, shot):
     assert pictures[0][30:42, 40:56].std() > 1.5 * pictures[0][:12].std()
 
 
+@pytest.mark.parametrize("output", ["pull.gif", "pull.webp", "pull.webm", "pull.mkv", "frames"])
+def test_a_focus_pull_in_every_format_and_size(run, shot, tmp_path, output):
+    """Read with Pillow or PyAV: as many frames, of that size, the first sharp where the last is not."""
+    import av
+    from PIL import Image, ImageSequence
+
+    done = run("bokeh", "p.png", "--depth", "z.png", "--focal-px", 100, "-o", output, "--rack-focus",
+               "48,36,0.3:5,5,0.3", "--seconds", 0.5, "--fps", 10, "--size", "48", "--json")  # fmt: skip
+    assert done.exit_code == 0, done.output
+    facts = json.loads(done.stdout)
+    assert (facts["frames"], facts["size_wh"]) == (5, [48, 36])
+    if output == "frames":
+        pictures = [d3.load_image(path) for path in sorted((tmp_path / output).glob("*.png"))]
+    elif output.endswith(("gif", "webp")):
+        with Image.open(output) as film:
+            pictures = [np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(film)]
+    else:
+        with av.open(output) as container:
+            pictures = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    assert [picture.shape for picture in pictures] == 5 * [(36, 48, 3)]
+    inside = (slice(14, 22), slice(20, 28))
+    assert pictures[0][inside].std() > 1.2 * pictures[-1][inside].std()
+
+
+def test_the_focal_length_is_spoken_of_only_where_it_counts(run, shot):
+    assumed = "does not tell its focal length"
+    relative = ("bokeh", "p.png", "--depth", "d.png", "--depth-kind", "relative")
+    metric = ("bokeh", "p.png", "--depth", "z.png")
+    for number, (words, said) in enumerate(
+        [
+            (relative, False),
+            ((*relative, "--strength-px", 5), False),
+            ((*relative, "--assume-range-m", "1,4"), True),
+            (metric, True),
+            ((*metric, "--strength-px", 5), False),
+            ((*metric, "--strength-px", 5, "--tilt-deg", 30), True),
+        ]
+    ):
+        done = run(*words, "-o", f"{number}.png", "--json")
+        assert done.exit_code == 0, done.output
+        assert (assumed in done.stderr) == (assumed in done.stdout) == said, words
+
+
 def test_a_focus_stack(run, shot):
     done = run("bokeh", "p.png", "--depth", "z.png", "--focal-px", 100, "-o", "stack", "--focus-stack", 3,
                "--aperture-mm", 60)  # fmt: skip
@@ -158,6 +201,8 @@ def test_a_miniature_needs_no_depth(run, shot):
         (("--miniature", "--focus-stack", 3), "two different things"),
         (("--miniature", "--focus-m", 3), "says nothing about --miniature"),
         (("--seconds", 2), "--seconds belongs to --rack-focus"),
+        (("--size", 48), "--size belongs to --rack-focus"),
+        (("--rack-focus", "1,2:3,4", "--size", "1x9", "-o", "o.mp4"), "size must be"),
         (("--band-angle-deg", 0), "--band-angle-deg belongs to --miniature"),
         (("--grain", 1, "--seed", -1), "seed must be a whole number"),
         (("--maps", "p.png"), "a folder is needed"),

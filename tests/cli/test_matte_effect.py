@@ -137,3 +137,21 @@ def test_assumed_metres_are_used_only_when_asked_for(run, photo, disparity, tmp_
     done = run(*words, "--assume-range-m", "1,5")
     assert done.exit_code == 0, done.output
     assert "assumed a range of 1 to 5 m" in done.stderr
+
+
+def test_the_focal_length_is_spoken_of_only_where_it_counts(run, photo, step, depth_mm):
+    assumed = "does not tell its focal length"
+    relative, metric = ("--depth", step, "--depth-kind", "relative"), ("--depth", depth_mm)
+    for number, (words, said) in enumerate(
+        [
+            (("matte", photo, *relative, "--at", "8,20"), False),
+            (("matte", photo, *metric, "--far-m", 2.4), False),
+            (("effect", "dim", photo, *metric, "--far-m", 2.4), False),
+            (("effect", "fog", photo, *relative), False),
+            (("effect", "fog", photo, *metric, "--visibility-m", 9), True),
+            (("effect", "flash", photo, *metric, "--full-m", 2), True),
+        ]
+    ):
+        done = run(*words, "-o", f"{number}.png")
+        assert done.exit_code == 0, done.output
+        assert (assumed in done.stderr) == said, words

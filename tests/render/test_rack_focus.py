@@ -8,6 +8,7 @@ import pytest
 import depth3d as d3
 from depth3d.render.rack_focus import focus_pull
 from depth3d.render.refocus import Refocus
+from depth3d.render.resized import resized_scene
 
 
 def scene(near=1.0, far=5.0, kind="metric"):
@@ -106,3 +107,42 @@ def test_a_miniature_keeps_its_band_and_blurs_the_rest_more_and_more():
     np.testing.assert_array_equal(d3.miniature(image, strength_px=0), image)
     with pytest.raises(d3.Depth3DError, match="band_share"):
         d3.miniature(image, band_share=2)
+
+
+def test_frames_of_another_size_are_the_resized_scene_s():
+    """Pixels in focus and strengths are meant in the photo's pixels, so they shrink with it."""
+    keys = [d3.FocusKey(0, (60, 45), strength_px=16), d3.FocusKey(1, (6, 6), strength_px=16)]
+    frames = list(d3.rack_focus(scene(), keys, fps=3, size=80, sharp_px=3, fringe_px=(1.5, 0, 0)))
+    share = 80 / 120
+    fewer = [d3.FocusKey(k, (u, u * 0.75 + v), strength_px=16 * share) for k, u, v in ((0, 40, 0), (1, 4, 1))]
+    want = d3.rack_focus(
+        resized_scene(scene(), 80, 60), fewer, fps=3, sharp_px=3 * share, fringe_px=(1.5 * share, 0, 0)
+    )
+    np.testing.assert_array_equal(frames, list(want))
+    assert np.abs(np.diff(np.array(frames).astype(int), axis=0)).max() > 20
+
+
+def test_a_size_of_another_shape_is_cut_out_around_what_is_in_focus():
+    keys = [d3.FocusKey(0, (100, 45), lens=d3.ThinLens(0.02)), d3.FocusKey(1, (110, 10))]
+    whole = list(d3.rack_focus(scene(), keys, fps=2))
+    frames = list(d3.rack_focus(scene(), keys, fps=2, size=(40, 90)))
+    np.testing.assert_array_equal(frames, np.stack(whole)[:, :, 80:])
+    assert not frames[0].flags.writeable
+    # The middle between two points, where there is room.
+    keys = [d3.FocusKey(0, (40, 45)), d3.FocusKey(1, (80, 10))]
+    np.testing.assert_array_equal(
+        list(d3.rack_focus(scene(), keys, fps=2, size=(40, 90))),
+        np.stack(list(d3.rack_focus(scene(), keys, fps=2)))[:, :, 40:80],
+    )
+    with pytest.raises(d3.Depth3DError, match="size must be"):
+        d3.rack_focus(scene(), keys, size=1)
+
+
+def test_large_photos_make_frames_of_1920_pixels():
+    z = np.full((20, 2400), 2, np.float32)
+    wide = d3.RGBD(
+        np.zeros((20, 2400, 3), np.uint8), d3.DepthMap(z, "metric"), d3.Camera.from_fov(2400, 20, 50)
+    )
+    keys = [d3.FocusKey(0, focus_m=2), d3.FocusKey(1, focus_m=3)]
+    assert next(d3.rack_focus(wide, keys)).shape == (16, 1920, 3)
+    assert next(d3.rack_focus(wide, keys, size=2400)).shape == (20, 2400, 3)
