@@ -10,6 +10,7 @@ from depth3d.core.arrays import FloatMap
 from depth3d.core.scene import RGBD
 from depth3d.render.crisp import crisp_disparity
 from depth3d.render.disparity import whole_disparity
+from depth3d.render.outlines import has_soft_outlines, settled_outlines
 
 __all__ = ["FAR_UNITS", "NEAR_UNITS", "inverse_depth_of", "span_of"]
 
@@ -34,7 +35,8 @@ def inverse_depth_of(scene: RGBD, *, edges: Literal["snap", "keep"] = "snap") ->
 
     Args:
         scene: Metric or relative.
-        edges: `snap` moves soft edges to where the photo has them; `keep` believes the map.
+        edges: `snap` moves soft edges to where the photo has them, and gives pixels that hang between two
+            surfaces to one of them (`depth3d.render.outlines`); `keep` believes the map.
 
     Returns:
         (H, W) float32, 0 or more; 0 is infinitely far away.
@@ -44,7 +46,9 @@ def inverse_depth_of(scene: RGBD, *, edges: Literal["snap", "keep"] = "snap") ->
     """
     disparity = whole_disparity(scene.depth)
     if edges == "snap":
+        soft = has_soft_outlines(disparity)
         disparity = _smooth_outlines(disparity, crisp_disparity(disparity, scene.image))
+        disparity = settled_outlines(disparity) if soft else disparity
     if scene.depth.is_metric:
         return disparity
     far, near = span_of(disparity)

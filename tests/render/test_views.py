@@ -285,12 +285,12 @@ import resource, sys
 import numpy as np, torch
 from test_views import *
 torch.set_num_threads(1)
-camera = d3.Camera.from_fov(1920, 1080, 50)
-q = np.where(np.arange(1920) // 200 % 2, 0.5, 0.25) + np.zeros((1080, 1))
+camera = d3.Camera.from_fov(960, 540, 50)
+q = np.where(np.arange(960) // 100 % 2, 0.5, 0.25) + np.zeros((540, 1))
 layers = layers_of(sheet(RED, q), sheet(BLUE, 0 * q + 0.25, q > 0.3), camera=camera, margin=0)
 renderer = d3.ViewRenderer(layers, device="cpu")
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-for shift in (0.001, 0.002, 0.003):
+for shift in (0.001, 0.002):
     renderer.render(place(shift, 0, 0.01))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, before)
 """
@@ -304,8 +304,8 @@ def test_a_view_takes_little_memory():
         [sys.executable, "-c", MEMORY], cwd=Path(__file__).parent, capture_output=True, text=True, check=True
     )
     more, before = (int(n) / 1024 for n in done.stdout.split())
-    assert more < 250  # a quarter of what 4K takes
-    assert before < 1200
+    assert more < 64  # 1 GB at 4K
+    assert before < 600
 
 
 def test_pictures_are_sampled_alike_on_any_device(monkeypatch):
