@@ -53,6 +53,8 @@ _MOST_RESTORED = 4.0
 _RESTORATIONS = 2
 """Windows around thin things overlap, so that the first time does not give all of it back."""
 _CHUNK_PX = 1 << 19
+_WORKING_PX = 2_400_000
+"""In larger pictures ramps are first made as narrow as the pixels of a smaller one."""
 
 
 def crisp_disparity(disparity: FloatMap, image: ImageArray) -> FloatMap:
@@ -66,7 +68,17 @@ def crisp_disparity(disparity: FloatMap, image: ImageArray) -> FloatMap:
         (H, W) float32, nowhere farther than the map is. Pixels on no ramp, and edges that are one pixel
         wide, are as they were: slanted planes, exact maps.
     """
-    reach, low, high = _ramps(disparity)
+    widest = max(_LEAST_WIDEST_PX, _WIDEST_SHARE * max(disparity.shape) / 2)
+    divisor = math.ceil(math.sqrt(disparity.size / _WORKING_PX))
+    if divisor == 1:
+        return _snapped(disparity, image, widest)
+    narrow = _narrowed(disparity, image, divisor)
+    return _snapped(disparity, image, widest) if narrow is disparity else _snapped(narrow, image, divisor)
+
+
+def _snapped(disparity: FloatMap, image: ImageArray, widest_px: float) -> FloatMap:
+    """Do it with ramps of at most twice a width."""
+    reach, low, high = _ramps(disparity, widest_px)
     at = np.flatnonzero(reach)
     if not len(at):
         return disparity
@@ -85,7 +97,23 @@ def crisp_disparity(disparity: FloatMap, image: ImageArray) -> FloatMap:
     return result
 
 
-def _ramps(disparity: FloatMap) -> tuple[npt.NDArray[np.uint16], FloatMap, FloatMap]:
+def _narrowed(disparity: FloatMap, image: ImageArray, divisor: int) -> FloatMap:
+    """Snap ramps at a smaller size, which leaves ramps of two of its pixels; give back a map without any."""
+    import cv2
+
+    height, width = disparity.shape
+    size = max(1, width // divisor), max(1, height // divisor)
+    small = cv2.resize(disparity, size, interpolation=cv2.INTER_NEAREST_EXACT)
+    crisp = crisp_disparity(small, cv2.resize(image, size, interpolation=cv2.INTER_AREA))
+    if crisp is small:
+        return disparity
+    changed = cv2.dilate((crisp != small).astype(np.uint8), np.ones((3, 3), np.uint8))
+    changed = cv2.resize(changed, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
+    wide = cv2.resize(crisp, (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.where(changed > 0, wide, disparity)
+
+
+def _ramps(disparity: FloatMap, widest_px: float) -> tuple[npt.NDArray[np.uint16], FloatMap, FloatMap]:
     """Find the pixels around ramps, and between which two values each of them is.
 
     A reach is looked for within which disparity rises as much as within twice that reach: on a plane,
@@ -99,7 +127,7 @@ def _ramps(disparity: FloatMap) -> tuple[npt.NDArray[np.uint16], FloatMap, Float
     reaches = np.zeros(disparity.shape, dtype=np.uint16)
     low_around, high_around = disparity.copy(), disparity.copy()
     spread = float(np.subtract(*np.percentile(disparity, (99, 1))))
-    for reach, found in _edges(disparity, _LEAST_STEP * spread):
+    for reach, found in _edges(disparity, _LEAST_STEP * spread, widest_px):
         if reach == 1:
             continue
         around = cv2.dilate(found.astype(np.uint8), _square(3 * reach // 2)).astype(np.bool_)
@@ -110,7 +138,7 @@ def _ramps(disparity: FloatMap) -> tuple[npt.NDArray[np.uint16], FloatMap, Float
     return reaches, low_around, high_around
 
 
-def _edges(disparity: FloatMap, least: float) -> list[tuple[int, BoolMap]]:
+def _edges(disparity: FloatMap, least: float, widest_px: float) -> list[tuple[int, BoolMap]]:
     """Find the middles of ramps, by half their width: as wide as a map smears most of its large steps.
 
     What is wider is no ramp of this map but the shape of a thing. In an exact map most steps take a pixel.
@@ -124,7 +152,7 @@ def _edges(disparity: FloatMap, least: float) -> list[tuple[int, BoolMap]]:
     edges, weights = [], []
     reach = 1
     low, high = _extremes(disparity, reach)
-    while reach <= max(_LEAST_WIDEST_PX, _WIDEST_SHARE * max(disparity.shape) / 2):
+    while reach <= widest_px:
         wide_low, wide_high = _extremes(disparity, 2 * reach)
         step = high - low
         found = free & (step > np.maximum(least, _SATURATED * (wide_high - wide_low)))

@@ -166,13 +166,13 @@ def _found(
     rows, cols = np.nonzero(part)
     frame = PlaneFrame.at(law, float(cols.mean()) + cell[1].start, float(rows.mean()) + cell[0].start)
     if len(rows) < _SMALL_PX:
-        return frame, recurrences(blurred, own, _only(wanted, cell), frame, side=192, step=2, most=12)[0]
-    moves, misfit = recurrences(blurred, own, _only(wanted, cell), frame, side=256, step=3, most=12)
+        return frame, recurrences(blurred, own, _only(wanted, cell), frame, side=128, step=3, most=12)[0]
+    moves, misfit = recurrences(blurred, own, _only(wanted, cell), frame, side=192, step=4, most=12)
     for inner in _cells(part, _FINE_PX):
         piece = (_shifted(inner[0], cell[0].start), _shifted(inner[1], cell[1].start))
         rows, cols = np.nonzero(wanted[piece])
         middle = PlaneFrame.at(law, float(cols.mean()) + piece[1].start, float(rows.mean()) + piece[0].start)
-        near, off = recurrences(light, own, _only(wanted, piece), middle, side=192, step=1, most=8)
+        near, off = recurrences(light, own, _only(wanted, piece), middle, side=160, step=1, most=8)
         moves = np.concatenate([moves, frame.moves_from(middle, near)])
         misfit = np.concatenate([misfit, off])
     order = np.argsort(misfit, kind="stable")

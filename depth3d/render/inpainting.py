@@ -19,8 +19,8 @@ __all__ = ["Inpainter", "continued", "inpainted"]
 Inpainter: TypeAlias = Callable[[ImageArray, BoolMap], ImageArray]
 """(H, W, 3) uint8 sRGB and the (H, W) bool hole in it -> the (H, W, 3) uint8 picture with the hole filled."""
 
-_WORKING_PX = 1_500_000
-"""In larger pictures planes and patterns are looked for at a smaller size."""
+_WORKING_PX = 800_000
+"""Size, in pixels in all, at which planes and patterns are looked for in larger pictures."""
 _LEAST_SEEN_PX = 64
 """A surface of which less is seen has no pattern to speak of."""
 _NEAR_PX = 96
@@ -36,6 +36,7 @@ def continued(
     hole: BoolMap,
     hidden: FloatMap,
     *,
+    working_px: int = _WORKING_PX,
     seed: int = 0,
 ) -> FloatMap:
     """Fill a hole with the surfaces that go on behind it.
@@ -46,6 +47,8 @@ def continued(
         source: (H, W) bool: pixels whose colours may be taken; those mixed from two surfaces should not.
         hole: (H, W) bool: where a hidden surface is wanted.
         hidden: (H, W) float32: inverse depth of the hidden surface; of use in the hole.
+        working_px: In larger pictures planes and patterns are looked for at this size, in pixels in all; the
+            colours are those of the picture as it is.
         seed: Where chance plays.
 
     Returns:
@@ -68,7 +71,7 @@ def continued(
     seen = np.where(np.isfinite(inverse_depth), inverse_depth, 0).astype(np.float32)
     behind = np.where(hole & np.isfinite(hidden), hidden, seen).astype(np.float32)
     light = _encoded(color)
-    filled = _filled(light, seen, source, hole, behind, seed)
+    filled = _filled(light, seen, source, hole, behind, working_px, seed)
     result[hole] = _decoded(filled[hole])
     return result
 
@@ -108,15 +111,21 @@ def _require_one_size(color: FloatMap, *maps: FloatMap | BoolMap) -> None:
 
 
 def _filled(
-    light: FloatMap, inverse_depth: FloatMap, source: BoolMap, hole: BoolMap, hidden: FloatMap, seed: int
+    light: FloatMap,
+    inverse_depth: FloatMap,
+    source: BoolMap,
+    hole: BoolMap,
+    hidden: FloatMap,
+    working_px: int,
+    seed: int,
 ) -> FloatMap:
     """Look for planes and moves at a working size; take the colours from the picture as it is."""
     import cv2
 
     height, width = hole.shape
     small = _Maps(light, inverse_depth, source, hole, hidden)
-    if height * width > _WORKING_PX:
-        small = small.reduced((_WORKING_PX / (height * width)) ** 0.5)
+    if height * width > working_px:
+        small = small.reduced((working_px / (height * width)) ** 0.5)
     planes = surface_planes(small.inverse_depth, small.source, small.hole, small.hidden, seed=seed)
     clipped = _beside_white(small.light)
     own = [_unclipped(planes.of_source == number, clipped) for number in range(len(planes.laws))]

@@ -33,6 +33,8 @@ _BAND_PX = 2
 """How far beside a silhouette pixels may be mixed."""
 _OVERLAP_PX = 2
 """How far the back goes on under the visible surface that it continues."""
+_MARGIN_WORKING_PX = 400_000
+"""The margin is filled at this size, more coarsely than what silhouettes uncover."""
 
 
 def layers(
@@ -134,7 +136,7 @@ def layers_of(
 
     inside = np.zeros(whole.shape, dtype=np.bool_)
     inside[margin : margin + height, margin : margin + width] = True
-    light = continued(light, whole, clean & inside, ~inside, whole, seed=seed)
+    light = continued(light, whole, clean & inside, ~inside, whole, working_px=_MARGIN_WORKING_PX, seed=seed)
 
     return _assembled(
         light,

@@ -31,6 +31,18 @@ def test_a_blurred_silhouette_goes_back_to_where_the_photo_has_it(sigma):
     assert np.abs(crisp - disparity).mean() < 0.15 * np.abs(soft - disparity).mean()
 
 
+@pytest.mark.parametrize("divisor", [2, 3])
+def test_large_pictures_are_snapped_at_a_smaller_size_first(divisor, monkeypatch):
+    image, disparity, inside = disc_scene((321, 400), 100)
+    soft = cv2.GaussianBlur(disparity, (0, 0), 6)
+    monkeypatch.setattr("depth3d.render.crisp._WORKING_PX", soft.size // divisor**2 + 1)
+    crisp = crisp_disparity(soft, image)
+    assert ((crisp > 0.6) != inside).mean() < 0.001
+    assert ((crisp > 0.4) & (crisp < 0.9)).mean() < 0.001
+    assert np.abs(crisp - disparity).mean() < 0.15 * np.abs(soft - disparity).mean()
+    np.testing.assert_array_equal(crisp_disparity(disparity, image), disparity)
+
+
 def test_a_silhouette_that_is_off_by_pixels_follows_the_photo():
     image, disparity, inside = disc_scene()
     soft = np.roll(cv2.GaussianBlur(disparity, (0, 0), 3), 2, axis=1)

@@ -175,12 +175,12 @@ def test_many_holes_of_many_surfaces_with_unknown_pixels_between():
     assert np.abs(filled[hole] - color[hole]).mean() < 0.02
 
 
-def test_a_picture_above_the_working_size_keeps_its_detail(monkeypatch):
+def test_a_picture_above_the_working_size_keeps_its_detail():
     color, hidden = plane((0.3, 0.1, 1.0))
     seen, inverse_depth, source, hole = covered(color, hidden, np.s_[70:120, 110:170])
     behind = np.where(hole, hidden, inverse_depth)
-    monkeypatch.setattr("depth3d.render.inpainting._WORKING_PX", HEIGHT * WIDTH // 3)
-    assert psnr_db(continued(seen, inverse_depth, source, hole, behind), color, hole) > 25
+    filled = continued(seen, inverse_depth, source, hole, behind, working_px=HEIGHT * WIDTH // 3)
+    assert psnr_db(filled, color, hole) > 25
 
 
 def test_maps_of_another_size_are_refused():
@@ -227,13 +227,12 @@ def test_a_wall_that_is_all_but_infinitely_far_goes_on():
     assert psnr_db(filled, color, hole) > 25
 
 
-def test_more_pixels_in_one_place_than_opencv_samples_at_once(monkeypatch):
+def test_more_pixels_in_one_place_than_opencv_samples_at_once():
     color = np.full((HEIGHT, WIDTH, 3), 0.3, np.float32)
     color[::4] = 0.6
     depth = np.ones((HEIGHT, WIDTH), np.float32)
     hole = np.zeros((HEIGHT, WIDTH), bool)
     hole[:, 100:] = True
-    monkeypatch.setattr("depth3d.render.inpainting._WORKING_PX", HEIGHT * WIDTH // 4)
-    filled = continued(color, depth, ~hole, hole, depth)
+    filled = continued(color, depth, ~hole, hole, depth, working_px=HEIGHT * WIDTH // 4)
     assert hole.sum() > 2**15
     assert np.isfinite(filled).all()
