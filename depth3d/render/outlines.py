@@ -29,6 +29,8 @@ _SOFT = 0.15
 """Share of the pixels beside steps that hang in a map with soft edges; in an exact one hardly any does."""
 _STEEP = 0.3
 """Share of the step that lies between a hanging pixel and one beside it; on a smooth shape it is less."""
+_NARROW = 0.4
+"""The same, in maps with soft outlines: wider ramps are for `crisp_disparity` to snap."""
 _NEARER = 0.35
 """From this share of the step on a pixel is the nearer surface's: what is left of that behind would show."""
 _ROUNDS = 2
@@ -39,12 +41,12 @@ _Index: TypeAlias = npt.NDArray[np.intp]
 
 
 def has_soft_outlines(disparity: FloatMap) -> bool:
-    """Tell whether a map has pixels that hang between surfaces all along its outlines.
+    """Tell whether a map has pixels that hang between surfaces, one or two wide, all along its outlines.
 
     Args:
         disparity: (H, W) float32, larger is nearer; every pixel is known.
     """
-    at, _, _, beside = _hanging(disparity, _LEAST_STEP * _spread(disparity))
+    at, _, _, beside = _hanging(disparity, _LEAST_STEP * _spread(disparity), _NARROW)
     return len(at) > _SOFT * beside
 
 
@@ -74,7 +76,9 @@ def _spread(disparity: FloatMap) -> float:
     return max(float(np.subtract(*np.percentile(disparity, (99, 1)))), 1e-30)
 
 
-def _hanging(disparity: FloatMap, least: float) -> tuple[_Index, FloatMap, FloatMap, int]:
+def _hanging(
+    disparity: FloatMap, least: float, steep: float = _STEEP
+) -> tuple[_Index, FloatMap, FloatMap, int]:
     """Find hanging pixels.
 
     Returns:
@@ -91,7 +95,7 @@ def _hanging(disparity: FloatMap, least: float) -> tuple[_Index, FloatMap, Float
         apart = np.abs(disparity.ravel()[there] - value)
         alike += apart < tolerance
         np.maximum(most, apart, out=most)
-    at = at[(alike <= _MOST_ALIKE) & (most > _STEEP / _HANGS * tolerance)]
+    at = at[(alike <= _MOST_ALIKE) & (most > steep / _HANGS * tolerance)]
     return at, low.ravel()[at], high.ravel()[at], int(np.count_nonzero(beside))
 
 

@@ -66,6 +66,10 @@ def test_exact_maps_and_planes_are_left_alone(slope):
     assert not has_soft_outlines(plane)
 
 
+def test_wide_ramps_are_left_to_be_snapped():
+    assert not has_soft_outlines(cv2.GaussianBlur(disc(1), (0, 0), 2.5))
+
+
 def test_a_surface_between_two_others_is_no_ramp():
     soft = resized(disc())
     soft[70:, 95:98], soft[70:, 98:] = 0.6, 1
