@@ -36,6 +36,8 @@ _LEAST_SHARE = 0.02
 """Less of the nearer surface than this is left where it is."""
 _LEAST_STEP_PX = 1.0
 """With a smaller step in radius the two surfaces of a pixel are blurred alike, and it stays whole."""
+_CLIPPED = (0.98, 1.001)
+"""Linear light of the brightest channel of a nearer surface that the sensor cut off."""
 _CHUNK_PX = 1 << 16
 
 _Index: TypeAlias = npt.NDArray[np.intp]
@@ -75,7 +77,8 @@ def split_rims(color: FloatMap, disparity: FloatMap, *, jump: float) -> Rims:
     and I the pixel's colour, the share is the mode of its posterior, `(F - B)' S^-1 (I - B) / ((F - B)' S^-1
     (F - B) + 1 / 0.3^2)`, as in Bayesian matting (Chuang, Curless, Salesin and Szeliski, CVPR 2001): a colour
     that the background has anyway says nothing. What is left of I without its share of F is the farther
-    surface's; the larger the share, the more of it is the mean.
+    surface's; the larger the share, the more of it is the mean. Of a nearer surface that is clipped, F is
+    only a part: there the farther surface's colour is the mean, and all other light is the nearer one's.
 
     Args:
         color: (H, W, 3) float32 linear light; lamps may be above 1.
@@ -189,10 +192,10 @@ def _split(
     share, near, far, light = share[some], near[some], far[some], light[some]
     alone = np.maximum(light - (share / (1 - share))[:, None] * near, 0)
     mean = ((share / _MOST_SHARE) ** 2)[:, None]
-    return Rims(
-        at[some],
-        share,
-        light + near,
-        level[some] / near_sum[some],
-        (alone + mean * (light + far - alone)).astype(np.float32),
-    )
+    far_color, near_color = (alone + mean * (light + far - alone)).astype(np.float32), light + near
+    brightest = near_color.max(axis=1)
+    clipped = (brightest >= _CLIPPED[0]) & (brightest <= _CLIPPED[1])
+    far_color[clipped] = (light + far)[clipped]
+    part = share[clipped, None]
+    near_color[clipped] = np.maximum(light[clipped] - (1 - part) * far_color[clipped], 0) / part
+    return Rims(at[some], share, near_color, level[some] / near_sum[some], far_color)

@@ -55,6 +55,22 @@ def test_lamps_brighter_than_white_give_their_light_back():
     np.testing.assert_allclose(rims.far_color, np.broadcast_to(FAR, (40, 3)), atol=0.03)
 
 
+@pytest.mark.parametrize("share", [0.1, 0.2, 0.3])
+def test_a_clipped_lamp_leaves_the_background_its_colour_and_keeps_all_its_light(share):
+    """The sensor makes a yellow lamp white, but not what is mixed of it and the wall."""
+    lamp = np.float32([2.5, 2.0, 1.2])
+    color, disparity = half_plane(share, near=lamp)
+    color = np.minimum(color, 1)
+    mixed = color[0, 30]
+    rims = split_rims(color, disparity, jump=2.0)
+    assert len(rims.at) == 40
+    np.testing.assert_allclose(rims.far_color, np.broadcast_to(FAR, (40, 3)), atol=1e-3)
+    part = rims.share[:, None]
+    together = part * rims.near_color + (1 - part) * rims.far_color
+    np.testing.assert_allclose(together, np.broadcast_to(mixed, (40, 3)), atol=1e-5)
+    assert (rims.near_color[:, 0] > rims.near_color[:, 2]).all()
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1), (3, 3)])
 def test_tiny_pictures(shape):
     chance = np.random.default_rng(0)
