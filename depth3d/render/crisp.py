@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from depth3d.core.arrays import BoolMap, FloatMap, ImageArray
+from depth3d.render.level_ground import levelled
 
 __all__ = ["crisp_disparity"]
 
@@ -52,6 +53,8 @@ _MOST_RESTORED = 4.0
 """By how much the height of a thin thing is raised at most."""
 _RESTORATIONS = 2
 """Windows around thin things overlap, so that the first time does not give all of it back."""
+_LEAST_LENGTH = 8
+"""How long a thin thing is that may be nearer than what is around it, in reaches."""
 _CHUNK_PX = 1 << 19
 _WORKING_PX = 2_400_000
 """In larger pictures ramps are first made as narrow as the pixels of a smaller one."""
@@ -94,7 +97,7 @@ def _snapped(disparity: FloatMap, image: ImageArray, widest_px: float) -> FloatM
     result.ravel()[at] = np.where(near.ravel()[at], sides[1, at], sides[0, at])
     for _ in range(_RESTORATIONS):
         result = _restored(result, disparity, near, reach, low, high)
-    return result
+    return levelled(result, near, reach, low, high)
 
 
 def _narrowed(disparity: FloatMap, image: ImageArray, divisor: int) -> FloatMap:
@@ -297,7 +300,13 @@ def _restored(
             continue
         before, after = (cv2.blur(np.where(band, x - low, 0), window) for x in (disparity, result))
         ratio = np.clip(before / np.maximum(after, 1e-30), 1, _MOST_RESTORED)
-        result = np.where(thin, low + (result - low) * ratio, result).astype(np.float32)
+        raised = low + (result - low) * ratio
+        # A speck is no nearer than all that the map shows around it.
+        _, areas, figures, _ = cv2.connectedComponentsWithStats(thin.astype(np.uint8), connectivity=8)
+        length = np.maximum(figures[:, cv2.CC_STAT_WIDTH], figures[:, cv2.CC_STAT_HEIGHT])
+        top = np.maximum(cv2.dilate(disparity, _square(3 * size)), result)
+        raised = np.where((length < _LEAST_LENGTH * size)[areas], np.minimum(raised, top), raised)
+        result = np.where(thin, raised, result).astype(np.float32)
     return result
 
 
