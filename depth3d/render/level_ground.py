@@ -15,6 +15,9 @@ __all__ = ["levelled"]
 
 _CLEAN = 0.003
 """Share of the nearer surface in a pixel, from which on it counts less and less."""
+_TILE_PX = 256
+_HALO = 12
+"""How far around a part is looked, in reaches: the window, and what tells sides apart in it."""
 _TOUCHED = 1e-4
 """Less than this changes nothing."""
 _WINDOW = 2.5
@@ -48,28 +51,52 @@ def levelled(
     Returns:
         (H, W) float32, changed on and beside ramps where the farther surface is plane.
     """
+    least, most = result.min(), result.max()
+    for size in (int(k) for k in np.unique(reach[reach > 0])):
+        halo = _HALO * size
+        side = max(_TILE_PX, 2 * halo)
+        out = result.copy()
+        for top in range(0, len(result), side):
+            for left in range(0, result.shape[1], side):
+                rows = slice(max(top - halo, 0), top + side + halo)
+                cols = slice(max(left - halo, 0), left + side + halo)
+                if not (reach[rows, cols] == size).any():
+                    continue
+                at = np.s_[rows, cols]
+                # No surface goes on beyond what the map knows.
+                tile = _levelled(result[at], near[at], reach[at], low[at], high[at], size)
+                np.clip(tile, least, most, out=tile)
+                core = tile[top - rows.start :, left - cols.start :][:side, :side]
+                out[top : top + side, left : left + side] = core
+        result = out
+    return result
+
+
+def _levelled(
+    result: FloatMap,
+    near: BoolMap,
+    reach: npt.NDArray[np.uint16],
+    low: FloatMap,
+    high: FloatMap,
+    size: int,
+) -> FloatMap:
+    """Do it in a part of the map, beside ramps of one width."""
     import cv2
 
-    band = reach > 0
-    least, most = result.min(), result.max()
-    for size in (int(k) for k in np.unique(reach[band])):
-        own = reach == size
-        window = (6 * size + 1, 6 * size + 1)
-        count = cv2.blur(own.astype(np.float32), window)
-        some = np.maximum(count, 1e-9)
-        # Outside the band a side is told by the middle between the sides nearby.
-        middle = cv2.blur(np.where(own, (low + high) / 2, 0).astype(np.float32), window) / some
-        step = cv2.blur(np.where(own, high - low, 0).astype(np.float32), window) / some
-        far = np.where(band, ~near, (count > 0) & (result < middle))
-        mixed = cv2.GaussianBlur((near & own).astype(np.float32), (0, 0), float(size))
-        weight = np.where(far, 1 / (1 + np.square(mixed / _CLEAN)), 0).astype(np.float32)
-        plane, rough, enough = _planes(result, weight, _WINDOW * size, size)
-        # No surface goes on beyond what the map knows.
-        np.clip(plane, least, most, out=plane)
-        good = far & (mixed > _TOUCHED) & (enough > _ENOUGH)
-        good &= (rough < _ROUGH * step) & (np.abs(plane - result) < _MOST * step)
-        result = np.where(good, plane, result)
-    return result
+    band, own = reach > 0, reach == size
+    window = (6 * size + 1, 6 * size + 1)
+    count = cv2.blur(own.astype(np.float32), window)
+    some = np.maximum(count, 1e-9)
+    # Outside the band a side is told by the middle between the sides nearby.
+    middle = cv2.blur(np.where(own, (low + high) / 2, 0).astype(np.float32), window) / some
+    step = cv2.blur(np.where(own, high - low, 0).astype(np.float32), window) / some
+    far = np.where(band, ~near, (count > 0) & (result < middle))
+    mixed = cv2.GaussianBlur((near & own).astype(np.float32), (0, 0), float(size))
+    weight = np.where(far, 1 / (1 + np.square(mixed / _CLEAN)), 0).astype(np.float32)
+    plane, rough, enough = _planes(result, weight, _WINDOW * size, size)
+    good = far & (mixed > _TOUCHED) & (enough > _ENOUGH)
+    good &= (rough < _ROUGH * step) & (np.abs(plane - result) < _MOST * step)
+    return np.where(good, plane, result)
 
 
 def _planes(

@@ -6,6 +6,7 @@ import pytest
 
 from depth3d.core.depth import DepthMap
 from depth3d.errors import InputError
+from depth3d.render import level_ground
 from depth3d.render.crisp import crisp_disparity
 from depth3d.render.disparity import whole_disparity
 
@@ -109,6 +110,14 @@ def test_what_is_behind_is_freed_of_what_smoothing_mixed_into_it(sigma):
     # Half a hundredth of the step, where smoothing left a tenth and more.
     assert np.abs(crisp - disparity)[behind].max() < 0.004
     assert np.abs(soft - disparity)[behind].max() > 0.1
+
+
+def test_parts_of_a_map_have_no_seams(monkeypatch):
+    image, disparity, _ = disc_scene()
+    soft = cv2.GaussianBlur(disparity, (0, 0), 2)
+    whole = crisp_disparity(soft, image)
+    monkeypatch.setattr(level_ground, "_TILE_PX", 7)
+    np.testing.assert_allclose(crisp_disparity(soft, image), whole, atol=2e-5)
 
 
 def test_specks_are_no_nearer_than_what_is_around_them():
