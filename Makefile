@@ -36,8 +36,8 @@ demo: $(READY)
 	$(BIN)/depth3d bokeh $(DATA)/still_life.png --depth $(DATA)/still_life_depth.png \
 		--rack-focus 365,545:480,250 --f-number 1.4 --focal-mm 85 --seconds 2 --fps 15 \
 		-o $(OUT)/rack_focus.mp4 --overwrite
-	$(BIN)/depth3d parallax $(DATA)/still_life.png --depth $(DATA)/still_life_depth.png --size 480 \
-		--seconds 2 --fps 8 -o $(OUT)/orbit.mp4 --overwrite
+	$(BIN)/depth3d parallax $(DATA)/still_life.png --depth $(DATA)/still_life_depth.png --size 720 \
+		--seconds 3 --fps 20 -o $(OUT)/orbit.mp4 --overwrite
 	$(BIN)/depth3d parallax $(DATA)/still_life.png --depth $(DATA)/still_life_depth.png --size 480 \
 		-o $(OUT)/page.html --overwrite
 	@ls -l $(OUT)

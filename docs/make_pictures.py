@@ -1,4 +1,4 @@
-"""Make the README's pictures from the shipped scene: depth and cloud, bokeh, matte and effects."""
+"""Make the README's pictures from the shipped scene: depth and cloud, bokeh, matte, effects, a film."""
 
 from pathlib import Path
 
@@ -30,6 +30,9 @@ def main() -> None:
     moved = d3.replace_background(opened.scene, matte, "#8fb8d8")
     gray = np.repeat(np.rint(255 * matte).astype(np.uint8)[..., None], 3, axis=2)
     write("matte.jpg", gray, moved, d3.fog(opened.scene, visibility_m=7.0))
+
+    film = d3.parallax(opened.scene, d3.Orbit(), frames=40, size=WIDTH)
+    d3.save(film, ROOT / "docs" / "orbit.webp", fps=16, quality=65)
 
 
 def write(name: str, *panels: np.ndarray) -> None:
