@@ -126,6 +126,8 @@ def _filled(
     small = _Maps(light, inverse_depth, source, hole, hidden)
     if height * width > working_px:
         small = small.reduced((working_px / (height * width)) ** 0.5)
+        if not small.source.any():  # they are finer than the pixels of the working size
+            return _nearest(light, source)
     planes = surface_planes(small.inverse_depth, small.source, small.hole, small.hidden, seed=seed)
     clipped = _beside_white(small.light)
     own = [_unclipped(planes.of_source == number, clipped) for number in range(len(planes.laws))]

@@ -29,6 +29,8 @@ _REACH_SHARE = 0.03
 _LEAST_PARALLAX_PX = 1.0
 _LEAST_SHARE = 0.015
 """Neighbours are cut from this parallax on, or from this share of the reach."""
+_LEAST_RELIEF = 1e-5
+"""Share of its inverse depth that a scene's relief must reach to be cut at all: float32 rounds at 1e-7."""
 _BAND_PX = 2
 """How far beside a silhouette pixels may be mixed."""
 _OVERLAP_PX = 2
@@ -70,6 +72,8 @@ def layers(
     Raises:
         InputError: A number out of range, depth that knows no pixel, or an inpainter that returns nonsense.
     """
+    if not isinstance(scene, RGBD):
+        raise InputError(f"layers need an RGBD scene, got {type(scene).__name__}; make one with RGBD(...)")
     return layers_of(
         scene.image,
         inverse_depth_of(scene, edges=edges),
@@ -109,8 +113,10 @@ def layers_of(
 
     height, width = inverse_depth.shape
     reach, margin = _checked(reach_px, margin_px, (width, height))
+    _check_motion_and_seed(motion, seed)
     span = span_of(inverse_depth)
-    px_per_unit = max(reach, 1e-3) / max(span[1] - span[0], 1e-9)
+    # What rounding leaves of a flat scene's relief is none.
+    px_per_unit = max(reach, 1e-3) / max(span[1] - span[0], _LEAST_RELIEF * span[1], 1e-9)
     least_gap = max(_LEAST_PARALLAX_PX, _LEAST_SHARE * reach) / px_per_unit
     inverse_depth = mended_rim(inverse_depth, least_gap)
     joints = joints_with_margin(find_joints(inverse_depth, least_gap), margin)
@@ -227,6 +233,18 @@ def _hidden_colors(
         return np.array(continued(light, whole, clean, hole, far, seed=seed))
     answer = to_linear(inpainted(inpainter, to_srgb(light), hole))
     return np.where(hole[..., None], answer, light).astype(np.float32)
+
+
+def _check_motion_and_seed(motion: tuple[float, float] | None, seed: int) -> None:
+    if motion is not None:
+        try:
+            finite = np.shape(motion) == (2,) and bool(np.isfinite(np.asarray(motion, float)).all())
+        except (TypeError, ValueError):
+            finite = False
+        if not finite:
+            raise InputError(f"motion must be two finite numbers (dx, dy), or None for any, got {motion!r}")
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise InputError(f"seed must be a whole number of at least 0, got {seed!r}")
 
 
 def _checked(reach_px: float | None, margin_px: int | None, size_wh: tuple[int, int]) -> tuple[float, int]:

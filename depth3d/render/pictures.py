@@ -58,7 +58,8 @@ def _remapped(picture: ImageArray, x: torch.Tensor, y: torch.Tensor) -> ImageArr
     import cv2
 
     shape, count = x.shape, x.numel()
-    if x.ndim == 1:
+    if x.ndim == 1 or max(shape) > _MOST_SIDE_PX:
+        x, y = x.reshape(-1), y.reshape(-1)
         x, y = (pad(each, (0, -count % _ROW)).view(-1, _ROW) for each in (x, y))
     found = cv2.remap(picture, x.numpy(), y.numpy(), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(found.reshape(-1, 3)[:count].reshape(*shape, 3), dtype=np.uint8)

@@ -10,11 +10,14 @@ import numpy.typing as npt
 import torch
 
 from depth3d.core.camera import Camera
+from depth3d.errors import InputError
 
 __all__ = ["Projection"]
 
 _BEHIND = 1e-4
 """A point whose depth in the view is less than this share of its depth in the photo is behind the camera."""
+_FARTHEST = 1e30
+"""Beyond it float32 overflows."""
 _FAR_OUT = -1e9
 """Pixel at which points behind the camera are said to be."""
 
@@ -42,10 +45,16 @@ class Projection:
 
     @classmethod
     def between(cls, source: Camera, pose: npt.NDArray[np.float64], target: Camera) -> Projection:
-        """Make the map from a camera at the origin to one at a pose (4, 4), `T_world_camera`."""
+        """Make the map from a camera at the origin to one at a pose (4, 4), `T_world_camera`.
+
+        Raises:
+            InputError: The pose is farther away than float32 can tell.
+        """
         R, t = pose[:3, :3], pose[:3, 3]
         A = target.matrix @ R.T @ np.linalg.inv(source.matrix)
         back = source.matrix @ R @ np.linalg.inv(target.matrix)
+        if not np.abs(t).max() < _FARTHEST:
+            raise InputError(f"the camera must stay within {_FARTHEST:.0e} of the photo's, got {t.tolist()}")
         return cls(A, -target.matrix @ R.T @ t, back, -source.matrix @ t)
 
     def moved(self, by_px: float) -> Projection:

@@ -126,8 +126,7 @@ def blend_edges(
     if len(rest):
         lit, q = backdrop.hit(projection, x[rest], y[rest])
         hidden[rest] += add(rest, torch.ones_like(q), lit, q)
-    else:
-        light /= (1 - left).clamp(min=_OPAQUE)[:, None]
+    light /= (1 - left).clamp(min=_OPAQUE)[:, None]
     return Blended(_srgb(light), depth, hidden > 0.5)
 
 

@@ -96,7 +96,9 @@ def grow(
         visible = flat[ring]
         value = np.maximum(plane[0], lowest)
         grown[ring] = (
-            np.minimum(value, visible - least_gap) if behind else np.maximum(value, visible + least_gap)
+            np.maximum(np.minimum(value, visible - least_gap), 0)  # and no farther than infinity
+            if behind
+            else np.maximum(value, visible + least_gap)
         )
         rows, cols = np.divmod(ring, width)
         parts = []

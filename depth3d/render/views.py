@@ -163,7 +163,7 @@ class ViewRenderer:
         if n > 1:
             view = _averaged(view, n)
         if np.array_equal(T, np.eye(4)) and _same(target, self.camera):
-            view = replace(view, image=self.layers.photo)
+            view = replace(view, image=self.layers.photo.copy())
         return view
 
     def _render(self, pose: npt.NDArray[np.float64], target: Camera) -> View:

@@ -236,3 +236,15 @@ def test_more_pixels_in_one_place_than_opencv_samples_at_once():
     filled = continued(color, depth, ~hole, hole, depth, working_px=HEIGHT * WIDTH // 4)
     assert hole.sum() > 2**15
     assert np.isfinite(filled).all()
+
+
+def test_sources_finer_than_the_working_size_still_give_their_colors():
+    light = np.full((200, 200, 3), 0.5, np.float32)
+    source = np.zeros((200, 200), bool)
+    source[::3, ::3] = True
+    hole = np.zeros_like(source)
+    hole[80:120, 80:120] = True
+    source &= ~hole
+    flat = np.ones((200, 200), np.float32)
+    filled = continued(light, flat, source, hole, flat / 2, working_px=20_000)
+    np.testing.assert_allclose(filled[hole], 0.5, atol=1e-6)

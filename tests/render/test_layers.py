@@ -259,3 +259,36 @@ def test_bad_numbers_are_refused(arguments, message):
 def test_the_verb_is_public():
     assert d3.layers is layers
     assert d3.Layers.__name__ == "Layers"
+
+
+@pytest.mark.parametrize("motion", [(float("nan"), 0), (1,), (1, 0, 0), "right"])
+def test_a_motion_is_two_numbers(motion):
+    scene = d3.RGBD(
+        np.zeros((6, 8, 3), np.uint8), d3.DepthMap(np.ones((6, 8)), "metric"), d3.Camera.from_fov(8, 6, 50)
+    )
+    with pytest.raises(InputError, match="two finite numbers"):
+        d3.layers(scene, motion=motion)
+    with pytest.raises(InputError, match="seed must be"):
+        d3.layers(scene, seed=-1)
+    with pytest.raises(InputError, match="RGBD"):
+        d3.layers(scene.image)
+
+
+def test_rounding_is_no_relief():
+    z = 3 * (1 + 1e-7 * np.random.default_rng(0).standard_normal((40, 60)))
+    image = np.random.default_rng(1).integers(0, 256, (40, 60, 3), np.uint8)
+    layers = d3.layers(d3.RGBD(image, d3.DepthMap(z, "metric"), d3.Camera.from_fov(60, 40, 50)), reach_px=5)
+    assert not layers.back.alpha.any()
+
+
+def test_nothing_hidden_is_beyond_infinity():
+    """A wall that goes on to the horizon, under the sky."""
+    q = np.linspace(0.5, 0, 240, dtype=np.float32) + np.zeros((80, 1), np.float32)
+    q[:30] = 0
+    with np.errstate(divide="ignore"):
+        z = np.where(q > 0, 1 / q, np.nan)
+    image = np.zeros((80, 240, 3), np.uint8)
+    scene = d3.RGBD(image, d3.DepthMap(z, "metric"), d3.Camera.from_fov(240, 80, 50))
+    layers = d3.layers(scene, reach_px=5, edges="keep")
+    assert layers.back.inverse_depth.min() >= 0
+    assert layers.front.inverse_depth.min() >= 0

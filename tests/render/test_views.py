@@ -353,3 +353,21 @@ def test_the_gpu_sees_what_the_cpu_sees(pose):
     assert apart.mean() < 2e-3 * 255
     assert (apart > 2).mean() < 1e-3
     np.testing.assert_allclose(on_gpu.inverse_depth, on_cpu.inverse_depth, atol=2e-3)
+
+
+def test_views_may_be_wider_than_opencv_samples_at_once():
+    chance = np.random.default_rng(3)
+    color, clear = chance.integers(0, 256, (6, 8, 3), np.uint8), np.full((6, 8), 9, np.uint8)
+    picture = Picture(color, clear, torch.device("cpu"))
+    u = torch.linspace(0.5, 7.5, 40_000)[None]
+    v = torch.full_like(u, 2.5)
+    np.testing.assert_array_equal(picture.sample(u, v)[0], picture.sample(u[0], v[0]))
+
+
+def test_a_camera_out_of_all_reach_is_refused():
+    scene = d3.RGBD(np.zeros((6, 8, 3), np.uint8), d3.DepthMap(np.ones((6, 8)), "metric"), CAMERA_8X6)
+    with pytest.raises(InputError, match="must stay within"):
+        next(d3.render_views(scene, [place(1e38, 0, 0)]))
+
+
+CAMERA_8X6 = d3.Camera.from_fov(8, 6, 50)
