@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,19 @@ FILM_HELP = ".mp4, .mov, .mkv, .webm, .gif, .webp, or a folder for pictures"
 _HOW = ("fps", "codec", "quality", "loops")
 
 
+_MOST_SECONDS = 86400
+
+
+class _Positive(click.FloatRange):
+    """A range that NaN lies outside of, too."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is no finite number.", param, ctx)
+        return number
+
+
 def length_options(
     *, of: str = "the film", seconds: float | None, fps: float = 30.0, otherwise: str = ""
 ) -> Callable[..., Any]:
@@ -37,11 +51,11 @@ def length_options(
     return section(
         "Film",
         click.option(
-            "--seconds", type=click.FloatRange(0, min_open=True), default=seconds, metavar="S",
+            "--seconds", type=_Positive(0, _MOST_SECONDS, min_open=True), default=seconds, metavar="S",
             help=f"Length of {of}.{told}",
         ),
         click.option(
-            "--fps", type=click.FloatRange(0, 240, min_open=True), default=fps, metavar="RATE",
+            "--fps", type=_Positive(0, 240, min_open=True), default=fps, metavar="RATE",
             help=f"Frames a second of {of}; a GIF has at most 50.",
         ),
     )  # fmt: skip

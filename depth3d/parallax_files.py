@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import reprlib
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +117,7 @@ def _keyframe(fields: Any, where: str) -> Keyframe:
             good = _is_number(value)
         if not good:
             wanted = "a name" if name == "easing" else f"{count} numbers" if count else "a number"
-            raise InputError(f"{where}.{name} must be {wanted}, got {value!r}")
+            raise InputError(f"{where}.{name} must be {wanted}, got {reprlib.repr(value)}")
         values[name] = tuple(value) if count else value
     try:
         return Keyframe(**values)
@@ -130,4 +132,6 @@ def _known(fields: dict[str, Any], names: set[str], where: str) -> None:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    return isinstance(value, float) or abs(value) <= sys.float_info.max

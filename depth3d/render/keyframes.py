@@ -72,7 +72,8 @@ class Keyframes:
         aim: How the still point is kept: `shift`, `look` or `ahead` (`Stage.views`).
 
     Raises:
-        InputError: Fewer than two keys, times that do not increase, or an unknown unit or aim.
+        InputError: Fewer than two keys, times that do not increase or whose span is not finite, or an unknown
+            unit or aim.
     """
 
     keys: Sequence[Keyframe]
@@ -84,6 +85,8 @@ class Keyframes:
         times = [key.time_s for key in self.keys]
         if len(times) < 2 or not all(a < b for a, b in pairwise(times)):
             raise InputError(f"keyframes need two or more keys whose times increase, got times {times}")
+        if not math.isfinite(times[-1] - times[0]):
+            raise InputError(f"keyframes need a finite span of time, got times {times}")
         if self.unit not in ("auto", "m"):
             raise InputError(f"unit must be auto or m, got {self.unit!r}")
         if self.aim not in get_args(Aim):

@@ -63,6 +63,15 @@ def test_refusals_before_work(words, sentence, run, shot, tmp_path):
     assert sorted(tmp_path.iterdir()) == before
 
 
+@pytest.mark.parametrize("words", [WORDS, ("parallax", "p.png"), ("stereo", "p.png", "--layout", "wiggle")])
+@pytest.mark.parametrize("option", ["--seconds", "--fps"])
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "0", "1e9"])
+def test_lengths_and_rates_are_finite(words, option, value, run, shot):
+    done = run(*words, "-o", "a.gif", option, value)
+    assert done.exit_code == 2, done.output
+    assert f"Invalid value for '{option}'" in done.stderr
+
+
 def test_a_codec_without_a_film(run, shot):
     done = run(*WORDS[:4], "--focal-px", 60, "-o", "o.png", "--codec", "h264")
     assert done.exit_code == 1

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 import depth3d as d3
+from depth3d.parallax_files import load_keyframes
+from depth3d.render.parallax import timing_of
 from depth3d.render.stage import Stage
 
 CAMERA = d3.Camera(800.0, 790.0, 310.0, 245.0, 640, 480)
@@ -29,6 +31,18 @@ def test_keys_are_met_and_easings_are_theirs():
     )
     assert path.seconds == 4
     assert path.sized_by_scene
+
+
+def test_keys_and_poses_come_at_their_times():
+    path = d3.Keyframes([key(0), key(1, 1), key(4, 0.5)])
+    phases = timing_of(path, 121).phases()
+    np.testing.assert_allclose(positions(path, phases[[0, 30, 120]])[:, 0], [0, 1, 0.5], atol=1e-12)
+    poses = np.tile(np.eye(4), (5, 1, 1))
+    poses[:, 0, 3] = [0, 3, 1, 2, 5]
+    recorded = d3.RecordedPath(poses)
+    x = positions(recorded, timing_of(recorded, 9).phases())[::2, 0]
+    np.testing.assert_allclose(x, poses[:, 0, 3], atol=1e-12)
+    assert timing_of(recorded, 9, easing="sine").easing == "sine"
 
 
 def test_a_spline_has_no_stop_and_carries_lines_and_parabolas():
@@ -125,10 +139,25 @@ def test_ken_burns_by_itself_goes_to_the_still_point_and_stays_in_the_photo():
 
 
 @pytest.mark.parametrize(
+    ("field", "says"),
+    [
+        (f'"zoom": 1{"0" * 400}', r"keys\[0\].zoom must be a number, got 1000"),
+        (f'"position": [0, -1{"0" * 400}, 0]', r"keys\[0\].position must be 3 numbers"),
+    ],
+)
+def test_integers_too_large_for_floats_are_refused(tmp_path, field, says):
+    (tmp_path / "k.json").write_text(f'{{"keys": [{{"time_s": 0, {field}}}, {{"time_s": 1}}]}}')
+    with pytest.raises(d3.Depth3DError, match=says) as caught:
+        load_keyframes(tmp_path / "k.json")
+    assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize(
     ("make", "says"),
     [
         (lambda: d3.Keyframes([key(0)]), "two or more keys"),
         (lambda: d3.Keyframes([key(1), key(1)]), "whose times increase"),
+        (lambda: d3.Keyframes([key(-1e308), key(1e308)]), "a finite span of time"),
         (lambda: d3.Keyframes([key(0), key(1)], unit="cm"), "unit must be auto or m"),
         (lambda: d3.Keyframes([key(0), key(1)], aim="away"), "aim must be one of"),
         (lambda: d3.Keyframe(0, (1, 2)), "position must be three numbers"),
