@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -9,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 
+from depth3d.accel.devices import resolve_device
 from depth3d.core.arrays import FloatArray, FloatMap, ImageArray
 from depth3d.core.camera import Camera
 from depth3d.core.color import to_linear, to_srgb
@@ -18,7 +20,7 @@ from depth3d.render.defocus import Defocus, gain_of
 from depth3d.render.film_focus import FilmFocus
 from depth3d.render.film_look import FilmLook, vignette_of
 from depth3d.render.film_plan import Border, FilmPlan, check_timing, plan_film
-from depth3d.render.focus import Focus, find_focus
+from depth3d.render.focus import Focus, find_focus, scaled_point
 from depth3d.render.framing import Framing, frame_size
 from depth3d.render.inpainting import Inpainter
 from depth3d.render.inverse_depth import inverse_depth_of, span_of
@@ -28,7 +30,7 @@ from depth3d.render.resized import resized_scene
 from depth3d.render.sheets import Layers
 from depth3d.render.stage import Stage, Views
 from depth3d.render.timing import Timing
-from depth3d.render.views import ViewRenderer
+from depth3d.render.views import ViewRenderer, check_supersample
 
 __all__ = ["Film"]
 
@@ -68,6 +70,7 @@ class Film:
     Raises:
         InputError: Numbers out of range or that contradict each other.
         NeedsMetricError: A distance or a lens for a relative map.
+        DeviceError: The device is not there.
     """
 
     def __init__(
@@ -96,6 +99,13 @@ class Film:
             raise InputError(
                 f"a film needs an RGBD scene or Layers, got {type(scene).__name__}; make one with RGBD(...)"
             )
+        resolve_device(device)
+        check_supersample(supersample)
+        if not (math.isfinite(max_parallax_percent) and max_parallax_percent > 0):
+            raise InputError(
+                "max_parallax_percent must be above 0 percent of the longer side, got "
+                f"{max_parallax_percent!r}"
+            )
         self.look = look or FilmLook()
         self._layers_of = partial(layers_of, inpainter=inpainter, seed=seed)
         self._renderer_of = partial(ViewRenderer, supersample=supersample, device=device)
@@ -112,9 +122,10 @@ class Film:
         still = find_focus(
             self.inverse_depth,
             is_metric=self.is_metric,
-            focus=None if pivot is None else (pivot[0] * share[0], pivot[1] * share[1]),
+            focus=None if pivot is None else scaled_point(pivot, full_wh, camera.size_wh),
             focus_m=pivot_m,
             focus_disparity=pivot_disparity,
+            name="pivot",
         )
         self.photo_share = share
         self.pivot = _in_the_photo(still, share)
@@ -133,10 +144,11 @@ class Film:
             max_reach_px=scene.reach_px if isinstance(scene, Layers) else None,
             length=length,
             border=border,
+            moments=self._exposed_moments(timing),
         )
         if isinstance(scene, Layers):
             _check_layers(scene, self.plan)
-        self._gain = self._gain_of()
+        self._gain = self._gain_of(full_wh)
         self._vignette = vignette_of(size_wh, self.look.vignette) if self.look.vignette else None
         self._renderer: ViewRenderer | None = None
         self._focus: FilmFocus | None = None
@@ -199,6 +211,12 @@ class Film:
             blur_px /= self.plan.scale[0]
         return max(self.plan.reach_px + 1, min(blur_px, _MOST_BLUR * max(self.plan.framing.photo_wh)))
 
+    def _exposed_moments(self, timing: Timing) -> FloatArray | None:
+        """List all that motion blur shows; without it, frames are all there is."""
+        if not self.look.shutter_deg:
+            return None
+        return np.concatenate([self.look.moments(number) for number in range(timing.frames)])
+
     @property
     def _falloff(self) -> FloatArray | float:
         return 1.0 if self._vignette is None else self._vignette[..., None]
@@ -214,13 +232,13 @@ class Film:
         assert self._focus is not None
         return self._focus.blurred(view, views.poses[number], camera, Defocus(gain, nearness))
 
-    def _gain_of(self) -> float:
+    def _gain_of(self, full_wh: tuple[int, int]) -> float:
         """Compute the radius of blur by inverse depth, in pixels of the photo for a lens, else of a frame."""
         self._in_focus = self.plan.stage
         if not self.look.has_depth_of_field:
             return 0.0
         if self.look.focus is not None:
-            u, v = (x * share for x, share in zip(self.look.focus, self.photo_share, strict=True))
+            u, v = scaled_point(self.look.focus, full_wh, self.plan.stage.camera.size_wh)
             found = find_focus(self.inverse_depth, is_metric=self.is_metric, focus=(u, v))
             self._in_focus = replace(self._in_focus, point=(u, v), inverse_depth=found.disparity)
         return gain_of(

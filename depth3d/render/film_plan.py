@@ -98,6 +98,7 @@ def plan_film(
     max_reach_px: float | None = None,
     length: float | None = None,
     border: Border = "crop",
+    moments: npt.ArrayLike | None = None,
 ) -> FilmPlan:
     """Make a path as large as a scene bears, and choose what frames show.
 
@@ -118,6 +119,7 @@ def plan_film(
         max_reach_px: What layers that are there bear, as `FilmPlan.reach_px` counts.
         length: Of a path sized by the scene, in metres or units, instead.
         border: What is shown at the photo's borders.
+        moments: (n,) in frames, that are shown beside whole frames (`FilmLook.moments`).
 
     Raises:
         InputError: Numbers out of range, or a path that leaves too little of the photo.
@@ -133,9 +135,9 @@ def plan_film(
     if border not in ("crop", "fill"):
         raise InputError(f"border must be crop or fill, got {border!r}")
     relief = Relief.of(inverse_depth, stage.camera, stage.inverse_depth)
-    phases = np.unique(timing.phases())
-    if len(phases) > _MOST_VIEWS:
-        phases = phases[np.linspace(0, len(phases) - 1, _MOST_VIEWS).round().astype(int)]
+    phases = _thinned(timing.phases())
+    if moments is not None:
+        phases = np.union1d(phases, _thinned(timing.phases(moments)))
 
     def at(size: float) -> Views:
         return path.views(phases, stage, size)
@@ -167,6 +169,15 @@ def plan_film(
     return FilmPlan(
         path, timing, stage, length, framing, window, margin, jump, motion, relief.reach_px(views), direction
     )
+
+
+def _thinned(phases: _Array) -> _Array:
+    """Choose some phases of many, the first and the last one among them."""
+    phases = np.unique(phases)
+    if len(phases) <= _MOST_VIEWS:
+        return phases
+    chosen = np.linspace(0, len(phases) - 1, _MOST_VIEWS).round().astype(int)
+    return np.asarray(phases[chosen], dtype=np.float64)
 
 
 def check_timing(path: Path, timing: Timing) -> Timing:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from depth3d.core.arrays import FloatMap
 from depth3d.errors import InputError, NeedsMetricError
 
-__all__ = ["Focus", "checked_point", "find_focus"]
+__all__ = ["Focus", "checked_point", "find_focus", "scaled_point"]
 
 _WINDOW_SHARE = 0.006
 """Half a side of the window around a point, as a share of the picture's longer side."""
@@ -52,6 +52,7 @@ def find_focus(
     focus: tuple[float, float] | None = None,
     focus_m: float | None = None,
     focus_disparity: float | None = None,
+    name: str = "focus",
 ) -> Focus:
     """Find the plane of focus; with nothing given, the nearest large thing around the middle.
 
@@ -65,34 +66,35 @@ def find_focus(
         focus: (u, v) in pixels.
         focus_m: z in metres; infinity is the horizon.
         focus_disparity: In the unit of `disparity`.
+        name: What errors call it.
 
     Raises:
         InputError: More than one is given, a point outside the picture, or an impossible distance.
         NeedsMetricError: A distance in metres for a relative map.
     """
     given = [
-        name
-        for name, value in (
-            ("focus", focus), ("focus_m", focus_m), ("focus_disparity", focus_disparity)
+        one
+        for one, value in (
+            (name, focus), (f"{name}_m", focus_m), (f"{name}_disparity", focus_disparity)
         )
         if value is not None
     ]  # fmt: skip
     if len(given) > 1:
-        raise InputError(f"{' and '.join(given)} would each set the focus; give one of them")
+        raise InputError(f"{' and '.join(given)} would each set the {name}; give one of them")
     if focus is not None:
         return _at_point(disparity, focus)
     if focus_m is not None:
         if not is_metric:
             raise NeedsMetricError(
-                "focus_m needs metric depth, got a relative map; point at the subject (focus=(u, v), "
-                "--focus X,Y), or give the map metres"
+                f"{name}_m needs metric depth, got a relative map; point at the subject ({name}=(u, v), "
+                f"--{name} X,Y), or give the map metres"
             )
         if not focus_m > 0:
-            raise InputError(f"focus_m must be positive metres, got {focus_m!r}")
+            raise InputError(f"{name}_m must be positive metres, got {focus_m!r}")
         return Focus(1 / focus_m, None, f"given as {focus_m:g} m")
     if focus_disparity is not None:
         if not math.isfinite(focus_disparity) or (is_metric and focus_disparity < 0):
-            raise InputError(f"focus_disparity must be a number in the map's unit, got {focus_disparity!r}")
+            raise InputError(f"{name}_disparity must be a number in the map's unit, got {focus_disparity!r}")
         return Focus(float(focus_disparity), None, f"given as disparity {focus_disparity:g}")
     return _automatic(disparity)
 
@@ -118,6 +120,23 @@ def checked_point(point: tuple[float, float], size_wh: tuple[int, int]) -> tuple
             "u counts from its left border, v from its upper one"
         )
     return u, v
+
+
+def scaled_point(
+    point: tuple[float, float], size_wh: tuple[int, int], to_wh: tuple[int, int]
+) -> tuple[float, float]:
+    """Find the place of a picture's point in the same picture of another size.
+
+    Args:
+        point: (u, v) in pixels of the picture.
+        size_wh: Of the picture.
+        to_wh: Of the other one.
+
+    Raises:
+        InputError: As `checked_point`, in pixels of the picture.
+    """
+    u, v = checked_point(point, size_wh)
+    return min(u * (to_wh[0] / size_wh[0]), to_wh[0]), min(v * (to_wh[1] / size_wh[1]), to_wh[1])
 
 
 def _at_point(disparity: FloatMap, point: tuple[float, float]) -> Focus:

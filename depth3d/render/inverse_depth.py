@@ -8,6 +8,7 @@ import numpy as np
 
 from depth3d.core.arrays import FloatMap
 from depth3d.core.scene import RGBD
+from depth3d.errors import InputError
 from depth3d.render.crisp import crisp_disparity
 from depth3d.render.disparity import whole_disparity
 from depth3d.render.outlines import has_soft_outlines, settled_outlines
@@ -42,8 +43,10 @@ def inverse_depth_of(scene: RGBD, *, edges: Literal["snap", "keep"] = "snap") ->
         (H, W) float32, 0 or more; 0 is infinitely far away.
 
     Raises:
-        InputError: The depth knows no pixel.
+        InputError: The depth knows no pixel, or `edges` is something else.
     """
+    if edges not in ("snap", "keep"):
+        raise InputError(f"edges must be snap or keep, got {edges!r}")
     disparity = whole_disparity(scene.depth)
     if edges == "snap":
         soft = has_soft_outlines(disparity)

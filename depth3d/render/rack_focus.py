@@ -16,6 +16,7 @@ from depth3d.core.scene import RGBD
 from depth3d.errors import InputError
 from depth3d.render.aperture import Aperture
 from depth3d.render.defocus import Defocus
+from depth3d.render.focus import scaled_point
 from depth3d.render.framing import Framing, frame_size
 from depth3d.render.looks import Look
 from depth3d.render.refocus import Refocus
@@ -159,8 +160,7 @@ class FocusPull:
             max(self.size_wh[0], round(across * self._share)),
             max(self.size_wh[1], round(down * self._share)),
         )
-        shares = (whole_wh[0] / across, whole_wh[1] / down)
-        keys = [_at_size(key, shares, self._share) for key in keys]
+        keys = [_at_size(key, scene.size_wh, whole_wh, self._share) for key in keys]
         self._photo = Refocus(resized_scene(scene, *whole_wh), edges=edges, device=device)
         self.settings = focus_pull(
             self._photo, keys, fps=fps, sharp_range=sharp_range, sharp_px=sharp_px * self._share
@@ -192,12 +192,12 @@ class FocusPull:
             yield frame
 
 
-def _at_size(key: FocusKey, shares: tuple[float, float], share: float) -> FocusKey:
+def _at_size(key: FocusKey, size_wh: tuple[int, int], to_wh: tuple[int, int], share: float) -> FocusKey:
     """Say the same of a picture that is larger or smaller."""
     point, strength = key.focus, key.strength_px
     return replace(
         key,
-        focus=None if point is None else (point[0] * shares[0], point[1] * shares[1]),
+        focus=None if point is None else scaled_point(point, size_wh, to_wh),
         strength_px=None if strength is None else strength * share,
     )
 
@@ -236,6 +236,8 @@ def focus_pull(
             photo.focus(key.focus, focus_m=key.focus_m, focus_disparity=key.focus_disparity),
             lens=key.lens,
             strength_px=key.strength_px,
+            sharp_range=sharp_range,
+            sharp_px=sharp_px,
         )
         for key in keys
     ]

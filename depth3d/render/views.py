@@ -27,7 +27,7 @@ from depth3d.render.silhouettes import Backdrop, blend_edges
 from depth3d.render.smooth import SmoothSurfaces
 from depth3d.render.splatting import Splat
 
-__all__ = ["View", "ViewRenderer", "render_views"]
+__all__ = ["View", "ViewRenderer", "check_supersample", "render_views"]
 
 _MOST_SAMPLES = 8
 _BAND_PX = {"cpu": 1 << 17}
@@ -127,8 +127,7 @@ class ViewRenderer:
     def __init__(self, layers: Layers, *, supersample: int = 1, device: str = "auto") -> None:
         if not isinstance(layers, Layers):
             raise InputError(f"views need Layers, got {type(layers).__name__}; make them with layers(scene)")
-        if isinstance(supersample, bool) or supersample not in range(1, _MOST_SAMPLES + 1):
-            raise InputError(f"supersample must be a whole number from 1 to 8, got {supersample!r}")
+        check_supersample(supersample)
         _require_pinhole(layers.camera, "the layers' camera")
         self.layers, self.supersample = layers, int(supersample)
         self.device = resolve_device(device)
@@ -190,6 +189,16 @@ class ViewRenderer:
             inverse_depth.view(height, width).cpu().numpy(),
             hidden.view(height, width).cpu().numpy(),
         )
+
+
+def check_supersample(supersample: int) -> None:
+    """Refuse a number of samples that views can't be rendered with.
+
+    Raises:
+        InputError: It is not a whole number from 1 to 8.
+    """
+    if isinstance(supersample, bool) or supersample not in range(1, _MOST_SAMPLES + 1):
+        raise InputError(f"supersample must be a whole number from 1 to 8, got {supersample!r}")
 
 
 def _averaged(view: View, n: int) -> View:

@@ -146,6 +146,22 @@ def test_bad_plans_are_refused(options, says):
         plan(d3.DollyIn() if "length" in options else d3.Orbit(), **options)
 
 
+def test_motion_blur_is_planned():
+    """Three frames miss the ends of the way; what is exposed beside them comes nearer."""
+    look = d3.FilmLook(shutter_deg=360)
+    moments = np.concatenate([look.moments(number) for number in range(3)])
+    largest = []
+    for bare in (None, moments):
+        film = plan(d3.Sway(), 3, moments=bare)
+        shown = film.path.views(film.timing.phases(moments), STAGE, film.length)
+        largest.append(np.abs(shown.poses[:, 0, 3]).max())
+    assert largest[0] > 1.1 * largest[1]
+    film = plan(d3.Sway(), 3, moments=moments)
+    edge = np.stack([np.zeros(H), np.arange(H) + 0.5], axis=1)
+    seen = film.views(moments).project(CAMERA, edge, scene()[:, 0].astype(np.float64))[..., 0]
+    assert seen.max() <= 1e-6
+
+
 def test_what_can_loop():
     with pytest.raises(d3.Depth3DError, match="does not end where it begins"):
         check_timing(d3.DollyIn(), Timing(9))

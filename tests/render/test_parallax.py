@@ -164,12 +164,36 @@ def test_relative_scenes_and_pivots(scene):
         ({"path": d3.DollyIn(), "length": 3.0}, "come to a surface"),
         ({"supersample": 0}, "supersample"),
         ({"aspect": -1.0}, "aspect must lie"),
+        ({"max_parallax_percent": float("nan")}, "max_parallax_percent must be above 0"),
+        ({"max_parallax_percent": 0, "length": 0.01}, "max_parallax_percent must be above 0"),
+        ({"pivot_m": -1.0}, "pivot_m must be positive"),
+        ({"pivot": (3, 3), "pivot_m": 1.0}, "pivot and pivot_m would each set the pivot"),
     ],
 )
 def test_bad_arguments_are_refused_at_once(layers, options, says):
     scene = options.pop("scene", layers)
     with pytest.raises(d3.Depth3DError, match=says):
         next(d3.parallax(scene, **{"frames": 4, **options}))
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"edges": "sharp"}, "edges must be snap or keep, got 'sharp'"),
+        ({"device": "abacus"}, "device must be auto"),
+        ({"supersample": 9}, "supersample must be a whole number"),
+        ({"pivot": (65, 3), "size": 20}, r"\(65, 3\) lies outside the picture of 64x48"),
+        ({"look": d3.FilmLook(strength_px=2, focus=(3, 49)), "size": 20}, r"\(3, 49\) lies outside .* 64x48"),
+    ],
+)
+def test_a_plan_is_refused_before_layers_are_made(scene, options, says):
+    with pytest.raises(d3.Depth3DError, match=says):
+        film(scene, **options)
+
+
+def test_a_corner_is_a_still_point_at_any_size(scene):
+    for size in (13, 20, 37):
+        assert film(scene, pivot=(W, H), size=size).pivot.point == pytest.approx((W, H))
 
 
 @pytest.mark.parametrize(

@@ -79,6 +79,20 @@ def test_bad_keys_are_refused_at_once(keys):
         d3.rack_focus(scene(), keys)
 
 
+@pytest.mark.parametrize("name", ["sharp_range", "sharp_px"])
+@pytest.mark.parametrize("value", [-1.0, float("nan")])
+def test_what_stays_sharp_is_checked(name, value):
+    with pytest.raises(d3.Depth3DError, match=f"{name} must be 0 or more"):
+        d3.rack_focus(scene(), KEYS, **{name: value})
+
+
+def test_points_are_checked_in_pixels_of_the_photo():
+    keys = [d3.FocusKey(0, (120, 90)), d3.FocusKey(1, (121, 3))]
+    with pytest.raises(d3.Depth3DError, match=r"\(121, 3\) lies outside the picture of 120x90"):
+        d3.rack_focus(scene(), keys, size=37)
+    d3.rack_focus(scene(), [keys[0], d3.FocusKey(1, (0, 90))], size=37)
+
+
 def test_a_stack_goes_from_near_to_far_and_its_index_says_where_it_is_sharp():
     photo = scene()
     stack = d3.focus_stack(photo, 5, lens=d3.ThinLens(0.08))
