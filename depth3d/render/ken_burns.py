@@ -32,7 +32,8 @@ class KenBurns:
     it is.
 
     Attributes:
-        start: What the first frame shows. A frame of another shape shows all of it, and more.
+        start: What the first frame shows. A frame of another shape is cut out of it around the
+            still point's place in the photo.
         end: What the last frame shows; None is three quarters of the photo around the still point.
         depth: How much the camera moves along, as a share of what the scene bears; 0 pans and zooms flatly.
     """
