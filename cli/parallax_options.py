@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -49,7 +51,7 @@ _OF_PATHS: dict[str, tuple[str, ...]] = {
 _NOT_OF_LAYERS = (
     "path_name", "preset", "keyframes", "poses", "repeat", "easing", "hold_seconds", "length_m", "seconds",
     "fps", "codec", "quality", "loops", "aspect", "format_name", "border", "supersample", "shutter_deg",
-    "blur_percent", "f_number", "focus", "vignette",
+    "blur_percent", "f_number", "focus", "vignette", "direction_deg", "ellipse",
 )  # fmt: skip
 
 _path_options = section(
@@ -128,8 +130,8 @@ _motion_options = section(
     click.option(
         "--easing", metavar="NAME",
         type=click.Choice(["linear", "sine", "smooth", "smoother", "quadratic", "cubic", "in", "out"]),
-        help="linear, sine, smooth, smoother, quadratic, cubic, in or out.  [default: linear for loop, else "
-        "sine]",
+        help="linear, sine, smooth, smoother, quadratic, cubic, in or out.  [default: linear for loop, "
+        "--keyframes and --poses, else sine]",
     ),
     click.option(
         "--hold-seconds", type=click.FloatRange(0), default=0.0, metavar="S",
@@ -195,7 +197,7 @@ def check_parallax(options: dict[str, Any], *, as_layers: bool) -> None:
     """Refuse, before any long work, options that contradict each other.
 
     Args:
-        options: Of the command.
+        options: Of the command, after `apply_preset`.
         as_layers: Whether layers are written, as a page or as meshes, not a film.
 
     Raises:
@@ -205,7 +207,8 @@ def check_parallax(options: dict[str, Any], *, as_layers: bool) -> None:
 
     for names in (
         ("pivot", "pivot_m", "pivot_disparity"), ("keyframes", "poses"), ("blur_percent", "f_number"),
-        ("size", "format_name"), ("aspect", "format_name"),
+        ("size", "format_name"), ("aspect", "format_name"), ("amplitude", "length_m"),
+        ("max_parallax_percent", "length_m"),
     ):  # fmt: skip
         given = [name for name in names if options[name] is not None and _is_given(name)]
         if len(given) > 1:
@@ -226,8 +229,6 @@ def check_parallax(options: dict[str, Any], *, as_layers: bool) -> None:
         for name in _NOT_OF_LAYERS:
             if _is_given(name):
                 raise InputError(f"{_flag(name)} says nothing about a page or a .glb; leave it out")
-    if options["hold_seconds"] and options["hold_seconds"] >= options["seconds"]:
-        raise InputError("--hold-seconds is a part of --seconds; make it less")
 
 
 def apply_preset(options: dict[str, Any]) -> None:
@@ -235,9 +236,11 @@ def apply_preset(options: dict[str, Any]) -> None:
     if not options["preset"]:
         return
     from depth3d.render.film_presets import PRESETS
+    from depth3d.render.framing import FORMATS
 
     preset = PRESETS[options["preset"]]
     values: dict[str, Any] = {
+        "path_name": _name_of(preset.path),
         "seconds": preset.seconds,
         "amplitude": preset.amplitude,
         "repeat": preset.repeat,
@@ -247,8 +250,11 @@ def apply_preset(options: dict[str, Any]) -> None:
     }
     if not (_is_given("f_number") or _is_given("blur_percent")):
         values["blur_percent"] = preset.blur_percent or None
-    if not (_is_given("size") or _is_given("aspect")):
-        values["format_name"] = preset.format
+    if preset.format and not (_is_given("format_name") or isinstance(options["size"], tuple)):
+        if _is_given("size"):
+            values["aspect"] = FORMATS[preset.format][0]
+        elif not _is_given("aspect"):
+            values["format_name"] = preset.format
     options.update({name: value for name, value in values.items() if not _is_given(name)})
 
 
@@ -274,9 +280,14 @@ def path_of(options: dict[str, Any], *, as_layers: bool) -> CameraPath:
         return keyframes
     if options["poses"]:
         return load_path(options["poses"])
-    if options["preset"] and not _is_given("path_name"):
-        return PRESETS[options["preset"]].path
     name = options["path_name"]
+    values = {key: options[key] for key in _OF_PATHS[name] if options[key] is not None}
+    if "zoom_factor" in values:
+        values["factor"] = values.pop("zoom_factor")
+    if options["preset"] and not _is_given("path_name"):
+        path: Any = PRESETS[options["preset"]].path
+        changed: CameraPath = replace(path, **values)
+        return changed
     if name.startswith("dolly-zoom"):
         return d3.DollyZoom("in" if name.endswith("-in") else "out")
     made = {
@@ -284,15 +295,20 @@ def path_of(options: dict[str, Any], *, as_layers: bool) -> CameraPath:
         "figure-eight": d3.FigureEight, "dolly-in": d3.DollyIn, "dolly-out": d3.DollyOut, "zoom": d3.Zoom,
         "handheld": d3.Handheld, "ken-burns": d3.KenBurns,
     }[name]  # fmt: skip
-    values = {key: options[key] for key in _OF_PATHS[name] if options[key] is not None}
-    if "zoom_factor" in values:
-        values["factor"] = values.pop("zoom_factor")
-    path: CameraPath = made(**values)
-    return path
+    made_path: CameraPath = made(**values)
+    return made_path
 
 
 def timing_options_of(options: dict[str, Any]) -> dict[str, Any]:
-    """Take what `timing_of` takes out of a command's options."""
+    """Take what `timing_of` takes out of a command's options, after `path_of`.
+
+    Raises:
+        InputError: The film would only be at rest.
+    """
+    from depth3d.errors import InputError
+
+    if options["hold_seconds"] >= options["seconds"]:
+        raise InputError("--hold-seconds is a part of --seconds; make it less")
     frames = max(1, round(options["seconds"] * options["fps"]))
     hold = options["hold_seconds"] / options["seconds"]
     return {"frames": frames, "repeat": options["repeat"], "easing": options["easing"], "hold": hold}
@@ -338,6 +354,11 @@ def look_of(options: dict[str, Any], film_options: dict[str, Any], camera: Camer
         focus=options["focus"],
         vignette=options["vignette"],
     )
+
+
+def _name_of(path: CameraPath) -> str:
+    """Tell what `--path` calls a path, such as dolly-in for `DollyIn`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", type(path).__name__).lower()
 
 
 def _is_given(name: str) -> bool:

@@ -62,12 +62,12 @@ def command(
     from depth3d.render.parallax import timing_of
 
     as_layers = output.suffix.lower() in _LAYER_FILES
+    apply_preset(options)
     check_parallax(options, as_layers=as_layers)
     if as_layers:
         check_outputs(photo, [output], None, overwrite=overwrite)
     else:
         check_film(photo, output, options, overwrite=overwrite)
-    apply_preset(options)
     path = path_of(options, as_layers=as_layers)
     timing = timing_of(path, **timing_options_of(options))
     how = film_options_of(options, as_layers=as_layers)

@@ -12,6 +12,7 @@ from depth3d.render.film import Film
 from depth3d.render.film_look import FilmLook
 from depth3d.render.film_plan import Border
 from depth3d.render.inpainting import Inpainter
+from depth3d.render.keyframes import Keyframes, RecordedPath
 from depth3d.render.paths import Orbit, Path
 from depth3d.render.sheets import Layers
 from depth3d.render.timing import Repeat, Timing
@@ -57,7 +58,8 @@ def parallax(
         repeat: `loop`: the film can be repeated without a seam; its last frame is not the first one again;
             `ping-pong`: there and back, seamless too; `once`: from end to end. None is `loop` for paths
             that end where they begin, else `once`.
-        easing: One of `depth3d.render.easing.EASINGS`. None is `linear` for `loop`, else `sine`.
+        easing: One of `depth3d.render.easing.EASINGS`. None is `linear` for `loop` and
+            for `Keyframes` and `RecordedPath`, which have their own times, else `sine`.
         hold: 0 to below 1, share of the film at rest: at the end, at both turns of `ping-pong`, at the start
             of `loop`.
         pivot: (u, v) in pixels of the still point. With neither this nor the next two, the nearest large
@@ -125,5 +127,6 @@ def timing_of(
     if not isinstance(path, Path):
         raise InputError(f"path must be a way of the camera such as Orbit(), got {path!r}")
     repeat = repeat or ("loop" if path.closed else "once")
-    easing = easing or ("linear" if repeat == "loop" and not hold else "sine")
+    has_times = isinstance(path, Keyframes | RecordedPath)
+    easing = easing or ("linear" if has_times or (repeat == "loop" and not hold) else "sine")
     return Timing(frames, repeat, easing, hold)

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 import depth3d as d3
+from cli.parallax_options import _OF_PATHS, _name_of
 from depth3d.parallax_files import load_keyframes, load_path
+from depth3d.render.film_presets import PRESETS
 
 W, H = 64, 48
 
@@ -71,6 +73,52 @@ def test_presets_give_way_to_what_is_given(run, shot):
     assert done.exit_code == 0, done.output
     facts = json.loads(done.stdout)
     assert (facts["path"], facts["repeat"], facts["frames"]) == ("DollyZoom(direction='out')", "once", 4)
+
+
+@pytest.mark.parametrize(
+    ("words", "path"),
+    [
+        (("gentle", "--direction-deg", 90), "Orbit(direction_deg=90.0, ellipse=0.0)"),
+        (("social", "--direction-deg", 90), "Orbit(direction_deg=90.0, ellipse=0.5)"),
+        (("handheld", "--seed", 3), "Handheld(seed=3, cycles=4)"),
+        (("handheld", "--path", "sway"), "Sway(direction_deg=0.0)"),
+        (("cinematic", "--focus", "40,40"), "DollyIn()"),
+        (("vertigo",), "DollyZoom(direction='out')"),
+    ],
+)
+def test_options_change_the_path_of_a_preset(run, shot, words, path):
+    done = run(*METRIC, "-o", "o.gif", *SHORT, "--size", 32, "--json", "--preset", *words)
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["path"] == path
+
+
+def test_every_preset_has_a_path_of_the_command():
+    for preset in PRESETS.values():
+        assert _name_of(preset.path) in _OF_PATHS
+
+
+@pytest.mark.parametrize(
+    ("words", "size"),
+    [
+        (("--size", 64), [36, 64]),
+        (("--size", "64x48"), [64, 48]),
+        (("--size", 64, "--aspect", "1:1"), [64, 64]),
+    ],
+)
+def test_a_size_keeps_the_aspect_of_a_preset(run, shot, words, size):
+    done = run(*METRIC, "-o", "o.gif", *SHORT, "--preset", "social", "--json", *words)
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["size"] == size
+
+
+def test_a_hold_is_a_part_of_the_seconds_of_the_film(run, shot, tmp_path):
+    done = run(*METRIC, "-o", "o.gif", "--preset", "gentle", "--hold-seconds", 6, "--fps", 1, "--json")
+    assert done.exit_code == 0, done.output
+    keys = [{"time_s": 0}, {"time_s": 2, "position": [1, 0, 0]}]
+    (tmp_path / "k.json").write_text(json.dumps({"keys": keys}))
+    done = run(*METRIC, "-o", "k.gif", "--keyframes", "k.json", "--hold-seconds", 3)
+    assert done.exit_code == 1
+    assert "a part of --seconds" in done.stderr
 
 
 def test_a_folder_of_the_first_frames(run, shot):
@@ -150,6 +198,9 @@ def test_poses(run, shot, tmp_path):
         (("--ellipse", 0.5, "--path", "sway"), "--ellipse belongs to --path orbit"),
         (("--keyframes", "k.json", "--path", "sway"), "are a path already"),
         (("--focus", "3,4"), "--focus belongs to"),
+        (("--preset", "gentle", "--seed", 3), "--seed belongs to --path handheld"),
+        (("--amplitude", 1, "--length-m", 1), "--amplitude and --length-m say the same"),
+        (("--max-parallax-percent", 2, "--length-m", 1), "say the same"),
         (("--blur-percent", 1, "--f-number", 2), "say the same"),
         (("--for", "reel", "--aspect", "1:1"), "say the same"),
         (("--size", "64x64", "--aspect", "1:1"), "has its own aspect"),
@@ -169,10 +220,13 @@ def test_bad_options_are_one_sentence(run, shot, tmp_path, words, says):
     assert not (tmp_path / "o.gif").exists()
 
 
-def test_what_says_nothing_about_a_page(run, shot):
-    done = run(*METRIC, "-o", "page.html", "--path", "sway")
+@pytest.mark.parametrize(
+    "words", [("--path", "sway"), ("--preset", "social"), ("--direction-deg", 90), ("--ellipse", 0.5)]
+)
+def test_what_says_nothing_about_a_page(run, shot, words):
+    done = run(*METRIC, "-o", "page.html", *words)
     assert done.exit_code == 1
-    assert "--path says nothing about a page" in done.stderr
+    assert f"{words[0]} says nothing about a page" in done.stderr
 
 
 @pytest.mark.parametrize(
