@@ -202,7 +202,6 @@ class Blocks:
     def __init__(self, points: Points, side: int) -> None:
         height, width = points.height, points.width
         self.across, down = -(-width // side), -(-height // side)
-        self._shape, self._side = (down, self.across), side
         pixel = points.pixel(torch.arange(points.count, device=points.device))
         block = pixel // width // side * self.across + pixel % width // side
         self.q, self.a, self.b = (
