@@ -93,11 +93,11 @@ def _ahead(items: Iterable[_Item], count: int) -> Iterator[_Item]:
 def mapped_ahead(
     work: Callable[[_Item], _Result], items: Iterable[_Item], *, threads: int, count: int | None = None
 ) -> Iterator[_Result]:
-    """Apply a function to items in several threads, in order, a bounded number of them before they are asked for.
+    """Apply a function to items in several threads; results come in order, a bounded number of them early.
 
     Args:
         work: Called with each item, in up to `threads` threads at once.
-        items: Taken one by one in the caller's thread, never more than `count` of them beyond the last result.
+        items: Taken one by one in the caller's thread, at most `count` of them beyond the last result.
         threads: How many calls run at once.
         count: How many items may be under way or wait; None is `threads + 1`.
 

@@ -16,7 +16,7 @@ class VideoFrame:
 
     Attributes:
         image: (H, W, 3) uint8 sRGB, upright.
-        time_s: When it is shown, in seconds since the first frame that was read, as exact as the file says it.
+        time_s: When it is shown, in seconds since the first frame that was read, as exact as the file is.
         number: Its place among the frames that were read, from 0.
     """
 

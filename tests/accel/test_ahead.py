@@ -72,8 +72,7 @@ def test_closing_closes_the_source_in_its_own_thread():
 
     def source():
         try:
-            for number in range(100):
-                yield number
+            yield from range(100)
         finally:
             closed_in.append(threading.current_thread().name)
 
