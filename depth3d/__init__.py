@@ -68,6 +68,9 @@ if TYPE_CHECKING:
     from depth3d.io.previews import colorize_depth as colorize_depth
     from depth3d.io.trajectories import Trajectory as Trajectory
     from depth3d.io.trajectories import load_trajectory as load_trajectory
+    from depth3d.io.video_frame import VideoFrame as VideoFrame
+    from depth3d.io.video_input import VideoFile as VideoFile
+    from depth3d.io.video_input import open_video as open_video
     from depth3d.lift.clouds import point_cloud as point_cloud
     from depth3d.lift.fusion import fuse as fuse
     from depth3d.lift.lithophanes import lithophane as lithophane
@@ -163,10 +166,10 @@ _HOME_OF = {
     "FocusKey": "render.rack_focus",
     "FocusStack": "render.focus_stack",
     "Handheld": "render.paths",
+    "Inpainter": "render.inpainting",
     "KenBurns": "render.ken_burns",
     "Keyframe": "render.keyframes",
     "Keyframes": "render.keyframes",
-    "Inpainter": "render.inpainting",
     "KnownLength": "calibrate.references",
     "KnownSize": "calibrate.references",
     "Layers": "render.sheets",
@@ -188,6 +191,8 @@ _HOME_OF = {
     "Timing": "render.timing",
     "Trajectory": "io.trajectories",
     "VanishingPoints": "calibrate.vanishing_points",
+    "VideoFile": "io.video_input",
+    "VideoFrame": "io.video_frame",
     "ViewRenderer": "render.views",
     "Zoom": "render.paths",
     "anaglyph": "render.anaglyph",
@@ -236,6 +241,7 @@ _HOME_OF = {
     "miniature": "render.miniature",
     "next_measurement": "calibrate.next_measurement",
     "open_photo": "opened_photo",
+    "open_video": "io.video_input",
     "parallax": "render.parallax",
     "point_cloud": "lift.clouds",
     "quilt": "render.stereo_layouts",
