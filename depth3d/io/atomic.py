@@ -1,16 +1,21 @@
-"""Write to a temporary name, then rename: a crash or Ctrl-C leaves no half file."""
+"""Write to a temporary name, then rename: no crash, Ctrl-C or power cut leaves half a file under a name.
+
+What `kill -9` leaves are files whose names begin with a dot and hold `.part`; `remove_stale_partials`
+clears away those that nobody writes any more.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from depth3d.errors import FileError, OutputExistsError
+from depth3d.io.partials import partial_name, remove_stale_partials, stale_partials
 
-__all__ = ["check_writable", "writing"]
+__all__ = ["check_writable", "remove_stale_partials", "stale_partials", "writing"]
 
 
 def check_writable(path: str | Path, *, overwrite: bool) -> Path:
@@ -50,6 +55,10 @@ def check_writable(path: str | Path, *, overwrite: bool) -> Path:
 def writing(path: str | Path, *, overwrite: bool = True) -> Iterator[Path]:
     """Give a temporary name beside `path`, and rename it to `path` if the block succeeds.
 
+    What was written is flushed to the disk before it gets its name, or a power cut could leave an empty file
+    under it, and a full disk that is far away could go unnoticed. That costs about half a millisecond a file
+    on an SSD.
+
     Args:
         path: The file that is to exist in the end.
         overwrite: Whether an existing file may be replaced.
@@ -63,9 +72,10 @@ def writing(path: str | Path, *, overwrite: bool = True) -> Iterator[Path]:
         FileError: The file can't be written.
     """
     path = check_writable(path, overwrite=overwrite)
-    partial = path.with_name(f".{path.stem[:20]}.{secrets.token_hex(6)}.part{path.suffix}")
+    partial = partial_name(path)
     try:
         yield partial
+        _flush(partial)
         partial.replace(path)
     except OSError as error:
         if isinstance(error, FileError):
@@ -75,3 +85,14 @@ def writing(path: str | Path, *, overwrite: bool = True) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # a name that was too long to write is too long to remove
             partial.unlink()
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS):  # a file system that can't
+            raise
+    finally:
+        os.close(descriptor)
