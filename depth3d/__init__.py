@@ -54,6 +54,8 @@ if TYPE_CHECKING:
     from depth3d.diagnosis import doctor as doctor
     from depth3d.errors import Depth3DError as Depth3DError
     from depth3d.estimate.estimator import DepthEstimator as DepthEstimator
+    from depth3d.estimate.steady_depth import SteadyDepth as SteadyDepth
+    from depth3d.estimate.video_depth import VideoDepth as VideoDepth
     from depth3d.evaluate.error_pictures import error_picture as error_picture
     from depth3d.evaluate.evaluation import Evaluation as Evaluation
     from depth3d.evaluate.evaluation import evaluate as evaluate
@@ -184,6 +186,7 @@ _HOME_OF = {
     "RecordedPath": "render.keyframes",
     "Refocus": "render.refocus",
     "Spiral": "render.paths",
+    "SteadyDepth": "estimate.steady_depth",
     "StereoPair": "render.stereo",
     "StereoViews": "render.stereo",
     "Sway": "render.paths",
@@ -193,6 +196,7 @@ _HOME_OF = {
     "VanishingPoints": "calibrate.vanishing_points",
     "VideoFile": "io.video_input",
     "VideoFrame": "io.video_frame",
+    "VideoDepth": "estimate.video_depth",
     "ViewRenderer": "render.views",
     "Zoom": "render.paths",
     "anaglyph": "render.anaglyph",
