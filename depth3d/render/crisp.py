@@ -58,21 +58,27 @@ _LEAST_LENGTH = 8
 _CHUNK_PX = 1 << 19
 _WORKING_PX = 2_400_000
 """In larger pictures ramps are first made as narrow as the pixels of a smaller one."""
+_QUICK_PX = 600_000
+"""The same if it has to be quick."""
 
 
-def crisp_disparity(disparity: FloatMap, image: ImageArray) -> FloatMap:
+def crisp_disparity(disparity: FloatMap, image: ImageArray, *, quick: bool = False) -> FloatMap:
     """Turn ramps between surfaces into steps where the photo has its edges.
 
     Args:
         disparity: (H, W) float32, larger is nearer; every pixel is known.
         image: (H, W, 3) uint8 sRGB.
+        quick: Be content, in pictures of more than 600,000 pixels, with steps as narrow as the pixels of a
+            picture of that size: a seventh of the time at 1080p, for films.
 
     Returns:
         (H, W) float32, nowhere farther than the map is. Pixels on no ramp, and edges that are one pixel
         wide, are as they were: slanted planes, exact maps.
     """
     widest = max(_LEAST_WIDEST_PX, _WIDEST_SHARE * max(disparity.shape) / 2)
-    divisor = math.ceil(math.sqrt(disparity.size / _WORKING_PX))
+    divisor = math.ceil(math.sqrt(disparity.size / (_QUICK_PX if quick else _WORKING_PX)))
+    if divisor > 1 and quick:
+        return _narrowed(disparity, image, divisor)
     if divisor == 1:
         return _snapped(disparity, image, widest)
     narrow = _narrowed(disparity, image, divisor)

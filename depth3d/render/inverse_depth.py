@@ -26,7 +26,13 @@ _STEP_SHARE = 0.03
 """By so much of the map's spread a thing stands out."""
 
 
-def inverse_depth_of(scene: RGBD, *, edges: Literal["snap", "keep"] = "snap") -> FloatMap:
+def inverse_depth_of(
+    scene: RGBD,
+    *,
+    edges: Literal["snap", "keep"] = "snap",
+    span: tuple[float, float] | None = None,
+    quick: bool = False,
+) -> FloatMap:
     """Give every pixel an inverse depth, in 1/m or in 1/unit of a relative scene.
 
     A relative map is true up to 1/z = s * d + t. Its nearest part (percentile 99.9) is taken to be at 1 unit
@@ -38,6 +44,9 @@ def inverse_depth_of(scene: RGBD, *, edges: Literal["snap", "keep"] = "snap") ->
         scene: Metric or relative.
         edges: `snap` moves soft edges to where the photo has them, and gives pixels that hang between two
             surfaces to one of them (`depth3d.render.outlines`); `keep` believes the map.
+        span: (farthest, nearest) disparity of a relative scene, where its own percentiles are not to be
+            asked: those of the film whose frame it is.
+        quick: As for `crisp_disparity`.
 
     Returns:
         (H, W) float32, 0 or more; 0 is infinitely far away.
@@ -49,12 +58,13 @@ def inverse_depth_of(scene: RGBD, *, edges: Literal["snap", "keep"] = "snap") ->
         raise InputError(f"edges must be snap or keep, got {edges!r}")
     disparity = whole_disparity(scene.depth)
     if edges == "snap":
-        soft = has_soft_outlines(disparity)
-        disparity = _smooth_outlines(disparity, crisp_disparity(disparity, scene.image))
+        # Of a film's frames none may be taken for an exact map, and the next one for a soft one.
+        soft = quick or has_soft_outlines(disparity)
+        disparity = _smooth_outlines(disparity, crisp_disparity(disparity, scene.image, quick=quick))
         disparity = settled_outlines(disparity) if soft else disparity
     if scene.depth.is_metric:
         return disparity
-    far, near = span_of(disparity)
+    far, near = span or span_of(disparity)
     least, most = 1 / FAR_UNITS, 1 / NEAR_UNITS
     if near - far <= 1e-6 * max(abs(near), abs(far), 1e-30):
         return np.full_like(disparity, np.sqrt(least * most))

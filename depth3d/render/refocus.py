@@ -45,13 +45,21 @@ class Refocus:
         scene: The photo with metric or relative depth.
         edges: `snap` moves soft edges of the depth to where the photo has them, `keep` believes them.
         device: Where light is spread: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
+        quick: As for `crisp_disparity`.
 
     Raises:
         InputError: The depth knows no pixel, or `edges` is none of the two.
         DeviceError: The device is not there.
     """
 
-    def __init__(self, scene: RGBD, *, edges: Literal["snap", "keep"] = "snap", device: str = "auto") -> None:
+    def __init__(
+        self,
+        scene: RGBD,
+        *,
+        edges: Literal["snap", "keep"] = "snap",
+        device: str = "auto",
+        quick: bool = False,
+    ) -> None:
         if not isinstance(scene, RGBD):
             raise InputError(
                 f"bokeh needs an RGBD scene, got {type(scene).__name__}; make one with RGBD(...)"
@@ -63,7 +71,7 @@ class Refocus:
         self.is_metric = scene.depth.is_metric
         self.disparity: FloatMap = whole_disparity(scene.depth)
         if edges == "snap":
-            self.disparity = crisp_disparity(self.disparity, scene.image)
+            self.disparity = crisp_disparity(self.disparity, scene.image, quick=quick)
         self._light: FloatArray = to_linear(scene.image)
         self._behind: HiddenLayer | None = None
         self._rims: Rims | None = None
