@@ -7,6 +7,8 @@ import logging
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,9 +16,69 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["note", "print_json", "print_rows", "progress", "set_verbosity", "verbosity", "warn"]
+__all__ = [
+    "Said",
+    "listening",
+    "note",
+    "opening",
+    "print_json",
+    "print_rows",
+    "progress",
+    "report",
+    "set_verbosity",
+    "verbosity",
+    "warn",
+]
 
 _STATE = {"verbosity": 0}
+
+
+@dataclass
+class Said:
+    """What a command said while `listening`: its notes, its result, and whether it came to open its photo."""
+
+    notes: list[str] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+    summary: str = ""
+    opened: bool = False
+
+
+_LISTENER: ContextVar[Said | None] = ContextVar("depth3d_listener", default=None)
+
+
+@contextmanager
+def listening() -> Iterator[Said]:
+    """Collect what a command says in this thread, instead of printing it; it shows no progress either."""
+    said = Said()
+    token = _LISTENER.set(said)
+    try:
+        yield said
+    finally:
+        _LISTENER.reset(token)
+
+
+def opening() -> None:
+    """Tell that options are checked and the photo is opened: what goes wrong from now on is the photo's."""
+    listener = _LISTENER.get()
+    if listener is not None:
+        listener.opened = True
+
+
+def report(facts: dict[str, Any], summary: str, *, as_json: bool) -> None:
+    """Give the result of a command: as JSON, or as one line for people.
+
+    Args:
+        facts: What `--json` prints.
+        summary: What is printed otherwise.
+        as_json: Whether `--json` is given.
+    """
+    listener = _LISTENER.get()
+    if listener is not None:
+        listener.facts, listener.summary = _plain(facts), summary
+    elif as_json:
+        print_json(facts)
+    else:
+        click.echo(summary)
 
 
 def set_verbosity(level: int) -> None:
@@ -46,7 +108,10 @@ class _ClickHandler(logging.Handler):
 
 def note(message: str) -> None:
     """Say on stderr what was assumed or done, unless `-q` asked for silence."""
-    if verbosity() >= 0:
+    listener = _LISTENER.get()
+    if listener is not None:
+        listener.notes.append(message)
+    elif verbosity() >= 0:
         click.echo(f"note: {message}", err=True)
 
 
@@ -68,18 +133,21 @@ def print_rows(rows: Sequence[tuple[str, ...]]) -> None:
 
 
 @contextmanager
-def progress(label: str, total: float, *, in_bytes: bool = False) -> Iterator[Callable[[float], None]]:
+def progress(
+    label: str, total: float, *, in_bytes: bool = False, rate: str = ""
+) -> Iterator[Callable[[float], None]]:
     """Show a progress bar on stderr if that is a terminal.
 
     Args:
         label: What is being done.
         total: The amount that is the whole; 0 where nobody knows.
         in_bytes: Whether amounts are bytes.
+        rate: Unit of the rate to show, such as `photos/s`.
 
     Yields:
         A function to call with each further amount that is done.
     """
-    if verbosity() < 0 or not sys.stderr.isatty():
+    if verbosity() < 0 or _LISTENER.get() is not None or not sys.stderr.isatty():
         yield lambda _: None
         return
     from rich.console import Console
@@ -88,14 +156,23 @@ def progress(label: str, total: float, *, in_bytes: bool = False) -> Iterator[Ca
         DownloadColumn,
         MofNCompleteColumn,
         Progress,
+        ProgressColumn,
+        Task,
         TextColumn,
         TimeRemainingColumn,
     )
+    from rich.text import Text
+
+    class RateColumn(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            speed = task.finished_speed or task.speed
+            return Text("" if speed is None else f"{speed:.3g} {rate}")
 
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         DownloadColumn() if in_bytes else MofNCompleteColumn(),
+        *((RateColumn(),) if rate else ()),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:

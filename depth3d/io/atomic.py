@@ -10,12 +10,15 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 
 from depth3d.errors import FileError, OutputExistsError
 from depth3d.io.partials import partial_name, remove_stale_partials, stale_partials
 
-__all__ = ["check_writable", "remove_stale_partials", "stale_partials", "writing"]
+__all__ = ["check_writable", "recorded_writes", "remove_stale_partials", "stale_partials", "writing"]
+
+_WRITTEN: ContextVar[list[Path] | None] = ContextVar("depth3d_written", default=None)
 
 
 def check_writable(path: str | Path, *, overwrite: bool) -> Path:
@@ -77,6 +80,9 @@ def writing(path: str | Path, *, overwrite: bool = True) -> Iterator[Path]:
         yield partial
         _flush(partial)
         partial.replace(path)
+        written = _WRITTEN.get()
+        if written is not None:
+            written.append(path)
     except OSError as error:
         if isinstance(error, FileError):
             raise
@@ -85,6 +91,21 @@ def writing(path: str | Path, *, overwrite: bool = True) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # a name that was too long to write is too long to remove
             partial.unlink()
+
+
+@contextmanager
+def recorded_writes() -> Iterator[list[Path]]:
+    """List the files that `writing` finishes in this thread while the block runs.
+
+    Yields:
+        A list that grows.
+    """
+    written: list[Path] = []
+    token = _WRITTEN.set(written)
+    try:
+        yield written
+    finally:
+        _WRITTEN.reset(token)
 
 
 def _flush(path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Literal
 
 from depth3d.errors import FileError, InputError
 
-__all__ = ["files_in", "partners", "picture_name"]
+__all__ = ["files_in", "is_other_kind", "partners", "picture_name"]
 
 _PHOTO = "photos?|images?|imgs?|rgb|colou?r"
 _DEPTH = "(?:sync_|raw_)?depths?|depth_?map|disparity|disp|gt|ground_?truth|truth|pred|prediction"
@@ -36,6 +36,11 @@ def picture_name(path: str | PurePath) -> str:
     while (shorter := _END.sub("", name)) != name:
         name = shorter
     return _START.sub("", name) or name
+
+
+def is_other_kind(path: str | PurePath, kind: Literal["photos", "depth"]) -> bool:
+    """Tell whether a file says by its name that it is something else, such as `01.rgb.png` of depth files."""
+    return _OTHERS[kind].fullmatch(PurePath(path).stem) is not None
 
 
 def files_in(folder: Path, suffixes: Sequence[str], kind: Literal["photos", "depth"]) -> list[Path]:
@@ -67,7 +72,7 @@ def files_in(folder: Path, suffixes: Sequence[str], kind: Literal["photos", "dep
             for name in sorted(names)
             if not name.startswith(".")
             and Path(name).suffix.lower() in suffixes
-            and not _OTHERS[kind].fullmatch(Path(name).stem)
+            and not is_other_kind(name, kind)
         ]
     return found
 

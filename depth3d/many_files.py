@@ -1,0 +1,315 @@
+"""One function over many photos: at once, as results come, going on after failures and after `kill -9`."""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from depth3d import verbs
+from depth3d.errors import Depth3DError, InputError, ModelError
+from depth3d.io.atomic import recorded_writes, remove_stale_partials
+from depth3d.io.inputs import FoundInput, find_inputs
+from depth3d.io.manifest import Manifest, digest_of_file, is_unchanged, record_of_outputs
+from depth3d.io.output_names import fixed_folder, output_names
+from depth3d.io.remote import RemotePath
+
+__all__ = ["Engine", "Made", "Task", "TaskResult", "carry_out", "default_jobs", "plan_tasks", "run_many"]
+
+AnyPath: TypeAlias = Path | RemotePath
+
+_MOST_JOBS = 4
+_GRACE_S = 0.5
+"""How long threads may take to end what they are at when the run is interrupted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One photo, and what is to be written for it. It can be pickled if `call` can.
+
+    Attributes:
+        input: The photo.
+        outputs: What will be written, the main file first.
+        call: Anything else that the work needs.
+        reads: Other files of this photo that are read, such as its depth.
+        done: What the manifest says about it.
+    """
+
+    input: AnyPath
+    outputs: tuple[AnyPath, ...]
+    call: Any = None
+    reads: tuple[AnyPath, ...] = ()
+    done: Mapping[str, Any] | None = None
+
+    @property
+    def output(self) -> AnyPath:
+        """The main file, or folder, that is written."""
+        return self.outputs[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What the work tells about a photo that is done.
+
+    Attributes:
+        facts: With JSON types.
+        summary: One line for people.
+        notes: What to know before trusting it.
+    """
+
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    summary: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TaskResult:
+    """What became of one task.
+
+    Attributes:
+        task: It.
+        made: What the work told; of a photo that was done before, what it told then.
+        error: Why there is no result; a `Depth3DError`, or what a bug raised.
+        skipped: Whether it was done before.
+        record: What the manifest is to say.
+    """
+
+    task: Task
+    made: Made | None = None
+    error: Exception | None = None
+    skipped: bool = False
+    record: Mapping[str, Any] | None = None
+
+    @property
+    def reason(self) -> str:
+        """Why there is no result, in one line; empty where there is one."""
+        if self.error is None:
+            return ""
+        if isinstance(self.error, MemoryError):
+            return "out of memory; use a smaller photo, or fewer jobs"
+        if isinstance(self.error, Depth3DError):
+            return str(self.error)
+        return f"a bug in depth3d ({type(self.error).__name__}: {self.error}); run it alone with -vv"
+
+
+Work: TypeAlias = Callable[[Task], "Made | None"]
+Engine: TypeAlias = Callable[[Callable[[Task], TaskResult], Sequence[Task]], Iterator[TaskResult]]
+"""Applies a function to tasks, anywhere, and gives the results as they come."""
+
+
+def plan_tasks(
+    names: str | Path | Iterable[str | Path] | Sequence[FoundInput],
+    output: str | Path,
+    *,
+    name: str = "{stem}.png",
+) -> list[Task]:
+    """Decide for each photo where its result goes.
+
+    Args:
+        names: Files, folders, globs, lists of paths (see `find_inputs`), or what that found.
+        output: A folder, in which results mirror the folders of the photos; or a template with `{stem}`,
+            `{name}` or `{parent}`, such as `out/{stem}.glb`.
+        name: What results are called in a folder.
+
+    Returns:
+        One task a photo.
+
+    Raises:
+        InputError: There are no photos, or two would write the same file.
+        FileError: A folder or a list can't be read.
+    """
+    found = (
+        list(names)
+        if isinstance(names, Sequence) and names and all(isinstance(one, FoundInput) for one in names)
+        else find_inputs(names, results_in=fixed_folder(output))  # type: ignore[arg-type]
+    )
+    outputs = output_names(found, output, name)  # type: ignore[arg-type]
+    return [Task(one.path, (path,)) for one, path in zip(found, outputs, strict=True)]  # type: ignore[union-attr]
+
+
+def default_jobs() -> int:
+    """Choose how many photos to work on at once: one a core, four at most."""
+    return min(_MOST_JOBS, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+
+
+def run_many(
+    tasks: Sequence[Task],
+    work: Work,
+    *,
+    jobs: int | None = None,
+    manifest: Manifest | None = None,
+    overwrite: bool = False,
+    engine: Engine | None = None,
+) -> Iterator[TaskResult]:
+    """Do the work for each photo; what fails is told, and the rest goes on.
+
+    While one photo is in the network another one is loaded and a third is saved: `jobs` of them are under way
+    at once. Nothing is begun if an output is there that may not be replaced.
+
+    Args:
+        tasks: From `plan_tasks`.
+        work: Called with each task, in several threads; it writes the outputs (with `depth3d.save`, so that
+            they appear whole or not at all), and may return what it has to tell.
+        jobs: How many photos are under way at once; None is `default_jobs()`.
+        manifest: Where to write what is done; with `resume` of it, what is done already is skipped.
+        overwrite: Whether files that are there may be replaced.
+        engine: What runs the tasks instead of threads.
+
+    Yields:
+        One result a task, as they come; the files of each are there.
+
+    Raises:
+        InputError: `jobs` is less than 1.
+        FileError: An output may not be replaced, or can't be written.
+        ModelError: The network can't be had, which no other photo would change.
+    """
+    if jobs is not None and jobs < 1:
+        raise InputError(f"jobs must be at least 1, got {jobs}")
+    _prepare(tasks, manifest, overwrite=overwrite)
+    if manifest is not None:
+        tasks = [replace(task, done=manifest.record_of(task.output)) for task in tasks]
+    carry = _Carry(work, None if manifest is None else manifest.folder)
+    run = engine or _Threads(jobs or default_jobs())
+    return _recorded(run(carry, tasks), manifest)
+
+
+def _recorded(results: Iterator[TaskResult], manifest: Manifest | None) -> Iterator[TaskResult]:
+    try:
+        for result in results:
+            if isinstance(result.error, ModelError):
+                raise result.error
+            if manifest is not None and result.record is not None:
+                manifest.append(result.record)
+            yield result
+    finally:
+        close = getattr(results, "close", None)
+        if close is not None:
+            close()
+
+
+def _prepare(tasks: Sequence[Task], manifest: Manifest | None, *, overwrite: bool) -> None:
+    """Refuse what could not be written, make the folders, clear away what dead runs left, and say the plan."""
+    local = [(task.input, path) for task in tasks for path in task.outputs if isinstance(path, Path)]
+    if not overwrite and manifest is not None:
+        manifest.check(path for task in tasks for path in task.outputs)
+    folders = {path.parent for _, path in local}
+    for folder in folders:
+        verbs.make_directory(folder)
+    for photo, path in local:
+        if path.is_dir():
+            continue  # a folder of pictures, whose own writer looks at it
+        source = photo if isinstance(photo, Path) else Path()
+        verbs.check_output(path, source, overwrite=overwrite or manifest is not None)
+    if manifest is not None:
+        if isinstance(manifest.folder, Path):
+            remove_stale_partials(manifest.folder, below=True)
+        manifest.plan(path for task in tasks for path in task.outputs)
+
+
+@dataclass(frozen=True, slots=True)
+class _Carry:
+    """`carry_out` with all but the task; can be pickled."""
+
+    work: Work
+    folder: AnyPath | None
+
+    def __call__(self, task: Task) -> TaskResult:
+        return carry_out(task, self.work, self.folder)
+
+
+def carry_out(task: Task, work: Work, manifest_folder: AnyPath | None = None) -> TaskResult:
+    """Do one task, wherever this runs: look whether it is done, do it, describe what was written.
+
+    Args:
+        task: The task.
+        work: As for `run_many`.
+        manifest_folder: The manifest's; None makes no record.
+
+    Returns:
+        The result; errors are in it and not raised, but for those that end the process.
+    """
+    try:
+        inputs: list[str] = []
+        if manifest_folder is not None:
+            inputs = [digest_of_file(path) for path in (task.input, *task.reads)]
+            if (
+                task.done is not None
+                and isinstance(manifest_folder, Path)
+                and is_unchanged(task.done, inputs, manifest_folder)
+            ):
+                told = Made(
+                    task.done.get("facts", {}), task.done.get("summary", ""), tuple(task.done.get("notes", ()))
+                )
+                return TaskResult(task, told, skipped=True)
+        with recorded_writes() as written:
+            made = work(task) or Made()
+        if manifest_folder is None:
+            return TaskResult(task, made)
+        files = [*dict.fromkeys((*task.outputs, *written))]
+        record = {
+            "input": str(task.input),
+            "inputs": inputs,
+            "outputs": record_of_outputs(files, manifest_folder) if isinstance(manifest_folder, Path) else [],
+            "facts": dict(made.facts),
+            "summary": made.summary,
+            "notes": list(made.notes),
+        }
+        return TaskResult(task, made, record=record)
+    except Exception as error:
+        return TaskResult(task, error=error)
+
+
+class _Threads:
+    """The engine of one machine: `jobs` threads that share the network.
+
+    They are daemons: when the run is interrupted it ends at once, and what they are writing has no name yet.
+    """
+
+    def __init__(self, jobs: int) -> None:
+        self.jobs = jobs
+
+    def __call__(
+        self, carry: Callable[[Task], TaskResult], tasks: Sequence[Task]
+    ) -> Iterator[TaskResult]:
+        jobs = min(self.jobs, len(tasks))
+        return (carry(task) for task in tasks) if jobs < 2 else _in_threads(carry, tasks, jobs)
+
+
+def _in_threads(
+    carry: Callable[[Task], TaskResult], tasks: Sequence[Task], jobs: int
+) -> Iterator[TaskResult]:
+    waiting = iter(tasks)
+    turn = threading.Lock()
+    ended = threading.Event()
+    results: queue.Queue[TaskResult | BaseException] = queue.Queue()
+
+    def take() -> Task | None:
+        with turn:
+            return None if ended.is_set() else next(waiting, None)
+
+    def loop() -> None:
+        try:
+            while (task := take()) is not None:
+                results.put(carry(task))
+        except BaseException as error:  # what ends the process must end it in the main thread
+            results.put(error)
+
+    threads = [
+        threading.Thread(target=loop, name=f"depth3d-job-{number}", daemon=True) for number in range(jobs)
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in tasks:
+            result = results.get()
+            if isinstance(result, BaseException):
+                raise result
+            yield result
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join(_GRACE_S / jobs)
