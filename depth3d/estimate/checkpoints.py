@@ -19,6 +19,7 @@ import torch
 
 from depth3d.core.depth import DepthKind
 from depth3d.errors import CheckpointError, Depth3DError, InputError
+from depth3d.estimate.depth_anything_weights import architecture_from_config, build_depth_anything
 from depth3d.estimate.mini import MINI_ARCHITECTURE, MINI_RULE, MiniDepth
 from depth3d.estimate.original_layout import architecture_of, is_original_layout, named_max_depth_m, renamed
 from depth3d.estimate.outputs import SUPPORTED_MODEL_TYPES, OutputMeaning, RawOutput, output_meaning
@@ -54,7 +55,9 @@ class LoadedModel:
     soft_edges: bool = False
 
 
-def load_checkpoint(path: str | Path, *, max_depth_m: float | None = None, name: str = "") -> LoadedModel:
+def load_checkpoint(
+    path: str | Path, *, max_depth_m: float | None = None, name: str = "", trainable: bool = False
+) -> LoadedModel:
     """Load weights from a directory or from one file.
 
     Args:
@@ -63,6 +66,8 @@ def load_checkpoint(path: str | Path, *, max_depth_m: float | None = None, name:
         max_depth_m: Range in metres of a metric file whose name does not tell it. It belongs to the
             weights: where they know their own, another one is refused.
         name: What to call the checkpoint in messages; the path's own name by default.
+        trainable: Whether Depth Anything, too, is to be the network of `transformers`, which can be trained
+            and saved again, and not the faster form of `depth3d.estimate.depth_anything`.
 
     Returns:
         The network, in float32 on the CPU.
@@ -79,7 +84,7 @@ def load_checkpoint(path: str | Path, *, max_depth_m: float | None = None, name:
             f"max_depth_m must be positive metres, got {max_depth_m!r}; use 20 indoor, 80 outdoor"
         )
     if path.is_dir():
-        return _from_directory(path, max_depth_m, name)
+        return _from_directory(path, max_depth_m, name, trainable)
     if not path.exists():
         raise CheckpointError(
             f"{path} does not exist; give a directory, a file, or a name of 'depth3d models'"
@@ -93,14 +98,14 @@ def load_checkpoint(path: str | Path, *, max_depth_m: float | None = None, name:
         if _metadata(path).get("architecture") == MINI_ARCHITECTURE:
             return _from_mini(path, max_depth_m, name)
         if (path.parent / "config.json").exists():
-            return _from_directory(path.parent, max_depth_m, name)
-    return _from_file(path, max_depth_m, name)
+            return _from_directory(path.parent, max_depth_m, name, trainable)
+    return _from_file(path, max_depth_m, name, trainable)
 
 
 # -- directories --------------------------------------------------------------------------------
 
 
-def _from_directory(folder: Path, max_depth_m: float | None, name: str) -> LoadedModel:
+def _from_directory(folder: Path, max_depth_m: float | None, name: str, trainable: bool) -> LoadedModel:
     config = _read_json(folder / "config.json", name)
     preprocessor = folder / "preprocessor_config.json"
     settings = _read_json(preprocessor, name) if preprocessor.exists() else {}
@@ -113,6 +118,9 @@ def _from_directory(folder: Path, max_depth_m: float | None, name: str) -> Loade
         )
     meaning = output_meaning(config, name=name)
     rule = input_rule(config["model_type"], settings, name=name)
+    weights = folder / "model.safetensors"
+    if not trainable and weights.exists() and (own := _own_network(config, weights, name)):
+        return _finish(own, meaning, rule, config["model_type"])
     with _as_checkpoint_error(name):
         network_class, parsed = _architecture(config)
         with _quiet_transformers():
@@ -123,6 +131,23 @@ def _from_directory(folder: Path, max_depth_m: float | None, name: str) -> Loade
     if missing or report.get("mismatched_keys"):
         raise _wrong_tensors(name, missing, [str(key) for key in report.get("mismatched_keys", ())])
     return _finish(network, meaning, rule, config["model_type"])
+
+
+def _own_network(
+    config: Mapping[str, Any], weights: Path | Mapping[str, torch.Tensor], name: str
+) -> torch.nn.Module | None:
+    """Make Depth Anything in depth3d's own form; None for other architectures and unusual settings."""
+    sizes = architecture_from_config(config) if config["model_type"] == "depth_anything" else None
+    if sizes is None:
+        return None
+    with _as_checkpoint_error(name):
+        tensors = _read_tensors(weights, name) if isinstance(weights, Path) else weights
+        network, missing, misshapen, unknown = build_depth_anything(sizes, tensors)
+    if isinstance(weights, Path):
+        unknown = []  # `transformers` leaves aside what it does not know in a directory, too
+    if missing or misshapen or unknown:
+        raise _wrong_tensors(name, missing, misshapen + unknown)
+    return network
 
 
 def _architecture(config: Mapping[str, Any]) -> tuple[Any, Any]:
@@ -163,8 +188,8 @@ def _read_json(path: Path, name: str) -> dict[str, Any]:
 # -- files --------------------------------------------------------------------------------------
 
 
-def _from_file(path: Path, max_depth_m: float | None, name: str) -> LoadedModel:
-    state = _unwrapped(_read_tensors(path), name)
+def _from_file(path: Path, max_depth_m: float | None, name: str, trainable: bool) -> LoadedModel:
+    state = _unwrapped(_read_tensors(path, path.name), name)
     if not is_original_layout(state):
         advice = (
             "give the directory with its config.json" if _is_transformers_layout(state) else "check the file"
@@ -179,7 +204,9 @@ def _from_file(path: Path, max_depth_m: float | None, name: str) -> LoadedModel:
     config = architecture_of(state, name=name)
     if max_depth_m is not None:
         config |= {"depth_estimation_type": "metric", "max_depth": max_depth_m}
-    meaning = output_meaning(config, name=name)
+    meaning, rule = output_meaning(config, name=name), input_rule("depth_anything", {}, name=name)
+    if not trainable and (own := _own_network(config, renamed(state, {}), name)):
+        return _finish(own, meaning, rule, "depth_anything")
     with _as_checkpoint_error(name):
         network_class, parsed = _architecture(config)
         with torch.device("meta"):
@@ -191,7 +218,7 @@ def _from_file(path: Path, max_depth_m: float | None, name: str) -> LoadedModel:
                 tensors[key] = torch.zeros(expected[key].shape)
         _check_shapes(tensors, expected, name)
         network.load_state_dict({k: v.float() for k, v in tensors.items()}, assign=True)
-    return _finish(network, meaning, input_rule("depth_anything", {}, name=name), "depth_anything")
+    return _finish(network, meaning, rule, "depth_anything")
 
 
 def _metadata(path: Path) -> dict[str, str]:
@@ -208,7 +235,7 @@ def _from_mini(path: Path, max_depth_m: float | None, name: str) -> LoadedModel:
     with _as_checkpoint_error(name):
         with torch.device("meta"):
             network = MiniDepth()
-        tensors = {key: value.float() for key, value in _read_tensors(path).items()}
+        tensors = {key: value.float() for key, value in _read_tensors(path, path.name).items()}
         _check_shapes(tensors, network.state_dict(), name)
         network.load_state_dict(tensors, assign=True)
     network.eval().requires_grad_(requires_grad=False)
@@ -217,8 +244,8 @@ def _from_mini(path: Path, max_depth_m: float | None, name: str) -> LoadedModel:
     return LoadedModel(network, meaning, MINI_RULE, MINI_ARCHITECTURE, halves_on_cpu=False, soft_edges=True)
 
 
-def _read_tensors(path: Path) -> Any:
-    with _as_checkpoint_error(path.name):
+def _read_tensors(path: Path, name: str) -> Any:
+    with _as_checkpoint_error(name):
         if path.suffix.lower() == ".safetensors":
             from safetensors.torch import load_file
 

@@ -149,7 +149,8 @@ def renamed(
 
     Args:
         state: Tensors by their original names.
-        expected: `state_dict()` of the model to be filled, for the spelling of its names.
+        expected: `state_dict()` of the model to be filled, for the spelling of its names; empty for the
+            newest spelling.
 
     Returns:
         Tensors by new names; what has no counterpart keeps its old name, so that loading reports it.

@@ -122,12 +122,12 @@ def load_base(model: str | Path, *, metric: bool, max_depth_m: int | None = None
     """
     card, path = locate_weights(model)
     try:
-        loaded = load_checkpoint(path, name=card.name)
+        loaded = load_checkpoint(path, name=card.name, trainable=True)
     except CheckpointError:
         if max_depth_m is None:
             raise
         # Metric weights that do not tell their range: it is the one that was asked for.
-        loaded = load_checkpoint(path, max_depth_m=max_depth_m, name=card.name)
+        loaded = load_checkpoint(path, max_depth_m=max_depth_m, name=card.name, trainable=True)
     if loaded.model_type != "depth_anything":
         raise InputError(
             f"{card.name} is a {loaded.model_type} network, and only Depth Anything can be fine-tuned; "
