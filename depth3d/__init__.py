@@ -51,6 +51,8 @@ if TYPE_CHECKING:
     from depth3d.core.mesh import Mesh as Mesh
     from depth3d.core.resample import resize_depth as resize_depth
     from depth3d.core.scene import RGBD as RGBD
+    from depth3d.depth_films import Depth16Film as Depth16Film
+    from depth3d.depth_films import RecordedDepth as RecordedDepth
     from depth3d.diagnosis import doctor as doctor
     from depth3d.errors import Depth3DError as Depth3DError
     from depth3d.estimate.estimator import DepthEstimator as DepthEstimator
@@ -140,19 +142,32 @@ if TYPE_CHECKING:
     from depth3d.render.views import render_views as render_views
     from depth3d.verbs import estimate as estimate
     from depth3d.verbs import save as save
+    from depth3d.video_clouds import CloudFilm as CloudFilm
+    from depth3d.video_effects import BokehFilm as BokehFilm
+    from depth3d.video_effects import DepthFilm as DepthFilm
+    from depth3d.video_files import ConvertedVideo as ConvertedVideo
+    from depth3d.video_files import convert_video as convert_video
+    from depth3d.video_files import video_frames as video_frames
+    from depth3d.video_views import ParallaxFilm as ParallaxFilm
+    from depth3d.video_views import StereoFilm as StereoFilm
 
 _HOME_OF = {
     "Anchor": "calibrate.references",
     "Aperture": "render.aperture",
     "Board": "calibrate.boards",
     "Bob": "render.paths",
+    "BokehFilm": "video_effects",
     "BokehMaps": "render.bokeh",
     "Calibration": "calibrate.calibration",
     "Camera": "core.camera",
     "CameraHeight": "calibrate.references",
     "Circle": "render.paths",
+    "CloudFilm": "video_clouds",
+    "ConvertedVideo": "video_files",
+    "Depth16Film": "depth_films",
     "Depth3DError": "errors",
     "DepthEstimator": "estimate.estimator",
+    "DepthFilm": "video_effects",
     "DepthKind": "core.depth",
     "DepthMap": "core.depth",
     "DepthSamples": "calibrate.references",
@@ -180,13 +195,16 @@ _HOME_OF = {
     "NextMeasurement": "calibrate.next_measurement",
     "OpenedPhoto": "opened_photo",
     "Orbit": "render.paths",
+    "ParallaxFilm": "video_views",
     "PointCloud": "core.cloud",
     "RGBD": "core.scene",
     "RangeAnchor": "calibrate.references",
+    "RecordedDepth": "depth_films",
     "RecordedPath": "render.keyframes",
     "Refocus": "render.refocus",
     "Spiral": "render.paths",
     "SteadyDepth": "estimate.steady_depth",
+    "StereoFilm": "video_views",
     "StereoPair": "render.stereo",
     "StereoViews": "render.stereo",
     "Sway": "render.paths",
@@ -194,9 +212,9 @@ _HOME_OF = {
     "Timing": "render.timing",
     "Trajectory": "io.trajectories",
     "VanishingPoints": "calibrate.vanishing_points",
+    "VideoDepth": "estimate.video_depth",
     "VideoFile": "io.video_input",
     "VideoFrame": "io.video_frame",
-    "VideoDepth": "estimate.video_depth",
     "ViewRenderer": "render.views",
     "Zoom": "render.paths",
     "anaglyph": "render.anaglyph",
@@ -212,6 +230,7 @@ _HOME_OF = {
     "color_splash": "render.effects",
     "colorize_depth": "io.previews",
     "contact_sheet": "lift.point_views",
+    "convert_video": "video_files",
     "cutout": "render.compositing",
     "depth_matte": "render.matte",
     "depth_of_field_m": "core.lens",
@@ -266,6 +285,7 @@ _HOME_OF = {
     "undistort_image": "calibrate.undistortion",
     "unmix": "render.compositing",
     "unproject": "lift.unproject",
+    "video_frames": "video_files",
 }
 
 __all__ = ["__version__", *_HOME_OF]

@@ -14,7 +14,7 @@ from depth3d.errors import InputError, UnsupportedFormatError
 from depth3d.io.atomic import writing
 from depth3d.io.images import save_image
 
-__all__ = ["COLORMAPS", "colorize_depth", "gray16", "nearness", "save_preview"]
+__all__ = ["COLORMAPS", "colorize_depth", "depth_picture", "gray16", "nearness", "save_preview"]
 
 COLORMAPS = ("Spectral_r", "viridis", "plasma", "magma", "inferno", "turbo")
 """Matplotlib's names; near is the upper end, which is red in `Spectral_r`."""
@@ -68,11 +68,36 @@ def gray16(depth: DepthMap) -> npt.NDArray[np.uint16]:
     return np.where(np.isnan(near), 0, 1 + np.rint(np.nan_to_num(near) * 65534)).astype(np.uint16)
 
 
-def nearness(depth: DepthMap) -> tuple[FloatArray, float, float]:
+def depth_picture(depth: DepthMap, colormap: str, *, span: tuple[float, float]) -> ImageArray:
+    """Paint a map within a range that is given, as for the frames of a film.
+
+    Args:
+        depth: The map.
+        colormap: One of `COLORMAPS`, or `gray`.
+        span: (farthest, nearest) disparity, 1/m of metric maps: the ends of the colours.
+
+    Returns:
+        (H, W, 3) uint8 sRGB. Unknown pixels are gray, or black in `gray`.
+
+    Raises:
+        InputError: An unknown colour map.
+    """
+    near, _, _ = nearness(depth, span)
+    levels = 256 if colormap == "gray" else _LEVELS
+    number = np.rint(np.nan_to_num(near) * (levels - 1)).astype(np.int32)
+    if colormap == "gray":
+        return np.repeat(number.astype(np.uint8)[..., None], 3, axis=2)
+    colors = _table(colormap)[number]
+    colors[np.isnan(near)] = UNKNOWN_GRAY
+    return colors
+
+
+def nearness(depth: DepthMap, span: tuple[float, float] | None = None) -> tuple[FloatArray, float, float]:
     """Scale disparity to 0 (far) .. 1 (near) between its 0.5th and 99.5th percentile.
 
     Args:
         depth: The map.
+        span: (farthest, nearest) disparity instead of the percentiles.
 
     Returns:
         (H, W) float32 with NaN where unknown, and the disparities (1/m where metric) of 0 and of 1. A
@@ -82,7 +107,7 @@ def nearness(depth: DepthMap) -> tuple[FloatArray, float, float]:
     known = disparity[depth.valid]
     if not known.size:
         return np.full_like(disparity, np.nan), 0.0, 0.0
-    low, high = (float(v) for v in np.percentile(known, (_CLIP_PERCENT, 100 - _CLIP_PERCENT)))
+    low, high = span or (float(v) for v in np.percentile(known, (_CLIP_PERCENT, 100 - _CLIP_PERCENT)))
     if high - low <= 1e-6 * max(abs(low), abs(high)):
         return np.where(depth.valid, np.float32(0.5), np.float32(np.nan)), low, high
     return np.clip((disparity - low) / (high - low), 0, 1).astype(np.float32), low, high
