@@ -1,0 +1,83 @@
+"""How many threads to compute with: what this process may really use, not what the machine has.
+
+PyTorch starts as many threads as the machine has cores. In a container that may use two of sixty-four, they
+wait for one another, and a pass takes several times as long.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+import torch
+
+__all__ = ["bound_threads", "usable_cpus"]
+
+_ASKED_BY = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OMP_THREAD_LIMIT")
+
+
+def usable_cpus(root: str | Path = "/") -> int:
+    """Count the processors that this process may use.
+
+    Args:
+        root: Where `proc` and `sys` are.
+
+    Returns:
+        The least of what the machine has, what this process is pinned to (`taskset`, `cpuset`), and what
+        its control groups allow it, of version 1 and 2, rounded up; at least 1.
+    """
+    counts = [os.cpu_count() or 1]
+    if hasattr(os, "sched_getaffinity"):  # Linux
+        counts.append(len(os.sched_getaffinity(0)))
+    counts += [math.ceil(share) for share in _quotas(Path(root))]
+    return max(1, min(counts))
+
+
+def bound_threads() -> int:
+    """Lower PyTorch's number of threads to `usable_cpus`; never raise it, and leave it where someone set it.
+
+    Returns:
+        The number of threads from now on.
+    """
+    if not any(os.environ.get(name) for name in _ASKED_BY):
+        usable = usable_cpus()
+        if torch.get_num_threads() > usable:
+            torch.set_num_threads(usable)
+    return torch.get_num_threads()
+
+
+def _quotas(root: Path) -> list[float]:
+    """Read the processors' worth of time that each control group above this process allows."""
+    quotas: list[float | None] = []
+    for line in _text(root / "proc/self/cgroup").splitlines():
+        _, controllers, path = [*line.split(":", 2), "", ""][:3]
+        if controllers == "":  # version 2
+            for folder in _up(root / "sys/fs/cgroup", path):
+                limit, _, period = _text(folder / "cpu.max").partition(" ")
+                quotas.append(_ratio(limit, period))
+        elif "cpu" in controllers.split(","):
+            for folder in _up(root / "sys/fs/cgroup" / controllers, path):
+                quotas.append(_ratio(_text(folder / "cpu.cfs_quota_us"), _text(folder / "cpu.cfs_period_us")))
+    return [quota for quota in quotas if quota is not None]
+
+
+def _up(top: Path, path: str) -> list[Path]:
+    """List a group's folder and those above it; inside a container the last is often the only one there."""
+    names = [name for name in path.split("/") if name not in ("", "..")]
+    return [top.joinpath(*names[:count]) for count in range(len(names), -1, -1)]
+
+
+def _ratio(limit: str, period: str) -> float | None:
+    try:
+        share = int(limit) / int(period)
+    except (ValueError, ZeroDivisionError):  # "max", or no such file
+        return None
+    return share if share > 0 else None  # -1 is no limit
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""
