@@ -12,72 +12,70 @@ import numpy as np
 
 from depth3d.core.arrays import ImageArray
 from depth3d.errors import UnsupportedFormatError
+from depth3d.io.shown_frames import Shown, as_rgb
 from depth3d.io.video_formats import VideoFormat
 
 __all__ = ["write_gif", "write_webp"]
 
 _LARGEST = {"gif": 65535, "webp": 16383}
 _GIF_TICK, _WEBP_TICK = Fraction(1, 100), Fraction(1, 1000)
+_GIF_LEAST, _WEBP_LEAST = 2, 11  # ticks: browsers show shorter frames for a tenth of a second each
 
 
-def write_gif(
-    images: Iterable[ImageArray], path: Path, made: VideoFormat, rate: Fraction, *, loops: int
-) -> int:
+def write_gif(shown: Iterable[Shown], path: Path, made: VideoFormat, *, loops: int) -> int:
     """Write a GIF with the one palette that suits all its frames best, so that still parts stay still.
 
     The palette (median cut) is known when the last frame is: until then they wait on disk, H x W x 3
     bytes each in a file without name beside `path`, never in memory. Then each is dithered by
     Floyd and Steinberg's error diffusion. A GIF counts hundredths of a second: frames begin where they
-    should to the nearest one, so that the film as a whole keeps its length.
+    should to the nearest one, so that the film as a whole keeps its length. A frame of less than 2 of them
+    makes way for the next, since players would slow it down.
 
     Args:
-        images: (H, W, 3) uint8 sRGB, one size, at least one.
+        shown: The frames, one size, at least one.
         path: Where to, as it is.
         made: With the number of colours as its quality, the transparent one included.
-        rate: Frames a second.
         loops: How often it plays; 0 is for ever.
 
     Returns:
-        The number of frames.
+        The number of frames that are in it.
     """
     import av
 
     with tempfile.TemporaryFile(dir=path.parent) as waiting:
-        palette, count, shape = _palette(images, waiting, colors=int(made.quality or 256))
+        timed = _in_ticks(shown, _GIF_TICK, _GIF_LEAST)
+        palette, starts, shape = _palette(timed, waiting, colors=int(made.quality or 256))
+        end = starts.pop()
         waiting.seek(0)
-        ends = [round(number / rate / _GIF_TICK) for number in range(count + 1)]
         # A GIF says how often it repeats, and nothing where it plays once.
-        options = {"loop": str(loops - 1 if loops else 0), "final_delay": str(ends[-1] - ends[-2])}
+        options = {"loop": str(loops - 1 if loops else 0), "final_delay": str(end - starts[-1])}
         if loops == 1:
             options["loop"] = "-1"
         with av.open(str(path), mode="w", format="gif", container_options=options) as container:
-            stream = container.add_stream("gif", rate=rate)
+            stream = container.add_stream("gif", rate=round(1 / _GIF_TICK))
             stream.height, stream.width = shape[:2]
             stream.pix_fmt = "pal8"
             stream.codec_context.time_base = _GIF_TICK
-            frames = (np.fromfile(waiting, np.uint8, shape[0] * shape[1] * 3) for _ in range(count))
+            frames = (np.fromfile(waiting, np.uint8, shape[0] * shape[1] * 3) for _ in starts)
             dithered = _dithered((frame.reshape(shape) for frame in frames), palette, shape)
-            for start, picture in zip(ends, dithered, strict=False):
+            for start, picture in zip(starts, dithered, strict=True):
                 picture.pts, picture.time_base = start, _GIF_TICK
                 container.mux(stream.encode(picture))
             container.mux(stream.encode())
-    return count
+    return len(starts)
 
 
-def write_webp(
-    images: Iterable[ImageArray], path: Path, made: VideoFormat, rate: Fraction, *, loops: int
-) -> int:
+def write_webp(shown: Iterable[Shown], path: Path, made: VideoFormat, *, loops: int) -> int:
     """Write an animated WebP. What is compressed stays in memory until the end, as the format wants it.
 
     Args:
-        images: (H, W, 3) uint8 sRGB, one size, at least one.
+        shown: The frames, one size, at least one.
         path: Where to, as it is.
         made: With the quality, 0..100.
-        rate: Frames a second; frames begin at the nearest millisecond.
         loops: How often it plays; 0 is for ever.
 
     Returns:
-        The number of frames.
+        The number of frames that are in it; one of less than 11 milliseconds makes way for the next.
     """
     import av
 
@@ -87,12 +85,11 @@ def write_webp(
         stream = container.add_stream("libwebp_anim", rate=1 / _WEBP_TICK, options=options)
         stream.pix_fmt = "bgra"
         stream.codec_context.time_base = _WEBP_TICK
-        for image in images:
+        for image, start, end in _in_ticks(shown, _WEBP_TICK, _WEBP_LEAST):
             if not count:
                 _check_size(image, "webp")
                 stream.height, stream.width = image.shape[:2]
             picture = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format="bgra")
-            start, end = (round(number / rate / _WEBP_TICK) for number in (count, count + 1))
             picture.pts, picture.time_base = start, _WEBP_TICK
             if hasattr(picture, "duration"):  # else the last frame lasts as long as the mean of the others
                 picture.duration = end - start
@@ -102,14 +99,36 @@ def write_webp(
     return count
 
 
-def _palette(images: Iterable[ImageArray], waiting: Any, *, colors: int) -> tuple[Any, int, tuple[int, ...]]:
-    """Put all frames aside, and make the palette of all of them: (16, 16, 4) BGRA."""
+def _in_ticks(shown: Iterable[Shown], tick_s: Fraction, least: int) -> Iterator[tuple[ImageArray, int, int]]:
+    """Give pictures with their starts and ends in ticks, but for those that are shown too briefly."""
+    begins = 0
+    brief: Shown | None = None
+    for one in shown:
+        end = round(one.end_s / tick_s)
+        if end - begins < least:
+            brief = one
+            continue
+        brief = None
+        yield as_rgb(one.image), begins, end
+        begins = end
+    if brief is not None:
+        yield as_rgb(brief.image), begins, begins + least
+
+
+def _palette(
+    timed: Iterable[tuple[ImageArray, int, int]], waiting: Any, *, colors: int
+) -> tuple[Any, list[int], tuple[int, ...]]:
+    """Put all frames aside, and make the palette of all of them: (16, 16, 4) BGRA.
+
+    Returns:
+        The palette, when frames start and the last one ends, and the shape of the frames.
+    """
     import av
 
     graph: Any = None
-    count = 0
+    ticks = [0]
     shape: tuple[int, ...] = (0, 0, 3)
-    for image in images:
+    for image, _, end in timed:
         if graph is None:
             _check_size(image, "gif")
             shape = image.shape
@@ -121,11 +140,11 @@ def _palette(images: Iterable[ImageArray], waiting: Any, *, colors: int) -> tupl
             maker.link_to(sink)
             graph.configure()
         np.ascontiguousarray(image).tofile(waiting)
-        graph.push(_picture(image, count))
+        graph.push(_picture(image, len(ticks)))
         next(_pulled(graph), None)  # which counts its colours now: what is pushed only is held
-        count += 1
+        ticks.append(end)
     graph.push(None)
-    return graph.pull().to_ndarray(), count, shape
+    return graph.pull().to_ndarray(), ticks, shape
 
 
 def _dithered(images: Iterator[ImageArray], palette: Any, shape: tuple[int, ...]) -> Iterator[Any]:

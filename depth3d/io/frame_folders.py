@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from fractions import Fraction
 from pathlib import Path
 
-from depth3d.core.arrays import ImageArray
 from depth3d.errors import FileError, OutputExistsError
-from depth3d.io.atomic import check_writable
+from depth3d.io.atomic import check_writable, remove_stale_partials, writing
 from depth3d.io.images import save_image
+from depth3d.io.shown_frames import Shown
 from depth3d.io.video_formats import VideoFormat
 
-__all__ = ["check_frame_folder", "write_frames"]
+__all__ = ["TIMES", "check_frame_folder", "write_frames"]
+
+TIMES = "frames.ffconcat"
+"""The list of the pictures and how long each is shown, as FFmpeg's `concat` reads it."""
 
 _NAME = re.compile(r"frame_(\d{5,})\.(png|jpg)")
 
@@ -46,17 +50,21 @@ def check_frame_folder(folder: str | Path, *, overwrite: bool) -> Path:
     return folder
 
 
-def write_frames(images: Iterable[ImageArray], folder: Path, made: VideoFormat, *, overwrite: bool) -> int:
+def write_frames(
+    shown: Iterable[Shown], folder: Path, made: VideoFormat, *, overwrite: bool, keep_times: bool = False
+) -> int:
     """Write `frame_00001.png` (or `.jpg`) and on; each appears whole.
 
     The pictures of an earlier and longer film that would follow after the last one are removed, so that
-    no program takes both for one film.
+    no program takes both for one film; and so is the list of its times.
 
     Args:
-        images: (H, W, 3) uint8 sRGB.
+        shown: The frames; those with 16 bits go into `png` only.
         folder: Where to; it is created.
         made: `png` or `jpg` and its quality.
         overwrite: Whether the pictures of an earlier film may be replaced.
+        keep_times: Whether the times are written too, to the microsecond, as `frames.ffconcat`; when all
+            pictures are there.
 
     Returns:
         The number of frames.
@@ -66,16 +74,29 @@ def write_frames(images: Iterable[ImageArray], folder: Path, made: VideoFormat, 
     """
     folder = check_frame_folder(folder, overwrite=overwrite)
     count = 0
-    for image in images:
+    lines = ["ffconcat version 1.0"]
+    for one in shown:
         if not count:
             folder.mkdir(exist_ok=True)
+            (folder / TIMES).unlink(missing_ok=True)
+            remove_stale_partials(folder)
         count += 1
-        save_image(image, folder / f"frame_{count:05d}.{made.codec}", quality=made.quality or 95)
+        name = f"frame_{count:05d}.{made.codec}"
+        save_image(one.image, folder / name, quality=made.quality or 95)
+        length = _microseconds(one.end_s) - _microseconds(one.start_s)
+        lines += [f"file {name}", f"duration {length // 1_000_000}.{length % 1_000_000:06d}"]
     for path in _frames_in(folder):
         match = _NAME.fullmatch(path.name)
         if match and (int(match[1]) > count or match[2] != made.codec):
             path.unlink()
+    if keep_times:
+        with writing(folder / TIMES) as partial:
+            partial.write_text("\n".join(lines) + "\n", encoding="ascii")
     return count
+
+
+def _microseconds(time_s: Fraction) -> int:
+    return round(time_s * 1_000_000)
 
 
 def _frames_in(folder: Path) -> list[Path]:

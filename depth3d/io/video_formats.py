@@ -23,6 +23,8 @@ class VideoFormat:
         quality: The default, or what was chosen.
         quality_means: What the number is.
         max_fps: The most frames a second that players show as they are.
+        holds_gray16: Whether it keeps (H, W) uint16 frames as they are.
+        holds_sound: Whether its files have sound tracks.
     """
 
     codec: str
@@ -31,6 +33,8 @@ class VideoFormat:
     quality: int | None
     quality_means: str
     max_fps: int = 1000
+    holds_gray16: bool = False
+    holds_sound: bool = True
 
 
 CODECS = {
@@ -41,11 +45,12 @@ CODECS = {
         VideoFormat("vp9", (".webm", ".mp4", ".mkv"), (0, 63), 24, "rate factor, 0 is best"),
         VideoFormat("av1", (".webm", ".mp4", ".mkv"), (1, 63), 24, "rate factor, 1 is best"),
         VideoFormat("prores", (".mov", ".mkv"), (0, 3), 3, "0 Proxy, 1 LT, 2 Standard, 3 HQ"),
+        VideoFormat("ffv1", (".mkv",), None, None, "", holds_gray16=True),
         # Browsers show frames of less than 20 ms in a GIF, or 11 ms in a WebP, for 100 ms each.
-        VideoFormat("gif", (".gif",), (4, 256), 256, "number of colours", 50),
-        VideoFormat("webp", (".webp",), (0, 100), 90, "100 is best", 90),
-        VideoFormat("png", ("",), None, None, ""),
-        VideoFormat("jpg", ("",), (1, 100), 95, "100 is best"),
+        VideoFormat("gif", (".gif",), (4, 256), 256, "number of colours", 50, holds_sound=False),
+        VideoFormat("webp", (".webp",), (0, 100), 90, "100 is best", 90, holds_sound=False),
+        VideoFormat("png", ("",), None, None, "", holds_gray16=True, holds_sound=False),
+        VideoFormat("jpg", ("",), (1, 100), 95, "100 is best", holds_sound=False),
     )
 }
 """The codecs by name; of those that suit a suffix the first one is its default."""
@@ -70,22 +75,30 @@ def check_video_suffix(path: str | Path) -> Path:
 
 
 def video_format(
-    path: str | Path, *, codec: str = "auto", quality: int | None = None, fps: float = 30.0
+    path: str | Path,
+    *,
+    codec: str = "auto",
+    quality: int | None = None,
+    fps: float | None = None,
+    gray16: bool = False,
 ) -> VideoFormat:
     """Choose how a film is written, and check that it can be.
 
     Args:
         path: Its suffix names the container; a name without suffix, or a directory that is there, is a
             folder of pictures.
-        codec: One of `CODECS` that suits it, or `auto`: H.264, VP9 in `.webm`, PNG in folders.
+        codec: One of `CODECS` that suits it, or `auto`: H.264, VP9 in `.webm`, PNG in folders; FFV1 in `.mkv`
+            for 16 bits.
         quality: On the codec's own scale; None is its default.
-        fps: Frames a second.
+        fps: Frames a second; None where each frame has a time of its own.
+        gray16: Whether the frames are (H, W) uint16.
 
     Returns:
         The codec with the quality that was chosen.
 
     Raises:
-        UnsupportedFormatError: Another suffix, or a codec that does not go into such a file.
+        UnsupportedFormatError: Another suffix, a codec that does not go into such a file, or one that has no
+            16 bits where they are needed.
         InputError: No such codec, a quality off its scale, an impossible rate.
     """
     path = Path(path)
@@ -98,7 +111,7 @@ def video_format(
         raise InputError(f"codec must be auto or one of {', '.join(CODECS)}, got {codec!r}")
     suited = [made for made in CODECS.values() if suffix in made.suffixes]
     if codec == "auto":
-        chosen = suited[0]
+        chosen = next((made for made in suited if made.holds_gray16 >= gray16), suited[0])
     elif CODECS[codec] not in suited:
         raise UnsupportedFormatError(
             f"{suffix or 'a folder'} can't hold {codec}; it holds "
@@ -107,8 +120,11 @@ def video_format(
         )
     else:
         chosen = CODECS[codec]
-    exact_rate(fps)
-    if fps > chosen.max_fps:
+    if gray16 and not chosen.holds_gray16:
+        raise UnsupportedFormatError(
+            f"{chosen.codec} holds no 16-bit gray; use .mkv with codec ffv1, or a folder with codec png"
+        )
+    if fps is not None and exact_rate(fps) > chosen.max_fps:
         raise InputError(
             f"players slow a {chosen.codec} of more than {chosen.max_fps} frames a second down, got "
             f"{fps:g}; use fewer, or .mp4"
@@ -134,7 +150,8 @@ def _with_quality(chosen: VideoFormat, quality: int | None) -> VideoFormat:
     if quality is None:
         return chosen
     if chosen.quality_range is None:
-        raise InputError(f"{chosen.codec} pictures have no quality; leave it out, or use codec jpg")
+        other = "jpg" if "" in chosen.suffixes else "h264"
+        raise InputError(f"{chosen.codec} is exact and has no quality; leave it out, or use codec {other}")
     low, high = chosen.quality_range
     if int(quality) != quality or not low <= quality <= high:
         raise InputError(

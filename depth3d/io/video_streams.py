@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from depth3d.core.arrays import ImageArray
 from depth3d.errors import UnsupportedFormatError
+from depth3d.io.shown_frames import Shown, as_rgb, ticks_a_second
 from depth3d.io.video_formats import VideoFormat
+from depth3d.io.video_sound import MUXERS, OF_THE_DISK, Sound
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from depth3d.io.video_input import VideoFile
 
 __all__ = ["write_stream"]
 
@@ -24,25 +29,42 @@ _ENCODERS: dict[str, tuple[str, str, dict[str, str]]] = {
     "vp9": ("libvpx-vp9", "yuv420p", {"b": "0", "row-mt": "1", "cpu-used": "4"}),
     "av1": ("libsvtav1", "yuv420p", {"preset": "8"}),
     "prores": ("prores_ks", "yuv422p10le", {"vendor": "apl0"}),
+    "ffv1": ("ffv1", "bgr0", {"level": "3", "g": "1", "slicecrc": "1"}),  # as archives keep it
 }
 """The encoder, its kind of pixels, and options beside the quality."""
 
-_MUXERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
 _LEAST = {"hevc": 64, "av1": 4}  # x265 writes past its buffers with less than its largest block
-_BT709, _LIMITED = 1, 1  # as ITU-T H.273 and FFmpeg number them
+_BT709, _LIMITED, _FULL, _RGB = 1, 1, 2, 0  # as ITU-T H.273 and FFmpeg number them
+_EXACT = {
+    ((3,), "uint8"): ("rgb24", "bgr0"),
+    ((), "uint8"): ("gray", "gray"),
+    ((), "uint16"): ("gray16le",) * 2,
+}
+"""What NumPy and what FFV1 call the pixels of colour, gray and 16-bit gray."""
 
 
-def write_stream(images: Iterable[ImageArray], path: Path, made: VideoFormat, rate: Fraction) -> int:
-    """Write images as one video stream; one image and what the encoder looks ahead are held at a time.
+def write_stream(
+    shown: Iterable[Shown],
+    path: Path,
+    made: VideoFormat,
+    rate: Fraction | None,
+    *,
+    sound: VideoFile | None = None,
+    sound_from_s: Fraction = Fraction(0),
+) -> int:
+    """Write frames as one video stream; one frame and what the encoder looks ahead are held at a time.
 
-    BT.709, limited range, and tagged so. 4:2:0 colour needs even sides, 4:2:2 an even width: an odd last
-    row or column is repeated. MP4 and MOV have their index in front, so that they play while they load.
+    BT.709, limited range, and tagged so, but for FFV1, which keeps numbers as they are. 4:2:0 colour needs
+    even sides, 4:2:2 an even width: an odd last row or column is repeated. MP4 and MOV have their index in
+    front, so that they play while they load.
 
     Args:
-        images: (H, W, 3) uint8 sRGB, one size, at least one.
+        shown: The frames, one size and kind, at least one.
         path: Where to, as it is; its suffix names the container.
         made: The codec and its quality.
-        rate: Frames a second.
+        rate: Frames a second; None for a clock that holds the times of the frames.
+        sound: Whose sound is written along with them.
+        sound_from_s: What part of it belongs to the first frame, in seconds since the one that it gives out.
 
     Returns:
         The number of frames.
@@ -52,56 +74,133 @@ def write_stream(images: Iterable[ImageArray], path: Path, made: VideoFormat, ra
     """
     import av
 
-    suffix = path.suffix.lower()
-    encoder, pixels, options = _ENCODERS[made.codec]
+    encoder = _ENCODERS[made.codec][0]
     if encoder not in av.codecs_available:
         raise UnsupportedFormatError(
             f"this PyAV has no encoder for {made.codec} ({encoder}); use another codec, or reinstall av"
         )
-    options = {**options, "profile" if made.codec == "prores" else "crf": str(made.quality)}
-    indexed = {}
-    if _MUXERS[suffix] in ("mp4", "mov"):
-        ticks = rate.numerator * -(-1000 // rate.numerator)  # else lengths are rounded to milliseconds
-        indexed = {"movflags": "faststart", "movie_timescale": str(ticks)}
     count = 0
-    size = "no frame"
+    video: _Video | None = None
     try:
-        with (
-            _quiet_encoder(),
-            av.open(str(path), mode="w", format=_MUXERS[suffix], container_options=indexed) as container,
-        ):
-            stream = container.add_stream(encoder, rate=rate, options=options)
-            stream.pix_fmt = pixels
-            context = stream.codec_context
-            context.color_primaries = context.color_trc = context.colorspace = _BT709
-            context.color_range = _LIMITED
-            if made.codec == "hevc" and _MUXERS[suffix] != "matroska":
-                context.codec_tag = "hvc1"  # Apple's players don't take FFmpeg's default, hev1
-            for image in images:
-                padded = _even(image, both=pixels == "yuv420p")
-                if not count:
-                    _check_size(padded, made.codec)
-                    stream.height, stream.width = padded.shape[:2]
-                size = f"{padded.shape[1]}x{padded.shape[0]}"
-                picture = _converted(padded, pixels)
-                picture.pts, picture.time_base = count, 1 / rate
-                _mux(container, stream.encode(picture))
+        with _quiet_encoder(), ExitStack() as files:
+            for one in shown:
+                if video is None:
+                    clock, hertz = _clock(one, rate)
+                    container = files.enter_context(_opened(path, clock))
+                    video = _Video(container, made, one.image, hertz, 1 / clock)
+                    tracks = files.enter_context(Sound(sound, container, path.suffix, from_s=sound_from_s))
+                video.write(one)
+                tracks.write_until(one.end_s)
                 count += 1
-            _mux(container, stream.encode())
+                del one
+            if video is not None:
+                video.finish()
+                tracks.finish()
     except av.error.FFmpegError as error:
-        if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
+        if isinstance(error, OSError) and error.errno in OF_THE_DISK:
             raise
+        size = video.size if video else "this size"
         raise UnsupportedFormatError(
             f"{encoder} does not encode frames of {size} ({error.strerror}); use another size or codec"
         ) from error
     return count
 
 
-_OF_THE_DISK = (errno.ENOENT, errno.EIO, errno.EACCES, errno.EFBIG, errno.ENOSPC, errno.EROFS)
-"""What is wrong with the file, not with the frames."""
+def _clock(first: Shown, rate: Fraction | None) -> tuple[Fraction, Fraction]:
+    """Choose ticks a second, and frames a second to be told encoders and players."""
+    if rate is not None:
+        return rate, rate
+    gap_s = first.end_s - first.start_s
+    told = min(max(1 / gap_s, Fraction(1)), Fraction(240))  # the first gap may be unlike all others
+    return Fraction(ticks_a_second(gap_s)), told.limit_denominator(1001)
 
 
-def _check_size(image: ImageArray, codec: str) -> None:
+def _opened(path: Path, clock: Fraction) -> Any:
+    import av
+
+    muxer = MUXERS[path.suffix.lower()]
+    indexed = {}
+    if muxer in ("mp4", "mov"):
+        ticks = clock.numerator * -(-1000 // clock.numerator)  # else lengths are rounded to milliseconds
+        indexed = {"movflags": "faststart", "movie_timescale": str(ticks)}
+    return av.open(str(path), mode="w", format=muxer, container_options=indexed)
+
+
+class _Video:
+    """The video stream of a file that is being written.
+
+    Args:
+        container: The open file.
+        made: The codec and its quality.
+        image: The first frame.
+        rate: Frames a second, as players and encoders are told.
+        tick_s: Of the clock, in seconds.
+
+    Attributes:
+        size: Of the frames, in words.
+    """
+
+    def __init__(
+        self, container: Any, made: VideoFormat, image: npt.NDArray[Any], rate: Fraction, tick_s: Fraction
+    ) -> None:
+        encoder, self._pixels, options = _ENCODERS[made.codec]
+        if made.quality is not None:
+            options = {**options, "profile" if made.codec == "prores" else "crf": str(made.quality)}
+        self._is_exact = made.codec == "ffv1"
+        if self._is_exact:
+            self._source, self._pixels = _EXACT[image.shape[2:], image.dtype.name]
+        padded = self._padded(image)
+        _check_size(padded, made.codec)
+        self.size = f"{padded.shape[1]}x{padded.shape[0]}"
+        self._container, self._tick_s = container, tick_s
+        self._stream = container.add_stream(encoder, rate=rate, options=options)
+        self._stream.height, self._stream.width = padded.shape[:2]
+        self._stream.pix_fmt = self._pixels
+        self._lengths: dict[int, int] = {}
+        self._next = 0
+        context = self._stream.codec_context
+        context.time_base = tick_s
+        context.color_primaries = context.color_trc = context.colorspace = _BT709
+        context.color_range = _FULL if self._is_exact else _LIMITED
+        if self._pixels == "bgr0":
+            context.colorspace = _RGB
+        if made.codec == "hevc" and container.format.name != "matroska":
+            context.codec_tag = "hvc1"  # Apple's players don't take FFmpeg's default, hev1
+
+    def write(self, one: Shown) -> None:
+        """Encode a frame."""
+        picture = self._picture(self._padded(one.image))
+        start = max(self._next, round(one.start_s / self._tick_s))
+        self._next = max(start + 1, round(one.end_s / self._tick_s))
+        self._lengths[start] = self._next - start
+        picture.pts, picture.time_base = start, self._tick_s
+        if hasattr(picture, "duration"):
+            picture.duration = self._next - start
+        self._mux(self._stream.encode(picture))
+
+    def finish(self) -> None:
+        """Encode what the encoder still holds."""
+        self._mux(self._stream.encode())
+
+    def _mux(self, packets: Iterable[Any]) -> None:
+        for packet in packets:
+            packet.duration = self._lengths.pop(packet.pts, 1)  # else the muxer guesses how long the last lasts
+            self._container.mux(packet)
+
+    def _padded(self, image: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        if self._is_exact:
+            return image
+        return _even(as_rgb(image), both=self._pixels == "yuv420p")
+
+    def _picture(self, image: npt.NDArray[Any]) -> Any:
+        import av
+
+        if self._is_exact:
+            return av.VideoFrame.from_ndarray(image, format=self._source).reformat(format=self._pixels)
+        return _converted(image, self._pixels)
+
+
+def _check_size(image: npt.NDArray[Any], codec: str) -> None:
     least = _LEAST.get(codec, 1)
     if min(image.shape[:2]) < least:
         raise UnsupportedFormatError(
@@ -110,13 +209,7 @@ def _check_size(image: ImageArray, codec: str) -> None:
         )
 
 
-def _mux(container: Any, packets: Iterable[Any]) -> None:
-    for packet in packets:
-        packet.duration = 1  # else the muxer guesses how long the last frame lasts
-        container.mux(packet)
-
-
-def _even(image: ImageArray, *, both: bool) -> ImageArray:
+def _even(image: npt.NDArray[Any], *, both: bool) -> npt.NDArray[Any]:
     rows = image.shape[0] % 2 if both else 0
     columns = image.shape[1] % 2
     if not (rows or columns):
@@ -124,7 +217,7 @@ def _even(image: ImageArray, *, both: bool) -> ImageArray:
     return np.pad(image, ((0, rows), (0, columns), (0, 0)), mode="edge")
 
 
-def _converted(image: ImageArray, pixels: str) -> Any:
+def _converted(image: npt.NDArray[Any], pixels: str) -> Any:
     import av
 
     # AREA takes the mean of the pixels that share a colour; the others shift it by part of a pixel.

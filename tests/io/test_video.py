@@ -225,7 +225,7 @@ def test_refusals_leave_nothing_behind(name, tmp_path):
         ("folder", {"codec": "h264"}, UnsupportedFormatError, "a folder can't hold h264; it holds png or"),
         ("a.mp4", {"codec": "x264"}, InputError, "codec must be auto or one of h264, "),
         ("a.mp4", {"quality": 1.5}, InputError, "quality of h264 must be a whole number in 0..51"),
-        ("folder", {"quality": 90}, InputError, "png pictures have no quality; leave it out"),
+        ("folder", {"quality": 90}, InputError, "png is exact and has no quality; leave it out"),
         ("a.mp4", {"loops": 2}, InputError, "h264 says nothing of loops"),
         ("a.gif", {"loops": -1}, InputError, "loops must be a whole number"),
         ("a.gif", {"fps": 60}, InputError, "slow a gif of more than 50 frames a second down, got 60"),
