@@ -65,9 +65,11 @@ encoding_options = section(
     "Film",
     click.option(
         "--codec", default="auto", show_default=False, metavar="NAME",
-        type=click.Choice(["auto", "h264", "hevc", "vp9", "av1", "prores", "gif", "webp", "png", "jpg"]),
-        help="h264, hevc, vp9, av1 or prores where the file takes it; png or jpg in a folder.  [default: "
-        "h264; vp9 in .webm, png in a folder]",
+        type=click.Choice(
+            ["auto", "h264", "hevc", "vp9", "av1", "prores", "ffv1", "gif", "webp", "png", "jpg"]
+        ),
+        help="h264, hevc, vp9, av1 or prores where the file takes it; ffv1, which is exact, in .mkv; png or "
+        "jpg in a folder.  [default: h264; vp9 in .webm, png in a folder]",
     ),
     click.option(
         "--quality", type=int, metavar="N",
