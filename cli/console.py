@@ -64,19 +64,20 @@ def opening() -> None:
         listener.opened = True
 
 
-def report(facts: dict[str, Any], summary: str, *, as_json: bool) -> None:
+def report(facts: dict[str, Any], summary: str, *, as_json: bool, as_list: bool = False) -> None:
     """Give the result of a command: as JSON, or as one line for people.
 
     Args:
         facts: What `--json` prints.
         summary: What is printed otherwise.
         as_json: Whether `--json` is given.
+        as_list: Whether `--json` prints a list of one.
     """
     listener = _LISTENER.get()
     if listener is not None:
         listener.facts, listener.summary = _plain(facts), summary
     elif as_json:
-        print_json(facts)
+        print_json([facts] if as_list else facts)
     else:
         click.echo(summary)
 

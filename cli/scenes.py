@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from .console import note
+from .console import note, opening
 from .options import camera_options, compose, depth_options, metres_options, network_of, network_options
 
 if TYPE_CHECKING:
@@ -119,6 +119,7 @@ def open_scene(
     from depth3d.opened_photo import open_photo
     from depth3d.photo_depth import assumed_camera_note
 
+    opening()
     with open_file(photo):
         pass  # before a network is loaded, or even fetched, in vain
     law, references = metres_of(calibration, options)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -13,18 +14,32 @@ from typing import Any, TypeAlias
 from depth3d import verbs
 from depth3d.errors import Depth3DError, InputError, ModelError
 from depth3d.io.atomic import recorded_writes, remove_stale_partials
-from depth3d.io.inputs import FoundInput, find_inputs
+from depth3d.io.inputs import FoundInput
 from depth3d.io.manifest import Manifest, digest_of_file, is_unchanged, record_of_outputs
-from depth3d.io.output_names import fixed_folder, output_names
+from depth3d.io.output_names import output_names
 from depth3d.io.remote import RemotePath
 
-__all__ = ["Engine", "Made", "Task", "TaskResult", "carry_out", "default_jobs", "plan_tasks", "run_many"]
+__all__ = [
+    "Carry",
+    "EndOfRunError",
+    "Engine",
+    "Made",
+    "Task",
+    "TaskResult",
+    "default_jobs",
+    "plan_tasks",
+    "run_many",
+]
 
 AnyPath: TypeAlias = Path | RemotePath
 
 _MOST_JOBS = 4
 _GRACE_S = 0.5
 """How long threads may take to end what they are at when the run is interrupted."""
+
+
+class EndOfRunError(Depth3DError):
+    """What a work raises where no other photo would fare better: `run_many` stops and raises it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,20 +112,17 @@ class TaskResult:
 
 
 Work: TypeAlias = Callable[[Task], "Made | None"]
-Engine: TypeAlias = Callable[[Callable[[Task], TaskResult], Sequence[Task]], Iterator[TaskResult]]
-"""Applies a function to tasks, anywhere, and gives the results as they come."""
+Engine: TypeAlias = Callable[["Carry", Sequence[Task]], Iterator[TaskResult]]
+"""Applies a `Carry` to tasks, anywhere, and gives the results as they come."""
 
 
 def plan_tasks(
-    names: str | Path | Iterable[str | Path] | Sequence[FoundInput],
-    output: str | Path,
-    *,
-    name: str = "{stem}.png",
+    inputs: Sequence[FoundInput], output: str | Path | RemotePath, *, name: str = "{stem}.png"
 ) -> list[Task]:
     """Decide for each photo where its result goes.
 
     Args:
-        names: Files, folders, globs, lists of paths (see `find_inputs`), or what that found.
+        inputs: From `find_inputs`.
         output: A folder, in which results mirror the folders of the photos; or a template with `{stem}`,
             `{name}` or `{parent}`, such as `out/{stem}.glb`.
         name: What results are called in a folder.
@@ -119,21 +131,17 @@ def plan_tasks(
         One task a photo.
 
     Raises:
-        InputError: There are no photos, or two would write the same file.
-        FileError: A folder or a list can't be read.
+        InputError: Two photos would write the same file, or the template means nothing.
     """
-    found = (
-        list(names)
-        if isinstance(names, Sequence) and names and all(isinstance(one, FoundInput) for one in names)
-        else find_inputs(names, results_in=fixed_folder(output))  # type: ignore[arg-type]
-    )
-    outputs = output_names(found, output, name)  # type: ignore[arg-type]
-    return [Task(one.path, (path,)) for one, path in zip(found, outputs, strict=True)]  # type: ignore[union-attr]
+    outputs = output_names(inputs, output, name)
+    return [Task(one.path, (path,)) for one, path in zip(inputs, outputs, strict=True)]
 
 
 def default_jobs() -> int:
     """Choose how many photos to work on at once: one a core, four at most."""
-    return min(_MOST_JOBS, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    return min(
+        _MOST_JOBS, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
 
 
 def run_many(
@@ -166,37 +174,56 @@ def run_many(
         InputError: `jobs` is less than 1.
         FileError: An output may not be replaced, or can't be written.
         ModelError: The network can't be had, which no other photo would change.
+        EndOfRunError: The work says so.
     """
     if jobs is not None and jobs < 1:
         raise InputError(f"jobs must be at least 1, got {jobs}")
-    _prepare(tasks, manifest, overwrite=overwrite)
+    created = _prepare(tasks, manifest, overwrite=overwrite)
     if manifest is not None:
         tasks = [replace(task, done=manifest.record_of(task.output)) for task in tasks]
-    carry = _Carry(work, None if manifest is None else manifest.folder)
+    carry = Carry(work, None if manifest is None else manifest.folder)
     run = engine or _Threads(jobs or default_jobs())
-    return _recorded(run(carry, tasks), manifest)
+    return _recorded(run(carry, tasks), manifest, created)
 
 
-def _recorded(results: Iterator[TaskResult], manifest: Manifest | None) -> Iterator[TaskResult]:
+def _recorded(
+    results: Iterator[TaskResult], manifest: Manifest | None, created: Sequence[Path]
+) -> Iterator[TaskResult]:
+    is_untouched = manifest is not None and manifest.is_new
     try:
         for result in results:
-            if isinstance(result.error, ModelError):
+            if isinstance(result.error, ModelError | EndOfRunError):
                 raise result.error
             if manifest is not None and result.record is not None:
                 manifest.append(result.record)
+                is_untouched = False
             yield result
+    except (ModelError, EndOfRunError):
+        if is_untouched and manifest is not None and isinstance(manifest.path, Path):
+            manifest.path.unlink(missing_ok=True)
+        for folder in created:
+            with suppress(OSError):  # there is something in it
+                folder.rmdir()
+        raise
     finally:
         close = getattr(results, "close", None)
         if close is not None:
             close()
 
 
-def _prepare(tasks: Sequence[Task], manifest: Manifest | None, *, overwrite: bool) -> None:
-    """Refuse what could not be written, make the folders, clear away what dead runs left, and say the plan."""
+def _prepare(tasks: Sequence[Task], manifest: Manifest | None, *, overwrite: bool) -> list[Path]:
+    """Refuse what could not be written, make the folders, clear away what dead runs left, and say the plan.
+
+    Returns:
+        The folders that were not there before, innermost first.
+    """
     local = [(task.input, path) for task in tasks for path in task.outputs if isinstance(path, Path)]
     if not overwrite and manifest is not None:
         manifest.check(path for task in tasks for path in task.outputs)
     folders = {path.parent for _, path in local}
+    if manifest is not None and isinstance(manifest.folder, Path):
+        folders.add(manifest.folder)
+    created = {one for folder in folders for one in (folder, *folder.parents) if not one.exists()}
     for folder in folders:
         verbs.make_directory(folder)
     for photo, path in local:
@@ -208,59 +235,69 @@ def _prepare(tasks: Sequence[Task], manifest: Manifest | None, *, overwrite: boo
         if isinstance(manifest.folder, Path):
             remove_stale_partials(manifest.folder, below=True)
         manifest.plan(path for task in tasks for path in task.outputs)
+    return sorted(created, key=lambda folder: -len(folder.parts))
 
 
 @dataclass(frozen=True, slots=True)
-class _Carry:
-    """`carry_out` with all but the task; can be pickled."""
+class Carry:
+    """Does one task, wherever it runs: looks whether it is done, does it, describes what was written.
+
+    It can be pickled if the work can.
+
+    Attributes:
+        work: As for `run_many`.
+        folder: The manifest's; None makes no records.
+    """
 
     work: Work
-    folder: AnyPath | None
+    folder: AnyPath | None = None
 
     def __call__(self, task: Task) -> TaskResult:
-        return carry_out(task, self.work, self.folder)
+        """Do it; errors are in the result and not raised, but for those that end the process."""
+        try:
+            inputs = [] if self.folder is None else _digests(task)
+            if self._holds(task, inputs):
+                told = task.done or {}
+                made = Made(told.get("facts", {}), told.get("summary", ""), tuple(told.get("notes", ())))
+                return TaskResult(task, made, skipped=True)
+            with recorded_writes() as written:
+                made = self.work(task) or Made()
+            return TaskResult(task, made, record=self._record(task, inputs, made, written))
+        except Exception as error:
+            return TaskResult(task, error=error)
 
+    def is_done(self, task: Task) -> bool:
+        """Tell whether there is nothing to do for a task."""
+        try:
+            return task.done is not None and self._holds(task, _digests(task))
+        except Depth3DError:
+            return False
 
-def carry_out(task: Task, work: Work, manifest_folder: AnyPath | None = None) -> TaskResult:
-    """Do one task, wherever this runs: look whether it is done, do it, describe what was written.
+    def _holds(self, task: Task, inputs: Sequence[str]) -> bool:
+        return (
+            task.done is not None
+            and isinstance(self.folder, Path)
+            and is_unchanged(task.done, inputs, self.folder)
+        )
 
-    Args:
-        task: The task.
-        work: As for `run_many`.
-        manifest_folder: The manifest's; None makes no record.
-
-    Returns:
-        The result; errors are in it and not raised, but for those that end the process.
-    """
-    try:
-        inputs: list[str] = []
-        if manifest_folder is not None:
-            inputs = [digest_of_file(path) for path in (task.input, *task.reads)]
-            if (
-                task.done is not None
-                and isinstance(manifest_folder, Path)
-                and is_unchanged(task.done, inputs, manifest_folder)
-            ):
-                told = Made(
-                    task.done.get("facts", {}), task.done.get("summary", ""), tuple(task.done.get("notes", ()))
-                )
-                return TaskResult(task, told, skipped=True)
-        with recorded_writes() as written:
-            made = work(task) or Made()
-        if manifest_folder is None:
-            return TaskResult(task, made)
+    def _record(
+        self, task: Task, inputs: Sequence[str], made: Made, written: Sequence[Path]
+    ) -> dict[str, Any] | None:
+        if self.folder is None:
+            return None
         files = [*dict.fromkeys((*task.outputs, *written))]
-        record = {
+        return {
             "input": str(task.input),
             "inputs": inputs,
-            "outputs": record_of_outputs(files, manifest_folder) if isinstance(manifest_folder, Path) else [],
+            "outputs": record_of_outputs(files, self.folder) if isinstance(self.folder, Path) else [],
             "facts": dict(made.facts),
             "summary": made.summary,
             "notes": list(made.notes),
         }
-        return TaskResult(task, made, record=record)
-    except Exception as error:
-        return TaskResult(task, error=error)
+
+
+def _digests(task: Task) -> list[str]:
+    return [digest_of_file(path) for path in (task.input, *task.reads)]
 
 
 class _Threads:
@@ -272,16 +309,12 @@ class _Threads:
     def __init__(self, jobs: int) -> None:
         self.jobs = jobs
 
-    def __call__(
-        self, carry: Callable[[Task], TaskResult], tasks: Sequence[Task]
-    ) -> Iterator[TaskResult]:
+    def __call__(self, carry: Carry, tasks: Sequence[Task]) -> Iterator[TaskResult]:
         jobs = min(self.jobs, len(tasks))
         return (carry(task) for task in tasks) if jobs < 2 else _in_threads(carry, tasks, jobs)
 
 
-def _in_threads(
-    carry: Callable[[Task], TaskResult], tasks: Sequence[Task], jobs: int
-) -> Iterator[TaskResult]:
+def _in_threads(carry: Carry, tasks: Sequence[Task], jobs: int) -> Iterator[TaskResult]:
     waiting = iter(tasks)
     turn = threading.Lock()
     ended = threading.Event()

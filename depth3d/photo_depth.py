@@ -17,6 +17,7 @@ from depth3d.core.depth import DepthMap
 from depth3d.core.resample import resize_depth
 from depth3d.errors import InputError
 from depth3d.lift.debanding import smooth_levels, step_of_levels
+from depth3d.ready_photos import ready_photo
 from depth3d.verbs import loaded_estimator
 
 if TYPE_CHECKING:
@@ -169,7 +170,8 @@ def read_photo_depth(
     from depth3d.io.images import load_photo
     from depth3d.io.photo_camera import camera_for
 
-    opened = load_photo(photo)
+    ready = ready_photo(photo) if depth is None else None
+    opened = load_photo(photo) if ready is None else ready.photo
     height, width = opened.image.shape[:2]
     options, measured = (camera or CameraOptions()).measured_on(opened.image)
     notes = [] if measured is None else [measured.note]
@@ -183,7 +185,7 @@ def read_photo_depth(
         )
     if depth is None:
         estimator = estimator or loaded_estimator("auto")
-        prediction = estimator.predict(opened.image)
+        prediction = estimator.predict(opened.image) if ready is None else ready.prediction
         raw, model_fov_x_deg = prediction.depth, prediction.fov_x_deg
         source = model = estimator.name
         input_size = getattr(estimator, "input_size", None)

@@ -6,6 +6,7 @@ Verbs of one room (`point_cloud`, `camera_for`, `load_image` ...) live there and
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -63,9 +64,20 @@ def estimate(
     return loaded_estimator(model, device=device, dtype=dtype, input_size=input_size)(image)
 
 
-@lru_cache(maxsize=1)
 def loaded_estimator(model: str | Path, **options: Any) -> DepthEstimator:
-    """Load an estimator, or hand out the one that was loaded last with the same options."""
+    """Load an estimator, or hand out the one that was loaded last with the same options.
+
+    Threads that ask at the same time share one load.
+    """
+    with _LOADING:
+        return _loaded(model, **options)
+
+
+_LOADING = threading.Lock()
+
+
+@lru_cache(maxsize=1)
+def _loaded(model: str | Path, **options: Any) -> DepthEstimator:
     from depth3d.estimate.estimator import DepthEstimator
 
     return DepthEstimator.from_pretrained(model, **options)
@@ -149,9 +161,9 @@ def save(
         overwrite: Whether an existing file may be replaced.
         **options: Handed on: `quality` of images; `camera`, `provenance` and `png_scale` of depth;
             `frame`, `unit`, `ascii` and `comments` of clouds; `frame`, `unit`, `texture_format` and
-            `comments` of meshes; `fps`, `codec`, `quality` and `loops` of films (see `save_video`); `pivot`,
-            `strength`, `title`, `alt` and `max_side_px` of layers as a page (.html); `silhouettes` of layers
-            as .glb; `max_faces` of both.
+            `comments` of meshes; `fps`, `codec`, `quality`, `loops` and `sound` of films (see `save_video`);
+            `pivot`, `strength`, `title`, `alt` and `max_side_px` of layers as a page (.html); `silhouettes`
+            of layers as .glb; `max_faces` of both.
 
     Raises:
         InputError: A thing that has no file format.

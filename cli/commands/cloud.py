@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import click
 
-from ..console import print_json
+from ..console import report
+from ..many import many_photos
 from ..options import flying_ramp_options, json_option, output_option, overwrite_option, verbosity_options
 from ..scenes import check_outputs, open_scene, scene_options
 from ..sections import SectionedCommand
 from ..types import NumberPair
 
 
+def cloud_suffixes() -> Sequence[str]:
+    """Tell which suffixes clouds have."""
+    from depth3d.io.geometry_files import CLOUD_SUFFIXES
+
+    return CLOUD_SUFFIXES
+
+
 @click.command(name="cloud", cls=SectionedCommand, short_help="Make a point cloud from a photo.")
-@click.argument("photo", type=click.Path(path_type=Path))
-@output_option("The cloud: .ply, .pcd, .xyz or .npz.")
+@many_photos("{stem}_cloud.ply", also=("preview",), suffixes=cloud_suffixes)
+@output_option("The cloud: .ply, .pcd, .xyz or .npz; for many photos a folder, or 'out/{stem}.npz'.")
 @overwrite_option
 @scene_options
 @click.option("--stride", type=click.IntRange(1), default=1, help="Take every n-th row and column.")
@@ -79,6 +88,7 @@ def command(
 
     \b
     depth3d cloud photo.jpg -o cloud.ply
+    depth3d cloud photos/ -o clouds/ --depth depths/
     depth3d cloud photo.heic --depth photo.heic -o cloud.ply
     depth3d cloud rgb.png --depth depth.png --png-scale 5000 --camera camera.json -o cloud.ply
     """
@@ -118,16 +128,12 @@ def command(
         from depth3d.lift.point_views import contact_sheet
 
         verbs.save(contact_sheet(cloud, opened.scene.camera), preview, overwrite=overwrite)
-    if as_json:
-        print_json(
-            {
-                "output": output,
-                "points": len(cloud),
-                "preview": preview,
-                "camera": camera_to_dict(opened.scene.camera),
-                "depth": opened.depth_source,
-                "notes": opened.notes,
-            }
-        )
-    else:
-        click.echo(f"{output}: {cloud!r}")
+    facts = {
+        "output": output,
+        "points": len(cloud),
+        "preview": preview,
+        "camera": camera_to_dict(opened.scene.camera),
+        "depth": opened.depth_source,
+        "notes": opened.notes,
+    }
+    report(facts, f"{output}: {cloud!r}", as_json=as_json)

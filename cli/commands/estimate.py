@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from ..console import note, print_json, progress, warn
+from ..console import note, opening, report
+from ..many import many_photos
 from ..options import (
     calibration_options,
     depth_options,
@@ -24,9 +26,26 @@ FORMATS = ("npz", "npy", "png", "pfm", "tif", "exr")
 COLORMAPS = ("Spectral_r", "viridis", "plasma", "magma", "inferno", "turbo", "gray")
 
 
+def _preview_of(params: dict[str, Any], output: Path) -> list[Path]:
+    from depth3d.estimate_files import preview_beside
+
+    return [preview_beside(output)] if params["preview"] else []
+
+
+def _suffixes() -> Sequence[str]:
+    from depth3d.io.depth_files import DEPTH_SUFFIXES
+
+    return DEPTH_SUFFIXES
+
+
 @click.command(name="estimate", short_help="Estimate depth maps of photos.")
-@click.argument("photos", nargs=-1, required=True, type=click.Path(path_type=Path))
-@output_option("A file for one photo, or a directory for many.")
+@many_photos(
+    lambda params: f"{{stem}}_depth.{params['suffix'] or 'npz'}",
+    beside=_preview_of,
+    suffixes=_suffixes,
+    always_list=True,
+)
+@output_option("A file for one photo, or for many a directory or a template such as 'maps/{stem}.png'.")
 @click.option("--format", "suffix", type=click.Choice(FORMATS), help="Format in a directory.  [default: npz]")
 @overwrite_option
 @network_options
@@ -45,7 +64,7 @@ COLORMAPS = ("Spectral_r", "viridis", "plasma", "magma", "inferno", "turbo", "gr
 @json_option
 @verbosity_options
 def command(
-    photos: tuple[Path, ...],
+    photo: Path,
     output: Path,
     suffix: str | None,
     overwrite: bool,
@@ -63,7 +82,7 @@ def command(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Estimate the depth of PHOTOS, each at its own size.
+    """Estimate the depth of each PHOTO, at its own size.
 
     Relative models write disparity (larger is nearer, no unit), metric ones z in metres. With --depth
     no network runs: the depth is read, brought to the photo's size and written in the new format. With
@@ -72,15 +91,12 @@ def command(
     \b
     depth3d estimate photo.jpg -o depth.npz --preview
     depth3d estimate *.jpg -o depths/ --format png --model metric-indoor-small
+    depth3d estimate photos/ 'more/**/*.heic' @list.txt -o depths/ --resume
     """
     from depth3d import verbs
     from depth3d.errors import InputError
-    from depth3d.estimate_files import FileDepth, PreviewStyle, estimate_files, plan_jobs
+    from depth3d.estimate_files import FileDepth, Job, PreviewStyle, check_job, estimate_file, preview_beside
 
-    if depth and len(photos) > 1:
-        raise InputError(
-            f"--depth belongs to one photo, and there are {len(photos)}; run it for each of them"
-        )
     if depth_kind and not depth:
         raise InputError(
             "--depth-kind tells how to read --depth; leave it out, or choose a network of that kind (--model)"
@@ -88,44 +104,27 @@ def command(
     if legend and not preview:
         raise InputError("--legend is drawn into the preview; add --preview")
     law, references = metres_of(calibration, options)
-    if references and len(photos) > 1:
-        raise InputError(
-            f"anchors belong to one photo, and there are {len(photos)}; run it for each of them, or make a "
-            "--calibration of them all with depth3d calibrate"
-        )
+    job = Job(photo, output, preview_beside(output) if preview else None)
     style = PreviewStyle(colormap, legend)
-    jobs = plan_jobs(photos, output, format_=suffix, preview=preview, overwrite=overwrite)
+    check_job(job, format_=suffix, overwrite=overwrite)
+    opening()
     source = (
         FileDepth(depth, kind=depth_kind, png_scale=png_scale)
         if depth
         else verbs.loaded_estimator(**network_of(options), batch_size=batch_size)
     )
-    rows: list[dict[str, Any]] = []
-    with progress("Estimating", len(jobs)) as advance:
-        for result in estimate_files(
-            jobs,
-            source,
-            camera=source.camera if isinstance(source, FileDepth) else None,
-            calibration=law,
-            references=references,
-            focal_correct=focal_correct,
-            force=force,
-            batch_size=batch_size,
-            style=style,
-            png_scale=output_png_scale or png_scale or 1000.0,
-            overwrite=overwrite,
-        ):
-            rows.append(result.summary())
-            for line in result.notes:
-                note(line)
-            advance(1)
-            if result.error:
-                warn(f"{result.job.photo}: {result.error}")
-            elif not as_json:
-                click.echo(f"{result.job.output}: {result.depth!r}")
-    if as_json:
-        print_json(rows)
-    failed = sum("error" in row for row in rows)
-    if failed:
-        rest = "; the others are written" if failed < len(jobs) else ""
-        raise click.ClickException(f"{failed} of {len(jobs)} photos failed{rest}")
+    result = estimate_file(
+        job,
+        source,
+        camera=source.camera if isinstance(source, FileDepth) else None,
+        calibration=law,
+        references=references,
+        focal_correct=focal_correct,
+        force=force,
+        style=style,
+        png_scale=output_png_scale or png_scale or 1000.0,
+        overwrite=overwrite,
+    )
+    for line in result.notes:
+        note(line)
+    report(result.summary(), f"{output}: {result.depth!r}", as_json=as_json, as_list=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from itertools import islice
@@ -41,7 +42,8 @@ _Image: TypeAlias = "np.ndarray[Any, Any]"
 class DepthEstimator:
     """A depth network, ready to be called with images.
 
-    Make one with `from_pretrained`; one is enough for any number of images.
+    Make one with `from_pretrained`; one is enough for any number of images and threads, whose calls take
+    turns in the network.
 
     Attributes:
         name: What was asked for, for people and for files.
@@ -104,6 +106,7 @@ class DepthEstimator:
                 "or device='cpu'"
             ) from error
         self._network = DepthNetwork(network, self._meaning, self._rule, self.device)
+        self._turn = threading.Lock()
         self._batches = AdaptiveBatches(
             batch_size or affordable_batch(self.device, self._network.bytes_per_image(input_size))
         )
@@ -300,7 +303,8 @@ class DepthEstimator:
         prompt_sizes = [None if i.prompt is None else i.prompt.size_wh for i in inputs]
         keys = [(i.size_hw, size) for i, size in zip(inputs, prompt_sizes, strict=True)]
         for group in group_indices(keys):
-            results = self._batches.run(self._network.run, [inputs[i] for i in group])
+            with self._turn:
+                results = self._batches.run(self._network.run, [inputs[i] for i in group])
             for position, result in zip(group, results, strict=True):
                 outputs[position] = result
         done = [output for output in outputs if output is not None]

@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Literal
 
@@ -163,7 +164,8 @@ class _Search:
     def _matching(self, pattern: str) -> Iterator[FoundInput]:
         root, rest = _fixed_part(pattern)
         self.roots.append(root)
-        matches = glob.glob(str(Path(glob.escape(str(root)), rest)), recursive=True)
+        # Not Path.glob, whose ** takes hidden folders and follows no links.
+        matches = glob.glob(str(Path(glob.escape(str(root)), rest)), recursive=True)  # noqa: PTH207
         places = sorted({Path(os.path.relpath(one, root)) for one in matches}, key=natural_key)
         places = [one for one in places if (root / one).is_file()]
         if not PurePath(rest).suffix:
@@ -198,7 +200,7 @@ class _Search:
         if not chosen:
             raise InputError(f"no file matches {path}; check the pattern")
         for one in chosen:
-            yield FoundInput(RemotePath(f"{root.url.rstrip('/')}/{one}"), one)
+            yield FoundInput(RemotePath(f"{root.url.rstrip('/')}/{one}"), PurePosixPath(one))
 
     def _of_kind(self, places: Sequence[PurePath], folder: Path | RemotePath) -> list[PurePath]:
         """Leave out what says by its name that it is something else, unless everything does."""
@@ -230,10 +232,14 @@ class _Search:
                 alone.append(len(found))
             found += self._file_folder_or_glob(name)
         parts = [_key(found[i].path).split("/") for i in alone]
-        shared = os.path.commonprefix([one[:-1] for one in parts]) if parts else []
+        shared = _shared_start([one[:-1] for one in parts])
         for i, own in zip(alone, parts, strict=True):
             found[i] = FoundInput(found[i].path, PurePosixPath(*own[len(shared) :]))
         yield from found
+
+
+def _shared_start(paths: Sequence[Sequence[str]]) -> list[str]:
+    return [level[0] for level in takewhile(lambda level: len(set(level)) == 1, zip(*paths, strict=False))]
 
 
 def _names_in(content: bytes) -> list[str]:
@@ -253,7 +259,7 @@ def _beside(name: str, folder: Path) -> str:
     if is_url(name) or Path(name).is_absolute() or _exists(name):
         return name
     if _GLOB.search(name) and not _exists(folder / name):
-        return name if any(glob.iglob(name, recursive=True)) else str(folder / name)
+        return name if _matches(name) else str(folder / name)
     return str(folder / name) if _exists(folder / name) else name
 
 
@@ -266,8 +272,12 @@ def _bytes_of(path: Path) -> bytes:
         ) from None
 
 
+def _matches(pattern: str) -> bool:
+    return any(glob.iglob(pattern, recursive=True))  # noqa: PTH207
+
+
 def _walk(folder: Path) -> Iterator[Path]:
-    """Give the paths below a folder of all files in it that are not hidden; no circle of links is followed."""
+    """Give the paths below a folder of all files in it but hidden ones; no circle of links is followed."""
 
     def give_up(error: OSError) -> None:
         raise FileError(f"can't read the directory {error.filename}: {error.strerror}; check it") from None
@@ -320,7 +330,7 @@ def _without_results(
 
 def _key(path: PurePath | RemotePath) -> str:
     """Make one name of every way to write a path; links stay apart from what they lead to."""
-    return path.url if isinstance(path, RemotePath) else Path(os.path.abspath(path)).as_posix()
+    return path.url if isinstance(path, RemotePath) else Path(os.path.abspath(path)).as_posix()  # noqa: PTH100
 
 
 def _exists(path: str | PurePath) -> bool:

@@ -47,6 +47,7 @@ class Manifest:
         folder: As given.
         options: As given.
         options_digest: Hash of the options and the version.
+        is_new: Whether there was no such file.
 
     Raises:
         FileError: The manifest can't be read.
@@ -57,9 +58,10 @@ class Manifest:
     ) -> None:
         self.folder = folder
         self.path = folder / MANIFEST_NAME
-        self.options = dict(options or {})
+        self.options = json.loads(json.dumps(options or {}, default=str))
         self.options_digest = digest_of_options(self.options)
         self.resume = resume
+        self.is_new = not self.path.exists()
         self._records: dict[str, dict[str, Any]] = {}
         self._planned: dict[str, str] = {}
         self._options_of: dict[str, dict[str, Any]] = {}
@@ -146,10 +148,6 @@ class Manifest:
             raise FileError(
                 f"can't write {self.path}: {error.strerror}; free space or choose another folder"
             ) from error
-
-    def name_of(self, output: Path | RemotePath) -> str:
-        """Name an output as records do: below the folder, with slashes."""
-        return self._name(output)
 
     def _name(self, output: Path | RemotePath) -> str:
         if isinstance(output, RemotePath) or isinstance(self.folder, RemotePath):
@@ -308,7 +306,9 @@ def _lines_of(path: Path | RemotePath) -> list[str]:
     try:
         if not path.exists():
             return []
-        text = path.read_text() if isinstance(path, RemotePath) else path.read_bytes().decode(errors="replace")
+        text = (
+            path.read_text() if isinstance(path, RemotePath) else path.read_bytes().decode(errors="replace")
+        )
     except OSError as error:
         if isinstance(error, FileError):
             raise

@@ -28,9 +28,9 @@ def filled(template: str, found: FoundInput) -> str:
     """Put a photo's names into a template.
 
     Args:
-        template: With `{stem}`, `{name}`, `{parent}`, or `{photo}` for the photo's own path. `{parent}` is its
-            folder below the one that was given (`.` for photos in that itself), and of a photo that was named
-            itself the name of its folder.
+        template: With `{stem}`, `{name}`, `{parent}`, or `{photo}` for the photo's own path. `{parent}` is
+            its folder below the one that was given (`.` for photos in that itself), and of a photo that was
+            named itself the name of its folder.
         found: The photo.
 
     Raises:
