@@ -27,6 +27,9 @@ the second on it is fully refined."""
 _CHUNK_PX = 1 << 19
 """Silhouette pixels worked on at a time, which bounds the memory."""
 
+_BAND_PX = 1 << 23
+"""Pixels among which silhouettes are looked for at a time, for the same reason."""
+
 
 def upsample(field: torch.Tensor, size_hw: tuple[int, int]) -> torch.Tensor:
     """Resize a field bilinearly with half-pixel centres.
@@ -60,26 +63,36 @@ def upsample_guided(field: torch.Tensor, image: ImageArray) -> torch.Tensor:
         (H, W) float32 on the device of `field`, within the span of `field`.
     """
     size_hw = (image.shape[0], image.shape[1])
-    result = upsample(field, size_hw).clone()
+    result = upsample(field, size_hw)
+    if result is field:
+        result = field.clone()
     span = field.max() - field.min()
     if min(field.shape) < 3 or not bool(span > 0):
         return result
-    share = upsample(_bend(field) / span, size_hw)
-    share = ((share - _BENDS[0]) / (_BENDS[1] - _BENDS[0])).clamp(0, 1)
     pixels = tensor_view(image).to(field.device)
-    planes = pixels.permute(2, 0, 1)[None].float() / 255
-    guide = interpolate(planes, tuple(field.shape), mode="bilinear", antialias=True, align_corners=False)[0]
+    # One colour at a time: of a photo of 200 megapixels each takes 0.8 GB as floats.
+    guide = [_shrunk(pixels[..., color], tuple(field.shape)) for color in range(3)]
+    share = upsample(_bend(field) / span, size_hw)
     trust = 1 / (_steepness(field).square() + (1e-3 * span).square())
     # One row of numbers a cell: a single look-up brings all that is known of it.
     cells = torch.stack([*guide, field, trust], -1)
-    touched = torch.nonzero(share.flatten()).flatten()
-    for start in range(0, len(touched), _CHUNK_PX):
-        chunk = touched[start : start + _CHUNK_PX]
-        rows, columns = chunk // size_hw[1], chunk % size_hw[1]
-        refined = _same_side_mean(cells, pixels[rows, columns].float() / 255, rows, columns, size_hw)
-        base = result[rows, columns]
-        result[rows, columns] = torch.lerp(base, refined, share[rows, columns])
+    rows_at_once = max(1, _BAND_PX // size_hw[1])
+    for top in range(0, size_hw[0], rows_at_once):
+        band = (share[top : top + rows_at_once] - _BENDS[0]) / (_BENDS[1] - _BENDS[0])
+        band = band.clamp_(0, 1).flatten()
+        touched = torch.nonzero(band).flatten()
+        for start in range(0, len(touched), _CHUNK_PX):
+            chunk = touched[start : start + _CHUNK_PX]
+            rows, columns = chunk // size_hw[1] + top, chunk % size_hw[1]
+            refined = _same_side_mean(cells, pixels[rows, columns].float() / 255, rows, columns, size_hw)
+            result[rows, columns] = torch.lerp(result[rows, columns], refined, band[chunk])
     return result
+
+
+def _shrunk(plane: torch.Tensor, size_hw: tuple[int, int]) -> torch.Tensor:
+    """Average one colour of the photo, (H, W) uint8, over the cells of a coarser grid; shares of 255."""
+    shares = plane.float().div_(255)[None, None]
+    return interpolate(shares, size_hw, mode="bilinear", antialias=True, align_corners=False)[0, 0]
 
 
 def _same_side_mean(
