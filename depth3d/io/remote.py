@@ -145,6 +145,27 @@ class RemotePath:
         start = len(path.rstrip("/")) + 1
         return iter([self / str(entry)[start:] for entry in sorted(found)])
 
+    def walk(self) -> Iterator[RemotePath]:
+        """List all files in a folder and in those below it; of one that is not there, none."""
+        fs, path = self._filesystem()
+        with self._told("list"):
+            found = fs.find(path)
+        start = len(path.rstrip("/")) + 1
+        return iter([self / str(entry)[start:] for entry in sorted(found)])
+
+    def size_and_version(self) -> tuple[int, str]:
+        """Tell the bytes of a file, and what the storage changes whenever the file is written anew.
+
+        Returns:
+            Its size, and a text made of the storage's own tag (ETag, generation) or time.
+
+        Raises:
+            UnreadableFileError: It is not there, or the storage refuses.
+        """
+        fs, path = self._filesystem()
+        with self._told("look at"):
+            return int(fs.info(path)["size"] or 0), str(fs.checksum(path))
+
     def read_text(self) -> str:
         """Read a small text file.
 

@@ -228,3 +228,17 @@ def test_storage_that_refuses_is_a_sentence(shared, monkeypatch):
     for call in (remote.exists, shared.iterdir, lambda: remote.write_text("y"), fetched(remote).__enter__):
         with pytest.raises(FileError, match=cure):
             call()
+
+
+def test_a_file_written_anew_has_another_version(shared):
+    remote = shared / "deep" / "a.txt"
+    assert list((shared / "deep").walk()) == []
+    remote.write_text("one")
+    first = remote.size_and_version()
+    assert first == remote.size_and_version() == (3, first[1])
+    remote.write_text("two")
+    assert remote.size_and_version() != first
+    (shared / "b.txt").write_text("")
+    assert list(shared.walk()) == [shared / "b.txt", remote]
+    with pytest.raises(UnreadableFileError, match=r"no.txt: it is not there"):
+        (shared / "no.txt").size_and_version()
