@@ -27,6 +27,7 @@ COMMANDS = {
     "effect": "Fog, flash, colour splash and dimming by depth.",
     "parallax": "Move a camera through a photo: a film, or a page that moves.",
     "stereo": "Show a photo to both eyes: pairs, anaglyphs, wiggles, quilts.",
+    "video": "Make a film of a film: depth, bokeh, stereo ...",
     "fuse": "Fuse photos with depth and poses into one mesh or cloud.",
     "camera": "Show, convert and calibrate camera intrinsics.",
     "inspect": "Describe a photo, depth map, cloud, mesh, camera or calibration.",

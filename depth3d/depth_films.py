@@ -81,7 +81,7 @@ class DepthScale:
     def decoded(self, numbers: npt.NDArray[np.uint16]) -> DepthMap:
         """Turn whole numbers into a map; NaN where they are 0."""
         values = (self.offset + self.scale * numbers.astype(np.float64)).astype(np.float32)
-        return DepthMap(np.where(numbers > 0, values, np.float32(np.nan)), self.kind)
+        return DepthMap(np.where(numbers > 0, values, np.float32(np.nan)), DepthKind(self.kind))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -140,8 +140,8 @@ class RecordedDepth:
     """Depth that was written before, frame by frame, in the place of a network: a `VideoDepth`.
 
     Args:
-        path: A film that `Depth16Film` made, with its `.json` beside it; a folder of such pictures; or a folder
-            of depth files of any format, whose names sorted are the order of the frames.
+        path: A film that `Depth16Film` made, with its `.json` beside it; a folder of such pictures; or a
+            folder of depth files of any format, whose names sorted are the order of the frames.
         start_s: Where the film is started whose depth it is; earlier depth is left out, if the `.json` tells
             when it starts.
         kind: `relative` or `metric`, where depth files do not say.
@@ -166,7 +166,8 @@ class RecordedDepth:
         skip_s = start_s - facts["start_s"] if isinstance(facts.get("start_s"), int | float) else 0.0
         if skip_s < -1e-3:
             raise InputError(
-                f"{path} starts at {facts['start_s']:g} s and the film is read from {start_s:g} s on; start there"
+                f"{path} starts at {facts['start_s']:g} s and the film is read from {start_s:g} s on; "
+                "start there"
             )
         self._skip_s = max(skip_s, 0.0)
         self._fps = float(facts.get("fps") or 30.0)
@@ -179,8 +180,8 @@ class RecordedDepth:
             self._files = self._files[round(self._skip_s * self._fps) :]
         elif self._scale is None:
             raise InputError(
-                f"{path} has no {scale_path(path).name} beside it that says what its numbers mean; give a film "
-                "that depth3d video --effect depth --codec ffv1 wrote, or a folder of depth files"
+                f"{path} has no {scale_path(path).name} beside it that says what its numbers mean; give a "
+                "film that depth3d video --effect depth --codec ffv1 wrote, or a folder of depth files"
             )
         first = next(self._maps(), None)
         if first is None:
@@ -203,8 +204,8 @@ class RecordedDepth:
             found = next(maps, None)
             if found is None:
                 raise InputError(
-                    f"{self.path} has depth for {count} frames and the film has more; make depth of all of it, or "
-                    f"use --max-frames {count}"
+                    f"{self.path} has depth for {count} frames and the film has more; make depth of all of "
+                    f"it, or use --max-frames {count}"
                 )
             height, width = frame.shape[:2]
             yield fit_depth_to(found, width, height)

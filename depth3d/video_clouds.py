@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from depth3d.core.cloud import PointCloud
-from depth3d.core.depth import DepthMap
+from depth3d.core.depth import DepthKind, DepthMap
 from depth3d.core.scene import RGBD
 from depth3d.errors import InputError
 from depth3d.lift.clouds import point_cloud
@@ -28,8 +28,8 @@ class CloudFilm(FilmEffect):
     Attributes:
         every: Make one of every so manieth frame.
         stride: Take every stride-th row and column.
-        assume_range_m: (near, far): where the nearest and the farthest part of the film are taken to be if maps
-            are relative, the same for all its frames.
+        assume_range_m: (near, far): where the nearest and the farthest part of the film are taken to be if
+            maps are relative, the same for all its frames.
     """
 
     every: int = 1
@@ -73,7 +73,7 @@ def _in_metres(depth: DepthMap, span: tuple[float, float], range_m: tuple[float,
     inverse = 1 / far + share * (1 / near - 1 / far)
     with np.errstate(invalid="ignore"):
         z = np.where(inverse > 0.25 / far, 1 / np.maximum(inverse, 1e-9), np.nan)
-    return DepthMap(z.astype(np.float32), "metric")
+    return DepthMap(z.astype(np.float32), DepthKind.METRIC)
 
 
 def _nothing() -> None:

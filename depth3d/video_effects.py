@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
@@ -161,4 +161,7 @@ class BokehFilm(FilmEffect):
 
         taken = Refocus(moment.scene, edges=self.edges, device=self.device, quick=True)
         sharp = max(gain * self.sharp_range, self.sharp_px) / 2
-        return taken.image(Defocus(gain, focus.disparity, sharp_px=sharp), self.look)
+        look = self.look
+        if look is not None and look.grain:  # that stands still looks like dirt on the lens
+            look = replace(look, seed=look.seed + moment.frame.number)
+        return taken.image(Defocus(gain, focus.disparity, sharp_px=sharp), look)

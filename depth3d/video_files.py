@@ -1,11 +1,11 @@
-"""`video_frames` and `convert_video`: films in, films with an effect out, frame by frame in bounded memory."""
+"""`video_frames` and `convert_video`: films in, films with an effect out, in bounded memory."""
 
 from __future__ import annotations
 
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,8 +72,8 @@ def video_frames(
         effect: What to make: `DepthFilm`, `Depth16Film`, `BokehFilm`, `StereoFilm`, `ParallaxFilm`.
         depth: Gives a map for each frame: a `DepthEstimator`, a `SteadyDepth`, a `RecordedDepth`.
         camera: Intrinsics of the frames; None assumes 60 degrees across the longer side.
-        span: (farthest, nearest) disparity that pictures and effects go by, in the maps' unit, or in 1/m; None
-            follows the film (`FilmRange`).
+        span: (farthest, nearest) disparity that pictures and effects go by, in the maps' unit, or in 1/m;
+            None follows the film (`FilmRange`).
         until: Reading ends, as if the film did, when this is set.
         threads: In which effects run; None is one for every two cores, at most four.
         facts: Where the effect puts what it found out.
@@ -112,8 +112,8 @@ def convert_video(
 ) -> ConvertedVideo:
     """Make a film of a film: depth, bokeh, stereo, parallax; or a folder of clouds.
 
-    The frames keep their times, and the film its sound. It appears whole or not at all; pictures and clouds in
-    a folder appear one by one, each whole.
+    The frames keep their times, and the film its sound. It appears whole or not at all; pictures and clouds
+    in a folder appear one by one, each whole.
 
     Args:
         video: From `open_video`; where it starts, ends and its size are said there.
@@ -205,8 +205,8 @@ def check_conversion(
         wanted = "png" if is_folder else "ffv1"
         if codec not in ("auto", wanted) or (not is_folder and output.suffix.lower() != ".mkv"):
             raise UnsupportedFormatError(
-                f"depth as numbers of 16 bits goes into .mkv (codec ffv1) or a folder of .png, not into {output}"
-                + (f" as {codec}" if codec != "auto" else "")
+                "depth as numbers of 16 bits goes into .mkv (codec ffv1) or a folder of .png, not into "
+                f"{output}" + (f" as {codec}" if codec != "auto" else "")
             )
         codec = wanted
         if scale_path(output).exists() and not overwrite:
@@ -231,12 +231,9 @@ def _made(
     until: Event | None,
     threads: int | None,
     facts: dict[str, Any] | None,
-) -> Iterator[tuple[VideoFrame, Made]]:
+) -> Generator[tuple[VideoFrame, Made]]:
     """Run all stages but the last one."""
-    try:
-        from depth3d.estimate.scene_cuts import SceneCuts
-    except ImportError:
-        SceneCuts = lambda: None
+    from depth3d.video_cuts import SceneCuts
 
     camera = camera_for(video.size_wh) if camera is None else camera.resized(*video.size_wh)
     seconds = None if video.frame_count is None else float(video.frame_count / video.fps)
@@ -256,7 +253,7 @@ def _made(
         for job in effect.jobs(in_plan(), film, {} if facts is None else facts):
             yield planned.popleft(), job
 
-    with closing(frames), closing(steps):  # type: ignore[type-var]
+    with closing(frames), closing(steps):
         yield from mapped_ahead(_done, tasks(), threads=threads)
 
 

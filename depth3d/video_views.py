@@ -120,8 +120,8 @@ class StereoFilm(FilmEffect):
 class ParallaxFilm(FilmEffect):
     """A camera that moves through the film while it plays.
 
-    Each scene is planned by its first frame: how far the camera may go, what of the picture is shown, and what
-    stays still, whose depth is followed calmly. The camera's way goes on across cuts.
+    Each scene is planned by its first frame: how far the camera may go, what of the picture is shown, and
+    what stays still, whose depth is followed calmly. The camera's way goes on across cuts.
 
     Attributes:
         path: The camera's way.

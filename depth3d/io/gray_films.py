@@ -39,8 +39,8 @@ def gray_frames(path: str | Path) -> Iterator[tuple[float, npt.NDArray[np.uint16
             stream.thread_type = "AUTO"
             if stream.codec_context.pix_fmt not in _GRAY16:
                 raise InputError(
-                    f"{path} holds pictures ({stream.codec_context.pix_fmt}), not numbers of 16 bits; give a film "
-                    "that depth3d video --effect depth --codec ffv1 wrote"
+                    f"{path} holds pictures ({stream.codec_context.pix_fmt}), not numbers of 16 bits; give a "
+                    "film that depth3d video --effect depth --codec ffv1 wrote"
                 )
             zero: float | None = None
             for frame in container.decode(stream):

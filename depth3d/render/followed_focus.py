@@ -55,7 +55,7 @@ class FollowedFocus:
         focus_disparity: float | None = None,
         track: bool = False,
     ) -> None:
-        self._how = {"is_metric": is_metric, "focus_m": focus_m, "focus_disparity": focus_disparity}
+        self._is_metric, self._focus_m, self._focus_disparity = is_metric, focus_m, focus_disparity
         self._point, self._track = point, track
         self._tracker: PointTracker | None = None
         self._seen: deque[tuple[float, float]] = deque()
@@ -79,7 +79,13 @@ class FollowedFocus:
         if new_scene or self._at is None:
             self._tracker, self._at = None, None
             self._seen.clear()
-        found = find_focus(disparity, focus=self._followed_point(image), **self._how)
+        found = find_focus(
+            disparity,
+            is_metric=self._is_metric,
+            focus=self._followed_point(image),
+            focus_m=self._focus_m,
+            focus_disparity=self._focus_disparity,
+        )
         self._seen.append((time_s, found.disparity))
         while self._seen[0][0] < time_s - _MEDIAN_S:
             self._seen.popleft()

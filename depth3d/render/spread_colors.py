@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 from depth3d.core.arrays import BoolMap, FloatMap
 
@@ -26,11 +29,11 @@ def spread_behind(
     *,
     least_gap: float,
 ) -> FloatMap:
-    """Fill a hole with the nearest colours of what is no nearer than the hidden surface, ever smoother inwards.
+    """Fill a hole with the nearest colours of what is as far as the hidden surface, ever smoother inwards.
 
-    Unlike `continued` it carries no pattern on, and nothing in it is left to chance: of two frames that differ
-    little the holes differ little, which matters more in a film than detail in strips a few pixels wide. It
-    takes a tenth of the time.
+    Unlike `continued` it carries no pattern on, and nothing in it is left to chance: of two frames that
+    differ little the holes differ little, which matters more in a film than detail in strips a few pixels
+    wide. It takes a tenth of the time.
 
     Args:
         color: (H, W, 3) float32 linear light.
@@ -51,10 +54,14 @@ def spread_behind(
     share = min(1.0, (_WORKING_PX / hole.size) ** 0.5)
     size = max(1, round(width * share)), max(1, round(height * share))
     # What may be taken lies on the hole's side of the middle between the hidden and the visible surface.
-    limit = np.where(hole, np.maximum((hidden + inverse_depth) / 2, hidden + np.float32(least_gap / 2)), -np.inf)
+    limit = np.where(
+        hole, np.maximum((hidden + inverse_depth) / 2, hidden + np.float32(least_gap / 2)), -np.inf
+    )
     reach = max(_LEAST_REACH_PX, round(_REACH_SHARE * max(size)))
     around = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
-    limit = cv2.dilate(_reduced(cv2.dilate(limit.astype(np.float32), np.ones((3, 3), np.uint8)), size), around)
+    limit = cv2.dilate(
+        _reduced(cv2.dilate(limit.astype(np.float32), np.ones((3, 3), np.uint8)), size), around
+    )
     free = _reduced((source & ~hole).astype(np.uint8), size) > 0
     allowed = free & (_reduced(inverse_depth, size) <= limit)
     if not allowed.any():
@@ -76,7 +83,7 @@ def spread_behind(
     return np.where(hole[..., None], filled, color).astype(np.float32)
 
 
-def _reduced(values: FloatMap | BoolMap, size_wh: tuple[int, int]) -> FloatMap:
+def _reduced(values: npt.NDArray[Any], size_wh: tuple[int, int]) -> npt.NDArray[Any]:
     """Take single pixels, which are of one surface each."""
     import cv2
 
