@@ -24,7 +24,7 @@ def cloud_suffixes() -> Sequence[str]:
 
 
 @click.command(name="cloud", cls=SectionedCommand, short_help="Make a point cloud from a photo.")
-@many_photos("{stem}_cloud.ply", also=("preview",), suffixes=cloud_suffixes)
+@many_photos("{stem}_cloud.ply", also={"preview": "{stem}_views.png"}, suffixes=cloud_suffixes)
 @output_option("The cloud: .ply, .pcd, .xyz or .npz; for many photos a folder, or 'out/{stem}.npz'.")
 @overwrite_option
 @scene_options

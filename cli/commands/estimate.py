@@ -21,6 +21,7 @@ from ..options import (
     verbosity_options,
 )
 from ..scenes import metres_of
+from ..sections import SectionedCommand
 
 FORMATS = ("npz", "npy", "png", "pfm", "tif", "exr")
 COLORMAPS = ("Spectral_r", "viridis", "plasma", "magma", "inferno", "turbo", "gray")
@@ -38,7 +39,7 @@ def _suffixes() -> Sequence[str]:
     return DEPTH_SUFFIXES
 
 
-@click.command(name="estimate", short_help="Estimate depth maps of photos.")
+@click.command(name="estimate", cls=SectionedCommand, short_help="Estimate depth maps of photos.")
 @many_photos(
     lambda params: f"{{stem}}_depth.{params['suffix'] or 'npz'}",
     beside=_preview_of,
