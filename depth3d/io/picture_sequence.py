@@ -6,7 +6,6 @@ import re
 from fractions import Fraction
 from pathlib import Path
 
-from depth3d.core.arrays import ImageArray
 from depth3d.errors import InputError, UnreadableFileError
 from depth3d.io.images import load_image, read_photo_info
 from depth3d.io.video_formats import exact_rate

@@ -8,7 +8,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from depth3d.core.arrays import ImageArray
 from depth3d.errors import FileError, UnreadableFileError, UnsupportedFormatError
 from depth3d.io.pictures import open_file
 from depth3d.io.video_colors import FrameColors, colors_of

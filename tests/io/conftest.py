@@ -84,3 +84,54 @@ def mesh_of():
         )
 
     return make
+
+
+@pytest.fixture(scope="session")
+def write_film():
+    """Make a film with PyAV: of gray levels, (H, W, 3) images, or ready `av.VideoFrame`s."""
+
+    def write(
+        path,
+        pictures,
+        *,
+        codec="libx264",
+        pixels="yuv420p",
+        rate=25,
+        ticks=None,  # times in units of `base`, else 0, 1, 2 ... in units of 1 / rate
+        base=None,
+        size_wh=(32, 24),
+        options=None,
+        setup=None,  # called with the container and the stream
+        container_options=None,
+        **kind,  # such as format="mpegts"
+    ):
+        from fractions import Fraction
+
+        import av
+
+        with av.open(str(path), "w", container_options=container_options or {}, **kind) as container:
+            stream = container.add_stream(codec, rate=rate, options=options or {})
+            stream.pix_fmt = pixels
+            context = stream.codec_context
+            if base is not None:
+                stream.time_base = context.time_base = base
+            for number, picture in enumerate(pictures):
+                if not isinstance(picture, av.VideoFrame):
+                    image = np.asarray(picture, np.uint8)
+                    if image.ndim < 3:
+                        image = np.broadcast_to(image, (size_wh[1], size_wh[0], 3))
+                    made = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+                    picture = made.reformat(format=pixels, dst_colorspace="ITU601")
+                if not number:
+                    stream.width, stream.height = picture.width, picture.height
+                    for name in ("color_range", "colorspace", "color_primaries", "color_trc"):
+                        setattr(context, name, getattr(picture, name))
+                    if setup:
+                        setup(container, stream)
+                picture.pts = number if ticks is None else ticks[number]
+                picture.time_base = base or Fraction(1) / rate
+                container.mux(stream.encode(picture))
+            container.mux(stream.encode(None))
+        return path
+
+    return write
