@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from depth3d import verbs
-from depth3d.errors import Depth3DError, InputError, ModelError
+from depth3d.errors import Depth3DError, InputError, ModelError, OutputExistsError
 from depth3d.io.atomic import recorded_writes, remove_stale_partials
+from depth3d.io.files_here import files_here
 from depth3d.io.inputs import FoundInput
 from depth3d.io.manifest import Manifest, digest_of_file, is_unchanged, record_of_outputs
 from depth3d.io.output_names import output_names
@@ -209,6 +210,8 @@ def _recorded(
         close = getattr(results, "close", None)
         if close is not None:
             close()
+        if manifest is not None:
+            manifest.close()
 
 
 def _prepare(tasks: Sequence[Task], manifest: Manifest | None, *, overwrite: bool) -> list[Path]:
@@ -220,6 +223,12 @@ def _prepare(tasks: Sequence[Task], manifest: Manifest | None, *, overwrite: boo
     local = [(task.input, path) for task in tasks for path in task.outputs if isinstance(path, Path)]
     if not overwrite and manifest is not None:
         manifest.check(path for task in tasks for path in task.outputs)
+    elif not overwrite:
+        for output in (one for task in tasks for one in task.outputs if isinstance(one, RemotePath)):
+            if output.exists():
+                raise OutputExistsError(
+                    f"{output} already exists; use --overwrite (overwrite=True) or another name"
+                )
     folders = {path.parent for _, path in local}
     if manifest is not None and isinstance(manifest.folder, Path):
         folders.add(manifest.folder)
@@ -260,9 +269,15 @@ class Carry:
                 told = task.done or {}
                 made = Made(told.get("facts", {}), told.get("summary", ""), tuple(told.get("notes", ())))
                 return TaskResult(task, made, skipped=True)
-            with recorded_writes() as written:
-                made = self.work(task) or Made()
-            return TaskResult(task, made, record=self._record(task, inputs, made, written))
+            with files_here((task.input, *task.reads), task.outputs) as here, recorded_writes() as written:
+                local = replace(task, input=here.inputs[0], reads=here.inputs[1:], outputs=here.outputs)
+                made = self.work(local if here.folders else task) or Made()
+                if here.folders:
+                    made = Made(here.told(made.facts), here.told(made.summary), tuple(here.told(made.notes)))
+                record = self._record(
+                    task, inputs, made, {here.known(one): one for one in (*here.outputs, *written)}
+                )
+            return TaskResult(task, made, record=record)
         except Exception as error:
             return TaskResult(task, error=error)
 
@@ -275,21 +290,18 @@ class Carry:
 
     def _holds(self, task: Task, inputs: Sequence[str]) -> bool:
         return (
-            task.done is not None
-            and isinstance(self.folder, Path)
-            and is_unchanged(task.done, inputs, self.folder)
+            task.done is not None and self.folder is not None and is_unchanged(task.done, inputs, self.folder)
         )
 
     def _record(
-        self, task: Task, inputs: Sequence[str], made: Made, written: Sequence[Path]
+        self, task: Task, inputs: Sequence[str], made: Made, written: Mapping[AnyPath, Path]
     ) -> dict[str, Any] | None:
         if self.folder is None:
             return None
-        files = [*dict.fromkeys((*task.outputs, *written))]
         return {
             "input": str(task.input),
             "inputs": inputs,
-            "outputs": record_of_outputs(files, self.folder) if isinstance(self.folder, Path) else [],
+            "outputs": record_of_outputs(written, self.folder),
             "facts": dict(made.facts),
             "summary": made.summary,
             "notes": list(made.notes),

@@ -308,7 +308,7 @@ def _without_results(
     found: dict[str, FoundInput], results_in: Path | RemotePath | None, roots: Sequence[Path]
 ) -> dict[str, FoundInput]:
     """Leave out what a manifest tells to be a result: of this run, or in a folder below the named ones."""
-    folders = set() if results_in is None or isinstance(results_in, RemotePath) else {results_in}
+    folders: set[Path] = {results_in} if isinstance(results_in, Path) else set()
     for root in roots:
         folders |= {
             one
@@ -322,6 +322,8 @@ def _without_results(
         if (folder / MANIFEST_NAME).is_file()
         for path in outputs_listed_in(folder)
     }
+    if isinstance(results_in, RemotePath):
+        results |= {_key(path) for path in outputs_listed_in(results_in)}
     left = {key: one for key, one in found.items() if key not in results}
     if len(left) < len(found):
         _log.warning("left out %d files that are results of earlier runs", len(found) - len(left))

@@ -11,7 +11,8 @@ from typing import Any
 
 from depth3d._version import __version__
 from depth3d.errors import FileError, OutputExistsError, UnreadableFileError
-from depth3d.io.remote import RemotePath, fetched
+from depth3d.io.remote import RemotePath, is_url
+from depth3d.io.shared_lines import SharedLines
 
 __all__ = [
     "MANIFEST_NAME",
@@ -25,6 +26,9 @@ __all__ = [
 
 MANIFEST_NAME = "depth3d_manifest.jsonl"
 
+_SEGMENTS = "depth3d_manifest"
+"""Of a folder on shared storage, where several machines may write."""
+
 _BLOCK = 1 << 20
 
 
@@ -35,7 +39,9 @@ class Manifest:
     one for each input when its files are there: its hash, theirs, and what the command said. Each is one
     append, so that several processes on one machine may write at once; a line that was cut short by
     `kill -9` or a full disk counts as not written, and the next one starts on a line of its own. (Network
-    file systems do not promise that; give each machine its own folder, or let one of them write.)
+    file systems do not promise that; give each machine its own folder, or let one of them write.) On shared
+    storage (`s3://`), where nothing can be appended, it is a folder of such files, a few for each run, to
+    which lines are added every two seconds and by `close`.
 
     Args:
         folder: Where the results go; it must be there.
@@ -57,16 +63,23 @@ class Manifest:
         self, folder: Path | RemotePath, options: Mapping[str, Any] | None = None, *, resume: bool = False
     ) -> None:
         self.folder = folder
-        self.path = folder / MANIFEST_NAME
         self.options = json.loads(json.dumps(options or {}, default=str))
         self.options_digest = digest_of_options(self.options)
         self.resume = resume
-        self.is_new = not self.path.exists()
+        self.path: Path | RemotePath
+        self._shared: SharedLines | None = None
+        if isinstance(folder, Path):
+            self.path = folder / MANIFEST_NAME
+            lines = _lines_of(self.path)
+        else:
+            self.path = folder / _SEGMENTS
+            self._shared = SharedLines(self.path)
+            lines = list(self._shared.read())
         self._records: dict[str, dict[str, Any]] = {}
         self._planned: dict[str, str] = {}
         self._options_of: dict[str, dict[str, Any]] = {}
-        self._lines: list[str] = []
-        for line in _lines_of(self.path):
+        self.is_new = not lines
+        for line in lines:
             self._take(line)
 
     def record_of(self, output: Path | RemotePath) -> Mapping[str, Any] | None:
@@ -93,8 +106,11 @@ class Manifest:
         Raises:
             OutputExistsError: One exists, and was made by other means or with other options.
         """
+        there = set(self.folder.walk()) if isinstance(self.folder, RemotePath) else None
         for output in outputs:
-            if not output.exists():
+            # One listing answers for thousands of files that would each be asked for.
+            is_there = output in there if there is not None and self._holds(output) else output.exists()
+            if not is_there:
                 continue
             name = self._name(output)
             if not self.resume or name not in self._planned:
@@ -140,7 +156,8 @@ class Manifest:
         line = json.dumps({"options": self.options_digest, **record}, ensure_ascii=True)
         self._take(line)
         if isinstance(self.path, RemotePath):
-            self.path.write_text("".join(f"{one}\n" for one in self._lines))
+            assert self._shared is not None
+            self._shared.append(line)
             return
         try:
             _append(self.path, line.encode() + b"\n")
@@ -149,16 +166,25 @@ class Manifest:
                 f"can't write {self.path}: {error.strerror}; free space or choose another folder"
             ) from error
 
+    def close(self) -> None:
+        """Put the lines on shared storage that still wait; elsewhere they are there.
+
+        Raises:
+            FileError: They can't be written.
+        """
+        if self._shared:
+            self._shared.flush()
+
     def _name(self, output: Path | RemotePath) -> str:
-        if isinstance(output, RemotePath) or isinstance(self.folder, RemotePath):
-            return str(output).removeprefix(f"{str(self.folder).rstrip('/')}/")
-        return Path(os.path.relpath(output, self.folder)).as_posix()
+        return _name_below(self.folder, output)
+
+    def _holds(self, output: Path | RemotePath) -> bool:
+        return str(output).startswith(f"{self.folder}/")
 
     def _take(self, line: str) -> None:
         record = _parsed(line)
         if record is None:
             return
-        self._lines.append(line)
         if "plan" in record:
             self._planned |= dict.fromkeys(record["plan"], record["options"])
             self._options_of[record["options"]] = {
@@ -177,14 +203,18 @@ class Manifest:
         return "with other options"
 
 
-def outputs_listed_in(folder: Path) -> list[Path]:
+def outputs_listed_in(folder: Path | RemotePath) -> list[Path | RemotePath]:
     """List the files that a folder's manifest tells to be results, be they there or not.
 
     Args:
-        folder: With a manifest.
+        folder: With a manifest, or without one.
     """
-    found: list[Path] = []
-    for line in _lines_of(folder / MANIFEST_NAME):
+    found: list[Path | RemotePath] = []
+    for line in (
+        SharedLines(folder / _SEGMENTS).read()
+        if isinstance(folder, RemotePath)
+        else _lines_of(folder / MANIFEST_NAME)
+    ):
         record = _parsed(line) or {}
         names = [*record.get("plan", ()), *(one["name"] for one in record.get("outputs", ()))]
         found += [folder / name for name in names]
@@ -207,16 +237,18 @@ def digest_of_options(options: Mapping[str, Any]) -> str:
 def digest_of_file(path: Path | RemotePath) -> str:
     """Hash the bytes of a file; of a folder, those of the files in it, with their names.
 
+    Of a file on shared storage the size and the storage's own tag are hashed: nothing is fetched.
+
     Returns:
         32 hexadecimal digits.
 
     Raises:
         UnreadableFileError: It is not there or can't be read.
     """
-    if isinstance(path, RemotePath):
-        with fetched(path) as local:
-            return digest_of_file(local)
     digest = hashlib.blake2b(digest_size=16)
+    if isinstance(path, RemotePath):
+        digest.update(repr(path.size_and_version()).encode())
+        return digest.hexdigest()
     try:
         if path.is_dir():
             for inner in sorted(one for one in path.rglob("*") if one.is_file()):
@@ -233,25 +265,28 @@ def digest_of_file(path: Path | RemotePath) -> str:
     return digest.hexdigest()
 
 
-def record_of_outputs(outputs: Sequence[Path | RemotePath], manifest_folder: Path) -> list[dict[str, Any]]:
+def record_of_outputs(
+    outputs: Mapping[Path | RemotePath, Path], manifest_folder: Path | RemotePath
+) -> list[dict[str, Any]]:
     """Describe files as a record does: `name` below the folder, `bytes`, `mtime_ns` and `blake2b`.
 
     Args:
-        outputs: Files, or folders; those that are not there are left out.
+        outputs: Files, or folders, and where each is on this machine: itself, or a local copy of what goes to
+            shared storage. Those that are not there are left out.
         manifest_folder: What names are relative to.
     """
     return [
         {
-            "name": Path(os.path.relpath(path, manifest_folder)).as_posix(),
-            **_size_and_time(path),
-            "blake2b": digest_of_file(path),
+            "name": _name_below(manifest_folder, path),
+            **_size_and_time(local),
+            "blake2b": digest_of_file(local),
         }
-        for path in outputs
-        if isinstance(path, Path) and path.exists()
+        for path, local in outputs.items()
+        if local.exists()
     ]
 
 
-def is_unchanged(record: Mapping[str, Any], inputs: Sequence[str], folder: Path) -> bool:
+def is_unchanged(record: Mapping[str, Any], inputs: Sequence[str], folder: Path | RemotePath) -> bool:
     """Tell whether a record still holds: the inputs have its hashes, and its outputs are there as they were.
 
     Args:
@@ -260,13 +295,18 @@ def is_unchanged(record: Mapping[str, Any], inputs: Sequence[str], folder: Path)
         folder: The manifest's.
 
     Returns:
-        Whether nothing is to be done. An output counts as it was if its size and time are, or else its hash.
+        Whether nothing is to be done. An output counts as it was if its size and time are, or else its hash;
+        on shared storage its size decides.
     """
     if list(record.get("inputs", ())) != list(inputs):
         return False
     for one in record["outputs"]:
-        path = folder / one["name"]
+        path = RemotePath(one["name"]) if is_url(one["name"]) else folder / one["name"]
         try:
+            if isinstance(path, RemotePath):
+                if path.total_bytes() != one["bytes"]:
+                    return False
+                continue
             now = _size_and_time(path)
             if now["bytes"] != one["bytes"]:
                 return False
@@ -287,6 +327,14 @@ def _size_and_time(path: Path) -> dict[str, int]:
     }
 
 
+def _name_below(folder: Path | RemotePath, path: Path | RemotePath) -> str:
+    if isinstance(path, RemotePath):
+        return path.url.removeprefix(f"{folder}/")
+    if isinstance(folder, RemotePath):
+        return path.absolute().as_posix()
+    return Path(os.path.relpath(path, folder)).as_posix()
+
+
 def _append(path: Path, line: bytes) -> None:
     descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
     try:
@@ -302,16 +350,12 @@ def _append(path: Path, line: bytes) -> None:
         os.close(descriptor)
 
 
-def _lines_of(path: Path | RemotePath) -> list[str]:
+def _lines_of(path: Path) -> list[str]:
     try:
         if not path.exists():
             return []
-        text = (
-            path.read_text() if isinstance(path, RemotePath) else path.read_bytes().decode(errors="replace")
-        )
+        text = path.read_bytes().decode(errors="replace")
     except OSError as error:
-        if isinstance(error, FileError):
-            raise
         raise UnreadableFileError(f"can't read {path}: {error.strerror}; check it") from None
     return text.split("\n")
 

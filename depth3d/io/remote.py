@@ -166,6 +166,16 @@ class RemotePath:
         with self._told("look at"):
             return int(fs.info(path)["size"] or 0), str(fs.checksum(path))
 
+    def total_bytes(self) -> int:
+        """Tell the bytes of a file, or of all files in a folder; 0 where there is none.
+
+        Raises:
+            UnreadableFileError: The storage refuses.
+        """
+        fs, path = self._filesystem()
+        with self._told("look at"):
+            return int(fs.du(path)) if fs.exists(path) else 0
+
     def read_text(self) -> str:
         """Read a small text file.
 
