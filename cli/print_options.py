@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from .console import note, print_json
+from .console import note, opening, report
 from .options import depth_options, names_of, network_of, network_options
 from .reconstructions import is_cloud
 from .scenes import check_outputs, open_scene, scene_options
@@ -18,7 +18,7 @@ from .sections import section
 if TYPE_CHECKING:
     from depth3d.core.mesh import Mesh
 
-__all__ = ["body_for_printing", "print_options", "wants_body"]
+__all__ = ["body_for_printing", "print_kind", "print_options", "wants_body"]
 
 _MM = click.FloatRange(min=0, min_open=True)
 
@@ -110,6 +110,11 @@ def wants_body(given: dict[str, Any]) -> bool:
     return False
 
 
+def print_kind(given: dict[str, Any]) -> str | None:
+    """Tell which print is asked for, if any; of several the first."""
+    return next((kind for kind in _KINDS if given[kind]), None)
+
+
 def body_for_printing(given: dict[str, Any]) -> None:
     """Do what `depth3d mesh` was asked for with one of `print_options`.
 
@@ -145,22 +150,18 @@ def body_for_printing(given: dict[str, Any]) -> None:
         away = mesh.vertices.copy()
         away[:, 2] += extent_mm.max() / 500  # the body's back lies where the sheet has its eye
         verbs.save(mesh_sheet(replace(mesh, vertices=away)), given["preview"], overwrite=overwrite)
-    if given["as_json"]:
-        print_json(
-            {
-                "output": output,
-                "files": files,
-                "kind": kind,
-                "size_mm": [round(float(side), 3) for side in extent_mm],
-                "vertices": len(mesh.vertices),
-                "faces": len(mesh.faces),
-                "preview": given["preview"],
-                **facts,
-            }
-        )
-    else:
-        size = " x ".join(f"{side:.4g}" for side in extent_mm)
-        click.echo(f"{output}: {mesh!r}, {size} mm")
+    size = " x ".join(f"{side:.4g}" for side in extent_mm)
+    facts = {
+        "output": output,
+        "files": files,
+        "kind": kind,
+        "size_mm": [round(float(side), 3) for side in extent_mm],
+        "vertices": len(mesh.vertices),
+        "faces": len(mesh.faces),
+        "preview": given["preview"],
+        **facts,
+    }
+    report(facts, f"{output}: {mesh!r}, {size} mm", as_json=given["as_json"])
 
 
 _Made = tuple["Mesh", tuple[str, ...], dict[str, Any]]
@@ -213,6 +214,7 @@ def _relief(given: dict[str, Any]) -> _Made:
     from depth3d.lift.reliefs import relief
     from depth3d.opened_photo import read_any_depth
 
+    opening()
     image = load_image(given["photo"])
     if given["depth"]:
         depth = read_any_depth(given["depth"], kind=given["depth_kind"], png_scale=given["png_scale"]).depth
@@ -235,6 +237,7 @@ def _lithophane(given: dict[str, Any]) -> _Made:
     from depth3d.io.images import load_image
     from depth3d.lift.lithophanes import lithophane
 
+    opening()
     names = ("width_mm", "min_mm", "max_mm", "border_mm", "contrast", "sample_mm", "max_faces")
     mesh = lithophane(load_image(given["photo"]), **_given(given, *names))
     return mesh, (f"lithophane of {given['photo'].name}",), {"depth": None, "notes": []}

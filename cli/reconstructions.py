@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from .console import note, print_json
+from .console import note, opening, report
 from .options import names_of
 from .scenes import check_outputs, open_scene, scene_options
 
@@ -83,22 +83,18 @@ def mesh_of_points(given: dict[str, Any]) -> None:
     )
     if given["preview"]:
         verbs.save(mesh_sheet(mesh, camera), given["preview"], overwrite=given["overwrite"])
-    if given["as_json"]:
-        print_json(
-            {
-                "output": output,
-                "files": [output],
-                "method": method,
-                "points": len(cloud),
-                "vertices": len(mesh.vertices),
-                "faces": len(mesh.faces),
-                "preview": given["preview"],
-                "camera": None if camera is None else camera_to_dict(camera),
-                **facts,
-            }
-        )
-    else:
-        click.echo(f"{output}: {mesh!r}")
+    facts = {
+        "output": output,
+        "files": [output],
+        "method": method,
+        "points": len(cloud),
+        "vertices": len(mesh.vertices),
+        "faces": len(mesh.faces),
+        "preview": given["preview"],
+        "camera": None if camera is None else camera_to_dict(camera),
+        **facts,
+    }
+    report(facts, f"{output}: {mesh!r}", as_json=given["as_json"])
 
 
 def _points_of(
@@ -108,6 +104,7 @@ def _points_of(
     if is_cloud(source):
         from depth3d.io.geometry_files import read_cloud
 
+        opening()
         file = read_cloud(source)
         notes = []
         if "unknown" in (file.frame, file.unit):

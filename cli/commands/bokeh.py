@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from ..console import note, print_json, progress
+from ..console import note, opening, progress, report
 from ..focus_modes import check_mode, make_miniature, make_rack_focus, make_stack, mode_options
 from ..lens_options import (
     check_lens,
@@ -18,16 +19,37 @@ from ..lens_options import (
     look_options,
     strength_of,
 )
+from ..many import many_photos
 from ..options import edges_option, json_option, output_option, overwrite_option, verbosity_options
 from ..scenes import check_outputs, open_scene, scene_options
 from ..sections import SectionedCommand
 from ..video_options import check_film
 
 
+def _name(params: dict[str, Any]) -> str:
+    if params["rack_focus"]:
+        return "{stem}_pull.mp4"
+    if params["focus_stack"]:
+        return "{stem}_stack"
+    return "{stem}_miniature.jpg" if params["miniature"] else "{stem}_bokeh.jpg"
+
+
+def _suffixes() -> Sequence[str]:
+    from depth3d.io.images import IMAGE_SUFFIXES
+
+    return IMAGE_SUFFIXES
+
+
 @click.command(name="bokeh", cls=SectionedCommand, short_help="Blur a photo as a wide open lens would.")
-@click.argument("photo", type=click.Path(path_type=Path))
+@many_photos(
+    _name,
+    also={"maps": "{stem}_maps"},
+    suffixes=_suffixes,
+    takes_folder=lambda params: bool(params["focus_stack"] or params["rack_focus"]),
+)
 @output_option(
-    "The picture: .jpg, .png, .webp, .tif or .bmp; a film for --rack-focus, a folder for --focus-stack."
+    "The picture: .jpg, .png, .webp, .tif or .bmp; a film for --rack-focus, a folder for --focus-stack; for "
+    "many photos a folder, or 'out/{stem}.png'."
 )
 @overwrite_option
 @focus_options
@@ -62,6 +84,7 @@ def command(
     depth3d bokeh portrait.jpg -o blurred.jpg --focus 320,410
     depth3d bokeh desk.jpg --depth desk.npz -o blurred.jpg --focus-m 1.8 --f-number 1.4 --focal-mm 50
     depth3d bokeh night.jpg -o blurred.jpg --strength-percent 4 --blades 6 --highlights 0.7
+    depth3d bokeh portraits/ -o blurred/ --strength-percent 3
     depth3d bokeh table.jpg -o pull.mp4 --rack-focus 320,410:80,60 --seconds 3
     """
     from depth3d import verbs
@@ -80,6 +103,7 @@ def command(
     if maps:
         check_maps(maps, overwrite=overwrite)
     if mode == "miniature":
+        opening()
         _report(make_miniature(photo, output, options, overwrite=overwrite), as_json)
         return
     look = look_of(options)
@@ -129,7 +153,4 @@ def command(
 
 
 def _report(facts: dict[str, Any], as_json: bool, summary: str = "done") -> None:
-    if as_json:
-        print_json(facts)
-    else:
-        click.echo(f"{facts['output']}: {summary}")
+    report(facts, f"{facts['output']}: {summary}", as_json=as_json)

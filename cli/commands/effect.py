@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..console import print_json
+from ..console import report
+from ..many import many_photos
 from ..matte_options import check_selection, matte_of, selection_options
 from ..options import compose, json_option, output_option, overwrite_option, verbosity_options
 from ..scenes import check_outputs, open_scene, scene_options
@@ -19,11 +19,23 @@ if TYPE_CHECKING:
     from depth3d.core.depth import DepthMap
     from depth3d.core.scene import RGBD
 
-_common = compose(
-    click.argument("photo", type=click.Path(path_type=Path)),
-    output_option("The picture: .jpg, .png, .webp, .tif or .bmp."),
-    overwrite_option,
-)
+
+def _suffixes() -> Sequence[str]:
+    from depth3d.io.images import IMAGE_SUFFIXES
+
+    return IMAGE_SUFFIXES
+
+
+def _common(name: str) -> Callable[[Any], Any]:
+    return compose(
+        many_photos(f"{{stem}}_{name}.jpg", suffixes=_suffixes),
+        output_option(
+            "The picture: .jpg, .png, .webp, .tif or .bmp; for many photos a folder, or 'out/{stem}.png'."
+        ),
+        overwrite_option,
+    )
+
+
 _source = compose(scene_options, json_option, verbosity_options)
 
 
@@ -33,7 +45,7 @@ def command() -> None:
 
 
 @command.command(name="fog", cls=SectionedCommand, short_help="Fill the air with fog.")
-@_common
+@_common("fog")
 @click.option(
     "--visibility-m",
     type=click.FloatRange(min=0, min_open=True),
@@ -71,7 +83,7 @@ def fog_command(visibility_m: float | None, strength: float | None, color: str, 
 
 
 @command.command(name="flash", cls=SectionedCommand, short_help="Relight as a flash on the camera does.")
-@_common
+@_common("flash")
 @click.option(
     "--full-m",
     type=click.FloatRange(min=0, min_open=True),
@@ -99,7 +111,7 @@ def flash_command(full_m: float, ambient: float, **given: Any) -> None:
 
 
 @command.command(name="color-splash", cls=SectionedCommand, short_help="Turn all but the subject gray.")
-@_common
+@_common("splash")
 @selection_options
 @_source
 def color_splash_command(**given: Any) -> None:
@@ -115,7 +127,7 @@ def color_splash_command(**given: Any) -> None:
 
 
 @command.command(name="dim", cls=SectionedCommand, short_help="Darken all but the subject.")
-@_common
+@_common("dim")
 @selection_options
 @click.option(
     "--stops", type=float, default=2.0, metavar="N", help="By how many f-stops; each halves the light."
@@ -148,7 +160,6 @@ def _apply(
         photo, given.pop("calibration"), given, allow_relative=True, needs_camera=needs_camera
     )
     verbs.save(effect(opened.scene), output, overwrite=overwrite)
-    if given["as_json"]:
-        print_json({"output": output, "depth": opened.depth_source, "notes": opened.notes})
-    else:
-        click.echo(f"{output}: {opened.scene.size_wh[0]}x{opened.scene.size_wh[1]}")
+    facts = {"output": output, "depth": opened.depth_source, "notes": opened.notes}
+    size = "x".join(map(str, opened.scene.size_wh))
+    report(facts, f"{output}: {size}", as_json=given["as_json"])

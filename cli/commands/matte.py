@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..console import print_json
+from ..console import report
+from ..many import many_photos
 from ..matte_options import check_selection, matte_of, selection_options
 from ..options import json_option, output_option, overwrite_option, verbosity_options
 from ..scenes import check_outputs, open_scene, scene_options
@@ -17,11 +19,25 @@ if TYPE_CHECKING:
     from depth3d.core.arrays import ImageArray
 
 
+def _suffixes() -> Sequence[str]:
+    from depth3d.io.images import IMAGE_SUFFIXES
+
+    return IMAGE_SUFFIXES
+
+
 @click.command(
     name="matte", cls=SectionedCommand, short_help="Cut a photo by depth: mattes, cutouts, backgrounds."
 )
-@click.argument("photo", type=click.Path(path_type=Path))
-@output_option("The matte in gray, white is kept; with --background the photo before it.", required=False)
+@many_photos(
+    lambda params: "{stem}_matte.png" if params["background"] is None else "{stem}_composite.png",
+    also={"cutout": "{stem}_cutout.png"},
+    suffixes=_suffixes,
+)
+@output_option(
+    "The matte in gray, white is kept; with --background the photo before it. For many photos a folder, or "
+    "'out/{stem}.png'.",
+    required=False,
+)
 @overwrite_option
 @selection_options
 @click.option(
@@ -79,19 +95,15 @@ def command(
         picture = gray if behind is None else compositing.replace_background(opened.scene, matte, behind)
         verbs.save(picture, output, overwrite=overwrite)
     kept_percent = 100 * float(matte.mean())
-    if as_json:
-        print_json(
-            {
-                "output": output,
-                "cutout": cutout,
-                "kept_percent": kept_percent,
-                "soft_percent": 100 * float(((matte > 0) & (matte < 1)).mean()),
-                "depth": opened.depth_source,
-                "notes": opened.notes,
-            }
-        )
-    else:
-        click.echo(f"{output or cutout}: {kept_percent:.1f} % of the photo kept")
+    facts = {
+        "output": output,
+        "cutout": cutout,
+        "kept_percent": kept_percent,
+        "soft_percent": 100 * float(((matte > 0) & (matte < 1)).mean()),
+        "depth": opened.depth_source,
+        "notes": opened.notes,
+    }
+    report(facts, f"{output or cutout}: {kept_percent:.1f} % of the photo kept", as_json=as_json)
 
 
 def _check_outputs(output: Path | None, cutout: Path | None, background: str | None, bits: str) -> None:

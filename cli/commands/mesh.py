@@ -2,23 +2,62 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import click
 
-from ..console import print_json
+from ..console import report
+from ..many import many_photos
 from ..options import flying_ramp_options, json_option, output_option, overwrite_option, verbosity_options
-from ..print_options import body_for_printing, print_options, wants_body
+from ..print_options import body_for_printing, print_kind, print_options, wants_body
 from ..reconstructions import is_cloud, mesh_of_points
 from ..scenes import check_outputs, open_scene, scene_options
 from ..sections import SectionedCommand, section
 from ..types import NumberPair
 
 
+def _name(params: dict[str, Any]) -> str:
+    kind = print_kind(params)
+    return f"{{stem}}_{kind}.stl" if kind else "{stem}_mesh.glb"
+
+
+def _beside(params: dict[str, Any], output: Path) -> Sequence[Path]:
+    if output.suffix.lower() != ".obj":
+        return ()
+    from depth3d.io.mesh_files import mesh_outputs
+
+    textured = params["paint"] == "texture" and not params["lithophane"] and params["method"] == "grid"
+    return mesh_outputs(output, textured=textured, texture_format=params["texture_format"])
+
+
+def _suffixes() -> Sequence[str]:
+    from depth3d.io.mesh_files import MESH_SUFFIXES
+
+    return (*MESH_SUFFIXES, ".usdz")
+
+
+def _found_by(params: dict[str, Any]) -> Sequence[str]:
+    from depth3d.io.geometry_files import CLOUD_SUFFIXES
+    from depth3d.io.inputs import PHOTO_SUFFIXES
+
+    return PHOTO_SUFFIXES if params["method"] == "grid" else (*PHOTO_SUFFIXES, *CLOUD_SUFFIXES)
+
+
 @click.command(name="mesh", cls=SectionedCommand, short_help="Make a mesh from a photo.")
-@click.argument("photo", metavar="PHOTO|CLOUD", type=click.Path(path_type=Path))
-@output_option("The mesh: .glb, .obj (with .mtl and texture beside it), .ply, .stl, .3mf or .usdz.")
+@many_photos(
+    _name,
+    also={"preview": "{stem}_views.png"},
+    beside=_beside,
+    suffixes=_suffixes,
+    found_by=_found_by,
+    metavar="PHOTO|CLOUD...",
+)
+@output_option(
+    "The mesh: .glb, .obj (with .mtl and texture beside it), .ply, .stl, .3mf or .usdz; for many photos a "
+    "folder, or 'out/{stem}.obj'."
+)
 @overwrite_option
 @click.option(
     "--method",
@@ -141,6 +180,7 @@ def command(
 
     \b
     depth3d mesh photo.jpg -o mesh.glb --max-faces 200000
+    depth3d mesh photos/ -o meshes/ --depth depths/ --jobs 2 --resume
     depth3d mesh photo.heic --depth photo.heic -o mesh.obj --preview views.png
     depth3d mesh rgb.png --depth depth.png --camera camera.json -o part.stl
     depth3d mesh cloud.ply --method poisson -o surface.glb
@@ -201,18 +241,14 @@ def command(
         from depth3d.lift.mesh_views import mesh_sheet
 
         verbs.save(mesh_sheet(mesh, opened.scene.camera), preview, overwrite=overwrite)
-    if as_json:
-        print_json(
-            {
-                "output": output,
-                "files": files,
-                "vertices": len(mesh.vertices),
-                "faces": len(mesh.faces),
-                "preview": preview,
-                "camera": camera_to_dict(opened.scene.camera),
-                "depth": opened.depth_source,
-                "notes": opened.notes,
-            }
-        )
-    else:
-        click.echo(f"{output}: {mesh!r}")
+    facts = {
+        "output": output,
+        "files": files,
+        "vertices": len(mesh.vertices),
+        "faces": len(mesh.faces),
+        "preview": preview,
+        "camera": camera_to_dict(opened.scene.camera),
+        "depth": opened.depth_source,
+        "notes": opened.notes,
+    }
+    report(facts, f"{output}: {mesh!r}", as_json=as_json)
