@@ -193,6 +193,9 @@ class RecordedDepth:
         """The file's."""
         return self.path.name
 
+    def __repr__(self) -> str:
+        return f"RecordedDepth({self.path}, {self.kind})"
+
     def stream(self, frames: Iterable[ImageArray]) -> Iterator[DepthMap]:
         """Give the map of each frame, at its size.
 

@@ -253,7 +253,7 @@ def _made(
         for job in effect.jobs(in_plan(), film, {} if facts is None else facts):
             yield planned.popleft(), job
 
-    with closing(frames), closing(steps):
+    with closing(frames), closing(steps):  # type: ignore[type-var]
         yield from mapped_ahead(_done, tasks(), threads=threads)
 
 

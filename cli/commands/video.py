@@ -28,8 +28,8 @@ from ..types import FrameSize, NumberPair
 from ..video_options import FILM_HELP, encoding_options
 
 if TYPE_CHECKING:
-    from depth3d.estimate.video_depth import VideoDepth
     from depth3d.estimate.steady_depth import TemporalMode
+    from depth3d.estimate.video_depth import VideoDepth
     from depth3d.io.video_input import VideoFile
 
 _stretch_options = section(
@@ -176,7 +176,9 @@ def command(
             "frames_per_second": made.frames / max(made.seconds, 1e-9),
             "size_wh": video.size_wh,
             "files": made.files,
-            "depth": repr(depth),
+            "depth": depth.name,
+            "kind": str(depth.kind),
+            "temporal": getattr(depth, "mode", "off"),
             **made.facts,
             "notes": video.notes,
         }
