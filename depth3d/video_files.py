@@ -78,9 +78,9 @@ def video_frames(
         threads: In which effects run; None is one for every two cores, at most four.
         facts: Where the effect puts what it found out.
 
-    Yields:
-        Each frame with its time and number, and the picture that was made of it: (H, W, 3) uint8, or (H, W)
-        uint16 of `Depth16Film`.
+    Returns:
+        A generator of frames with their times and numbers, and with the picture that was made of each: (H, W,
+        3) uint8, or (H, W) uint16 of `Depth16Film`. Close it to stop early.
 
     Raises:
         InputError: The effect makes no pictures, or can't be had of this film.
@@ -88,9 +88,7 @@ def video_frames(
     """
     if isinstance(effect, CloudFilm):
         raise InputError("clouds are no pictures; write them to a folder with convert_video()")
-    for frame, made in _made(video, effect, depth, camera, span, until, threads, facts):
-        yield VideoFrame(made, frame.time_s, frame.number)  # type: ignore[arg-type]
-        del frame, made
+    return _pictures(_made(video, effect, depth, camera, span, until, threads, facts))
 
 
 def convert_video(
@@ -151,11 +149,11 @@ def convert_video(
         return ConvertedVideo(count, time.monotonic() - started, facts, (output,))
     from depth3d.io.video import save_video
 
-    pictures = (VideoFrame(picture, frame.time_s, frame.number) for frame, picture in made)  # type: ignore[arg-type]
     heard = video if sound and video.has_sound and output.suffix.lower() in _WITH_SOUND else None
-    with closing(made):
+    pictures = ahead(_pictures(made))
+    with closing(pictures):  # type: ignore[type-var]  # then they are closed where they are made
         count = save_video(
-            ahead(pictures),
+            pictures,
             output,
             codec=codec,
             quality=quality,
@@ -255,6 +253,13 @@ def _made(
 
     with closing(frames), closing(steps):  # type: ignore[type-var]
         yield from mapped_ahead(_done, tasks(), threads=threads)
+
+
+def _pictures(made: Generator[tuple[VideoFrame, Made]]) -> Iterator[VideoFrame]:
+    with closing(made):
+        for frame, picture in made:
+            yield VideoFrame(picture, frame.time_s, frame.number)  # type: ignore[arg-type]
+            del frame, picture
 
 
 def _done(task: tuple[VideoFrame, Job]) -> tuple[VideoFrame, Made]:

@@ -1,4 +1,4 @@
-"""Films in, films out: every effect, exact depth films, times, order, bounded memory, nothing half written."""
+"""Films in, films out: every effect, exact depth, times, order, bounded memory, nothing half written."""
 
 import json
 import subprocess

@@ -30,7 +30,7 @@ def test_a_scene_starts_with_its_first_frame_and_headroom():
 
 def test_it_opens_and_closes_by_the_exponential_laws():
     follower = FilmRange()
-    far, near = follower.follow(ramp(2, 12), 0.0)
+    _, near = follower.follow(ramp(2, 12), 0.0)
     _, outside = own(2, 40)
     _, after = follower.follow(ramp(2, 40), 0.5)
     assert after == pytest.approx(near + (outside - near) * (1 - math.exp(-0.5 / 1.5)), rel=1e-3)
