@@ -19,6 +19,9 @@ from depth3d.io.video_timing import timing_of
 __all__ = ["StreamSource"]
 
 _WIDEST_PIXEL = 16
+_CENTERED = ("mjpeg", "mpeg1video", "h261", "h263", "flv1", "theora", "vp8", "rawvideo")
+"""Codecs that measure colours of half resolution between pixels, where others do so on the left one."""
+
 _BACK_S = (0, 1, 4, 16, 64)
 """How much earlier to look for a frame from which decoding can start, until one is early enough."""
 
@@ -97,8 +100,10 @@ class StreamSource:
                     self._say_what_changed(key, wanted)
                 key = wanted
                 graph = FrameGraph(
-                    frame, size_wh, self._turn, has_alpha=self._has_alpha, is_interlaced=self._is_interlaced
-                )
+                    frame, size_wh, self._turn,
+                    has_alpha=self._has_alpha, is_interlaced=self._is_interlaced,
+                    chroma="center" if self.facts.codec in _CENTERED else "left",
+                )  # fmt: skip
             last = time_s
             yield from graph.images(frame, time_s)
         if graph is not None:

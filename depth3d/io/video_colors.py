@@ -12,7 +12,7 @@ import numpy as np
 
 from depth3d.core.arrays import FloatArray
 
-__all__ = ["FrameColors", "colors_of", "rgb_cube"]
+__all__ = ["FrameColors", "colors_of", "rgb_cube", "srgb_of"]
 
 _UNKNOWN = 2
 _MATRICES = {1: "bt709", 4: "fcc", 5: "bt601", 6: "bt601", 7: "smpte240m", 9: "bt2020", 10: "bt2020"}
@@ -99,8 +99,8 @@ def colors_of(frame: Any) -> FrameColors:
     return FrameColors(matrix, is_full, curve, primaries)
 
 
-def rgb_cube(colors: FrameColors, side: int = 33) -> FloatArray:
-    """Tabulate the way from HDR or wide-gamut RGB to sRGB, for interpolation between the entries.
+def srgb_of(encoded: FloatArray, colors: FrameColors) -> FloatArray:
+    """Bring HDR or wide-gamut RGB to sRGB.
 
     HDR is brought down simply: 203 cd/m2, the white of a page (ITU-R BT.2408-7), is taken for 1. The
     brightest channel m keeps its value up to 0.6, and from there rolls off with slope 1 towards 1, which
@@ -109,21 +109,35 @@ def rgb_cube(colors: FrameColors, side: int = 33) -> FloatArray:
     stay. PQ is decoded by SMPTE ST 2084:2014, HLG by ITU-R BT.2100-2 for a display of 1000 cd/m2.
 
     Args:
+        encoded: (..., 3) RGB in 0..1, full range, with the curve and the primaries of `colors`.
         colors: What the numbers mean.
-        side: Entries along each axis.
 
     Returns:
-        (side, side, side, 3) float32 in 0..1, encoded as sRGB; indexed by red, green, blue.
+        (..., 3) in 0..1, encoded as sRGB; colours outside its gamut are clipped.
     """
-    axis = np.linspace(0.0, 1.0, side)
-    encoded = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1)
     to_709 = np.asarray(_TO_BT709.get(colors.primaries, np.eye(3)))
     if colors.curve == "SDR":
-        linear = _srgb_decoded(encoded) @ to_709.T
+        linear = _srgb_decoded(encoded)
     else:
         nits = _pq_nits(encoded) if colors.curve == "PQ" else _hlg_nits(encoded)
-        linear = _rolled_off(nits / _GRAPHIC_WHITE_NITS) @ to_709.T
-    return _srgb_encoded(np.clip(linear, 0.0, 1.0)).astype(np.float32)
+        linear = _rolled_off(nits / _GRAPHIC_WHITE_NITS)
+    return _srgb_encoded(np.clip(linear @ to_709.T, 0.0, 1.0))
+
+
+def rgb_cube(colors: FrameColors, side: int = 49, *, most: float = 1.0) -> FloatArray:
+    """Tabulate `srgb_of`, for interpolation between the entries.
+
+    Args:
+        colors: What the numbers mean.
+        side: Entries along each axis.
+        most: What the last entry of each axis stands for.
+
+    Returns:
+        (side, side, side, 3) float32 in 0..1; indexed by red, green, blue.
+    """
+    axis = np.minimum(np.linspace(0.0, most, side), 1.0)
+    encoded = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1)
+    return srgb_of(encoded, colors).astype(np.float32)
 
 
 def _rolled_off(linear: FloatArray) -> FloatArray:

@@ -6,12 +6,13 @@ import tempfile
 from collections import deque
 from collections.abc import Iterator
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from depth3d.core.arrays import FloatArray, ImageArray
+from depth3d.core.arrays import ImageArray
 from depth3d.io.video_colors import FrameColors, colors_of, rgb_cube
 
 __all__ = ["TURNS", "FrameGraph", "graph_key", "turn_of"]
@@ -34,6 +35,9 @@ It means x' = a x + c y, y' = b x + d y, with x to the right and y down.
 _SCALING = {"flags": "area+accurate_rnd+full_chroma_int", "sws_dither": "none"}
 """Area is a mean where the picture shrinks and linear where it grows. Without `accurate_rnd` greens come
 out 1.3 too dark, up to 2.8; with it the error is rounding."""
+
+_WHITE_16 = 255 * 256 / 65535
+"""What FFmpeg makes of white in 16 bit, and what it takes for white on the way back to 8."""
 
 
 def turn_of(frame: Any) -> tuple[int, int, int, int]:
@@ -62,6 +66,8 @@ class FrameGraph:
         turn: A key of `TURNS`.
         has_alpha: Whether to lay the picture over black.
         is_interlaced: Whether to make whole frames of fields (bwdif, one for each frame).
+        chroma: Where colours of half resolution are measured: `left`, on the first pixel of two, as in H.264
+            and nearly all others; or `center`, between them, as in JPEG.
     """
 
     def __init__(
@@ -72,6 +78,7 @@ class FrameGraph:
         *,
         has_alpha: bool = False,
         is_interlaced: bool = False,
+        chroma: str = "left",
     ) -> None:
         """Build and configure the filters."""
         import av
@@ -89,7 +96,7 @@ class FrameGraph:
         steps.append(("setparams", _tags(colors)))
         to_rgb = {**_SCALING, "in_range": "full" if colors.is_full else "limited", "out_range": "full"}
         if colors.matrix:
-            to_rgb["in_color_matrix"] = colors.matrix
+            to_rgb |= {"in_color_matrix": colors.matrix, "in_chroma_loc": chroma}
         if has_alpha:
             # Over black among the encoded values, as players and editors do; before it is scaled, so that
             # the colours under what is transparent don't bleed out.
@@ -108,7 +115,7 @@ class FrameGraph:
         with tempfile.TemporaryDirectory(prefix="depth3d-") as folder:
             for name, options in steps:
                 if name == "lut3d":
-                    options["file"] = str(_written_cube(rgb_cube(colors), Path(folder)))
+                    options["file"] = str(_written_cube(colors, Path(folder)))
                 node = graph.add(name, **options)
                 last.link_to(node)
                 last = node
@@ -161,11 +168,15 @@ def _tags(colors: FrameColors) -> dict[str, str]:
     return {"colorspace": matrix, "range": "full" if colors.is_full else "limited"}
 
 
-def _written_cube(cube: FloatArray, folder: Path) -> Path:
-    """Write a table as a .cube file (Adobe Cube LUT Specification 1.0: red runs fastest)."""
-    rows = cube.transpose(2, 1, 0, 3).reshape(-1, 3)
+def _written_cube(colors: FrameColors, folder: Path) -> Path:
     path = folder / "colors.cube"
-    with path.open("w") as file:
-        file.write(f"LUT_3D_SIZE {len(cube)}\n")
-        np.savetxt(file, rows, fmt="%.6f")
+    path.write_text(_cube_text(colors))
     return path
+
+
+@lru_cache(maxsize=4)
+def _cube_text(colors: FrameColors) -> str:
+    """Write a table as a .cube file holds it (Adobe Cube LUT Specification 1.0: red runs fastest)."""
+    cube = rgb_cube(colors, most=1 / _WHITE_16)
+    values = tuple((_WHITE_16 * cube).transpose(2, 1, 0, 3).ravel().tolist())
+    return f"LUT_3D_SIZE {len(cube)}\n" + "%.6f %.6f %.6f\n" * (len(values) // 3) % values
