@@ -111,14 +111,13 @@ def test_colours_at_half_resolution_are_not_shifted(codec, pixels, place, write_
     """H.264 measures them at every other pixel, Y4M between two: a ramp in x comes back as that ramp."""
     shift = []
     for slope in (0.5, -0.5):
-        at = 2 * np.arange(64) + place  # where colours are measured, in pixels
-        chroma = np.rint(128 + slope * (at - 64))
+        chroma = 128 + slope * (2 * np.arange(64) - 64)  # at the pixels 2 i + place
         frame = frame_of([[128], [128], chroma], pixels, (128, 32), tags=(5, 1, 2, 2))
         options = LOSSLESS if codec == "libx264" else {}
         path = write_film(tmp_path / "a.nut", [frame], codec=codec, pixels=pixels, options=options)
         image = next(d3.open_video(path).frames()).image
         red = 255 * 1.402 * slope / 224  # what a pixel adds
-        want = 255 * (128 - 16) / 219 + red * (np.arange(128) - 64)
+        want = 255 * (128 - 16) / 219 + red * (np.arange(128) - place - 64)
         shift.append((image[16, 8:-8, 0] - want[8:-8]).mean() / red)
     assert abs(shift[0] + shift[1]) / 2 < 0.1  # in pixels; half a pixel where the place is mistaken
 
