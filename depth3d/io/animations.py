@@ -79,7 +79,7 @@ def write_webp(shown: Iterable[Shown], path: Path, made: VideoFormat, *, loops: 
     """
     import av
 
-    count = 0
+    count = length = 0
     options = {"quality": str(made.quality)}
     with av.open(str(path), mode="w", format="webp", container_options={"loop": str(loops)}) as container:
         stream = container.add_stream("libwebp_anim", rate=1 / _WEBP_TICK, options=options)
@@ -91,12 +91,33 @@ def write_webp(shown: Iterable[Shown], path: Path, made: VideoFormat, *, loops: 
                 stream.height, stream.width = image.shape[:2]
             picture = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format="bgra")
             picture.pts, picture.time_base = start, _WEBP_TICK
-            if hasattr(picture, "duration"):  # else the last frame lasts as long as the mean of the others
-                picture.duration = end - start
             container.mux(stream.encode(picture))
-            count += 1
+            count, length = count + 1, end
         container.mux(stream.encode())
+    _set_length(path, length)
     return count
+
+
+def _set_length(path: Path, ticks: int) -> None:
+    """Let a WebP's last frame last until the end: the encoder gives it the mean length of the others.
+
+    Source: WebP Container Specification: chunks of a name, a length and an even number of bytes; an `ANMF`
+    holds its duration in the 24 bits from its 12th byte on.
+    """
+    with path.open("r+b") as file:
+        file.seek(12)
+        last, begins, length = None, 0, 0
+        while len(head := file.read(8)) == 8:
+            at, size = file.tell(), int.from_bytes(head[4:], "little")
+            if head[:4] == b"ANMF":
+                begins += length
+                last = at + 12
+                file.seek(last)
+                length = int.from_bytes(file.read(3), "little")
+            file.seek(at + size + size % 2)
+        if last is not None:
+            file.seek(last)
+            file.write(min(max(ticks - begins, 1), 2**24 - 1).to_bytes(3, "little"))
 
 
 def _in_ticks(shown: Iterable[Shown], tick_s: Fraction, least: int) -> Iterator[tuple[ImageArray, int, int]]:

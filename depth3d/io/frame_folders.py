@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from fractions import Fraction
 from pathlib import Path
 
 from depth3d.errors import FileError, OutputExistsError
@@ -15,8 +14,8 @@ from depth3d.io.video_formats import VideoFormat
 
 __all__ = ["TIMES", "check_frame_folder", "write_frames"]
 
-TIMES = "frames.ffconcat"
-"""The list of the pictures and how long each is shown, as FFmpeg's `concat` reads it."""
+TIMES = "frames.csv"
+"""The list of the pictures and when each is shown."""
 
 _NAME = re.compile(r"frame_(\d{5,})\.(png|jpg)")
 
@@ -63,8 +62,8 @@ def write_frames(
         folder: Where to; it is created.
         made: `png` or `jpg` and its quality.
         overwrite: Whether the pictures of an earlier film may be replaced.
-        keep_times: Whether the times are written too, to the microsecond, as `frames.ffconcat`; when all
-            pictures are there.
+        keep_times: Whether the times are written too, as `frames.csv`, when all pictures are there: a line
+            a picture with its name, and from when until when it is shown, in seconds.
 
     Returns:
         The number of frames.
@@ -74,7 +73,7 @@ def write_frames(
     """
     folder = check_frame_folder(folder, overwrite=overwrite)
     count = 0
-    lines = ["ffconcat version 1.0"]
+    lines = ["file,start_s,end_s"]
     for one in shown:
         if not count:
             folder.mkdir(exist_ok=True)
@@ -83,8 +82,7 @@ def write_frames(
         count += 1
         name = f"frame_{count:05d}.{made.codec}"
         save_image(one.image, folder / name, quality=made.quality or 95)
-        length = _microseconds(one.end_s) - _microseconds(one.start_s)
-        lines += [f"file {name}", f"duration {length // 1_000_000}.{length % 1_000_000:06d}"]
+        lines.append(f"{name},{float(one.start_s):.9f},{float(one.end_s):.9f}")
     for path in _frames_in(folder):
         match = _NAME.fullmatch(path.name)
         if match and (int(match[1]) > count or match[2] != made.codec):
@@ -93,10 +91,6 @@ def write_frames(
         with writing(folder / TIMES) as partial:
             partial.write_text("\n".join(lines) + "\n", encoding="ascii")
     return count
-
-
-def _microseconds(time_s: Fraction) -> int:
-    return round(time_s * 1_000_000)
 
 
 def _frames_in(folder: Path) -> list[Path]:

@@ -110,8 +110,8 @@ def save_video(
     Frames with times keep them: exactly in MP4 and MOV, whose clock is made to suit the first two (a later
     time that it has no tick for is rounded to one, at most 6 microseconds off), to the millisecond in MKV,
     WebM and WebP, to the hundredth of a second in GIF, where frames that players would slow down (below 20 ms
-    there, below 11 ms in WebP) make way for the next. A folder gets a list of them, `frames.ffconcat`, last
-    of all, which FFmpeg takes for a film.
+    there, below 11 ms in WebP) make way for the next. A folder gets a list of them, `frames.csv`, last of
+    all.
 
     Args:
         frames: (H, W, 3) uint8 sRGB each, (H, W) uint8 gray, or (H, W) uint16 gray for `ffv1` and `png`; or

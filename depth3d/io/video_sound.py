@@ -95,6 +95,8 @@ class Sound:
         track: Track | None = None
         try:
             track = CopiedTrack(path, index, start_s, before_start=MUXERS[suffix] in ("mp4", "mov"))
+            if track.template.codec_context is None:
+                raise ValueError("an unknown codec")
             if _holds(track.template, suffix):
                 track.stream = _templated(self._container, track.template)
             else:
@@ -104,8 +106,8 @@ class Sound:
             for key in ("language", "title"):
                 if key in track.template.metadata:
                     track.stream.metadata[key] = track.template.metadata[key]
-        except (av.error.FFmpegError, ValueError, AttributeError) as error:  # no such decoder, no such codec
-            self._warn(f"track {index + 1} can't be written", error)
+        except (av.error.FFmpegError, ValueError) as error:
+            self._warn(f"can't be written (track {index + 1})", error)
             if track is not None:
                 track.close()
             return
@@ -137,7 +139,8 @@ class Sound:
         self._warn("is damaged and ends early", error)
 
     def _warn(self, what: str, error: Exception) -> None:
-        _log.warning("the sound of %s %s (%s); the film goes on without it", self._name, what, error)
+        why = getattr(error, "strerror", None) or error
+        _log.warning("the sound of %s %s: %s; the film goes on without it", self._name, what, why)
 
 
 def _holds(stream: Any, suffix: str) -> bool:
