@@ -10,9 +10,12 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from depth3d.io.remote import RemotePath, place
+
 from .calls import call_body
 from .options import compose
 from .sections import section
+from .types import FilePath
 
 __all__ = ["many_photos"]
 
@@ -26,6 +29,15 @@ _many = section(
         "--resume", is_flag=True,
         help="Skip what an earlier run has done with the same photos and options, as the manifest in the "
         "output folder tells.",
+    ),
+    click.option(
+        "--engine", type=click.Choice(["local", "ray"]), default="local",
+        help="Threads of this process, or processes that Ray places: one a GPU or core, or --jobs of them.",
+    ),
+    click.option(
+        "--ray-address", metavar="ADDRESS",
+        help="local: a Ray of its own on this machine; auto: the cluster that it belongs to; or "
+        "ray://HOST:10001.  [default: RAY_ADDRESS, else local]",
     ),
 )  # fmt: skip
 
@@ -43,10 +55,11 @@ def many_photos(
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Let the function of a command for one photo take many of them.
 
-    The function keeps its parameters `photo` and `output`; the command gets the argument PHOTO..., `--jobs`
-    and `--resume`. One photo with the name of an output file runs the function as it is. Everything else
-    (several photos, a folder, a glob, a list; a folder or a template as output) runs it for each, where what
-    it says by `note` and `report` is gathered. What it refuses before `opening` stops the run.
+    The function keeps its parameters `photo` and `output`; the command gets the argument PHOTO..., `--jobs`,
+    `--resume` and `--engine`, and its outputs and its depth may be on shared storage. One photo with the name
+    of an output file runs the function as it is. Everything else (several photos, a folder, a glob, a list; a
+    folder or a template as output) runs it for each, where what it says by `note` and `report` is gathered.
+    What it refuses before `opening` stops the run.
 
     Args:
         name: What a result is called in a folder, such as `{stem}_cloud.ply`; or what makes it of the
@@ -61,11 +74,26 @@ def many_photos(
     """
 
     def decorate(body: Callable[..., Any]) -> Callable[..., Any]:
+        for option in getattr(body, "__click_params__", ()):
+            if option.name in ("output", "depth", *(also or ())):
+                option.type = FilePath(urls=True)
+
         @wraps(body)
-        def command(photos: tuple[str, ...], jobs: int | None, resume: bool, **params: Any) -> None:
+        def command(
+            photos: tuple[str, ...],
+            jobs: int | None,
+            resume: bool,
+            engine: str,
+            ray_address: str | None,
+            **params: Any,
+        ) -> None:
+            from depth3d.errors import InputError
             from depth3d.io.inputs import is_one_file
 
             from .many_run import Naming, Run
+
+            if ray_address and engine != "ray":
+                raise InputError("--ray-address is for --engine ray; add it, or leave the address out")
 
             context = click.get_current_context()
             naming = Naming(
@@ -76,7 +104,8 @@ def many_photos(
             )
             sources = {key: context.get_parameter_source(key) or ParameterSource.DEFAULT for key in params}
             is_one = len(photos) == 1 and is_one_file(photos[0])
-            if is_one and not resume and naming.is_plain(params):
+            is_here = not any(isinstance(value, RemotePath) for value in (place(photos[0]), *params.values()))
+            if is_one and is_here and engine == "local" and not resume and naming.is_plain(params):
                 call_body(context.command, {**params, "photo": Path(photos[0])}, sources)
                 return
             Run(
@@ -88,6 +117,7 @@ def many_photos(
                 suffixes=None if found_by is None else tuple(found_by(params)),
                 jobs=jobs,
                 resume=resume,
+                ray=(ray_address,) if engine == "ray" else None,
             ).go(photos, as_list=always_list or not is_one)
 
         options = compose(click.argument("photos", metavar=metavar, nargs=-1, required=True), _many)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -109,6 +109,7 @@ class Run:
         suffixes: By which files are found in folders; None is those of photos.
         jobs: Photos at once.
         resume: Whether what is done is skipped.
+        ray: The address of Ray, or None in it for the default; None without it.
     """
 
     command: str
@@ -119,6 +120,7 @@ class Run:
     suffixes: tuple[str, ...] | None
     jobs: int | None
     resume: bool
+    ray: tuple[str | None] | None = None
 
     def go(self, photos: Sequence[str], *, as_list: bool) -> None:
         """Do it, say what comes, and end with exit code 1 if anything failed.
@@ -134,7 +136,10 @@ class Run:
         folder = self._folder()
         found = find_inputs(photos, suffixes=self.suffixes or PHOTO_SUFFIXES, results_in=folder)
         tasks, failed = self._tasks(found)
-        manifest = Manifest(folder, self._options(), resume=self.resume)
+        options = self._options()
+        if self.ray and self.params.get("model") == "auto" and self.params.get("depth") is None:
+            tasks = _with_model(tasks, options["model"])
+        manifest = Manifest(folder, options, resume=self.resume)
         results = self._results(tasks, manifest, as_list)
         rows = [_row(one, results.get(one.path), failed) for one in found]
         if not as_list and "error" in rows[0]:
@@ -189,16 +194,28 @@ class Run:
         return target if target.is_dir() or not target.suffix else target.parent
 
     def _engine(self) -> Engine | None:
-        """Let photos share passes of the network where that is asked for; None is threads."""
-        from depth3d import verbs
-
+        """Let photos share passes of the network, or go to Ray, where that is asked for; None is threads."""
         size = self.params.get("batch_size") or 1
-        if size == 1 or self.params.get("depth") is not None:
-            return None
+        if self.params.get("depth") is not None:
+            size = 1
+        if self.ray is None:
+            return None if size == 1 else self._batches(size, self.jobs)
+        from depth3d.ray_engine import RayEngine
+
+        return RayEngine(
+            *self.ray,
+            workers=self.jobs,
+            device=self.params.get("device", "cpu"),
+            inner=None if size == 1 else self._batches(size, 2),
+            chunk=-(-8 // size) * size,
+        )
+
+    def _batches(self, size: int, jobs: int | None) -> Engine:
+        from depth3d import verbs
         from depth3d.network_engine import BatchEngine
 
         network = {**network_of(dict(self.params)), "batch_size": size}
-        return BatchEngine(partial(verbs.loaded_estimator, **network), size, self.jobs)
+        return BatchEngine(partial(verbs.loaded_estimator, **network), size, jobs)
 
     def _tasks(self, found: Sequence[FoundInput]) -> tuple[list[Task], dict[Any, str]]:
         """Make a task for each photo; those without a depth file of theirs get the reason instead."""
@@ -232,18 +249,19 @@ class Run:
                     "or make a --calibration of them all with depth3d calibrate"
                 )
 
-    def _depths(self, found: Sequence[FoundInput]) -> tuple[dict[Any, Path], dict[Any, str]]:
+    def _depths(self, found: Sequence[FoundInput]) -> tuple[dict[Any, Path | RemotePath], dict[Any, str]]:
         """Find each photo's own depth: of the same name in a folder, or what a template names."""
         from depth3d.errors import InputError
         from depth3d.io.depth_files import DEPTH_SUFFIXES
         from depth3d.io.output_names import filled, is_template
         from depth3d.io.pairing import files_in, partners
+        from depth3d.io.remote import RemotePath, place
 
         given = self.params.get("depth")
         if given is None:
             return {}, {}
         if is_template(given):
-            return {one.path: Path(filled(str(given), one)) for one in found}, {}
+            return {one.path: place(filled(str(given), one)) for one in found}, {}
         if not given.is_dir():
             if len(found) > 1:
                 raise InputError(
@@ -251,8 +269,14 @@ class Run:
                     "file of each photo's name, or a template such as 'depths/{stem}.png'"
                 )
             return {one.path: given for one in found}, {}
+        if isinstance(given, RemotePath):
+            raise InputError(
+                f"{given} is a folder on shared storage; give a template, such as {given}/{{stem}}.png"
+            )
         pairs = partners([one.place for one in found], files_in(given, DEPTH_SUFFIXES, "depth"), given)
-        reads = {one.path: pair for one, pair in zip(found, pairs, strict=True) if isinstance(pair, Path)}
+        reads: dict[Any, Path | RemotePath] = {
+            one.path: pair for one, pair in zip(found, pairs, strict=True) if isinstance(pair, Path)
+        }
         failed = {
             one.path: pair for one, pair in zip(found, pairs, strict=True) if isinstance(pair, InputError)
         }
@@ -275,6 +299,12 @@ class Run:
         if self.params.get("model") == "auto" and self.params.get("depth") is None:
             options["model"] = verbs.loaded_estimator(**network_of(dict(self.params))).name
         return options
+
+
+def _with_model(tasks: Sequence[Task], model: str) -> list[Task]:
+    """Name the network that `auto` is here: another machine might have another one at hand."""
+    call = replace(tasks[0].call, params={**tasks[0].call.params, "model": model})
+    return [replace(task, call=call) for task in tasks]
 
 
 def _row(found: FoundInput, result: TaskResult | None, failed: Mapping[Any, str]) -> dict[str, Any]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from .console import set_verbosity
 from .sections import section
-from .types import FieldOfView, NumberPair, Numbers
+from .types import FieldOfView, FilePath, NumberPair, Numbers
 
 __all__ = [
     "anchor_options",
@@ -33,7 +32,7 @@ __all__ = [
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _Decorator = Callable[[_Command], _Command]
 
-FILE = click.Path(path_type=Path)
+FILE = FilePath()
 
 
 def compose(*decorators: _Decorator[Any]) -> _Decorator[Any]:
@@ -89,6 +88,12 @@ network_options = section(
         envvar="DEPTH3D_DTYPE", show_envvar=True, help="Number format of the network.",
     ),
     click.option(
+        "--backend", default="auto",
+        type=click.Choice(["auto", "torch", "compile", "onnx", "openvino", "tensorrt"]),
+        envvar="DEPTH3D_BACKEND", show_envvar=True,
+        help="What runs the network. auto: OpenVINO on a CPU where it is installed, else PyTorch.",
+    ),
+    click.option(
         "--input-size", type=click.IntRange(14, 4096), metavar="PIXELS",
         help="Shorter side at which the network sees the photo; of mini the longer side.  [default: what the "
         "network was made for: 518, mini 384]",
@@ -107,7 +112,7 @@ network_options = section(
     ),
 )  # fmt: skip
 
-_NETWORK = ("model", "device", "dtype", "input_size", "tta", "refine", "max_depth_m")
+_NETWORK = ("model", "device", "dtype", "backend", "input_size", "tta", "refine", "max_depth_m")
 
 
 def network_of(options: dict[str, Any]) -> dict[str, Any]:

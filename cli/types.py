@@ -2,11 +2,34 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
 
-__all__ = ["Aspect", "FieldOfView", "FrameSize", "GridSize", "NumberPair", "Numbers"]
+from depth3d.io.remote import RemotePath, is_url
+
+__all__ = ["Aspect", "FieldOfView", "FilePath", "FrameSize", "GridSize", "NumberPair", "Numbers"]
+
+
+class FilePath(click.Path):
+    """The name of a file or folder, as a `pathlib.Path`, or a URL as a `RemotePath`.
+
+    Args:
+        urls: Whether files on shared storage, such as `s3://bucket/a.png`, are taken.
+    """
+
+    def __init__(self, *, urls: bool = False) -> None:
+        super().__init__(path_type=Path)
+        self.urls = urls
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Parse a name; `Path("s3://a")` would fold the two slashes into one."""
+        if isinstance(value, RemotePath) or not is_url(value):
+            return value if isinstance(value, RemotePath) else super().convert(value, param, ctx)
+        if not self.urls:
+            self.fail(f"{value!r} is on shared storage, where this can't be; copy the file here", param, ctx)
+        return RemotePath(value)
 
 
 class NumberPair(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only

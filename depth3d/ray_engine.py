@@ -9,12 +9,13 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from depth3d.accel.ahead import mapped_ahead
 from depth3d.errors import Depth3DError, DeviceError, InputError
-from depth3d.many_files import Carry, Engine, Task, TaskResult
+from depth3d.many_files import Carry, EndOfRunError, Engine, Task, TaskResult
 
 __all__ = ["RayEngine"]
 
@@ -49,7 +50,7 @@ class RayEngine:
         chunk: How many tasks go to a process together.
 
     Raises:
-        InputError: A number is less than 1.
+        InputError: A number is less than 1, or Ray is not installed.
     """
 
     address: str | None = None
@@ -63,6 +64,8 @@ class RayEngine:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"{name} must be at least 1, got {value}")
+        if find_spec("ray") is None:
+            raise InputError("--engine ray needs Ray; install it: pip install 'depth3d[ray]'")
 
     def __call__(self, carry: Carry, tasks: Sequence[Task]) -> Iterator[TaskResult]:
         """Do the tasks.
@@ -75,8 +78,7 @@ class RayEngine:
             One result a task, as they come.
 
         Raises:
-            InputError: Ray is not installed.
-            DeviceError: No cluster is at the address, or Ray does not start.
+            EndOfRunError: No cluster is at the address, or Ray does not start.
         """
         if not tasks:
             return
@@ -180,11 +182,9 @@ def _ray(address: str | None, workers: int | None) -> Iterator[Any]:
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")  # Ray's, about itself
         stack.enter_context(_environment(is_local=address == "local"))
-        try:
-            import ray
-            import ray.data
-        except ImportError:
-            raise InputError("--engine ray needs Ray; install it: pip install 'depth3d[ray]'") from None
+        import ray
+        import ray.data
+
         stack.enter_context(_silence(ray))
         if not ray.is_initialized():
             stack.callback(ray.shutdown)
@@ -217,7 +217,7 @@ def _start(ray: Any, address: str, workers: int | None) -> None:
                 f"no Ray cluster answers at {address}: {reason}; start one with ray start --head, or use "
                 "--ray-address local"
             )
-        raise DeviceError(sentence) from error
+        raise EndOfRunError(sentence) from error
 
 
 def _cores() -> int:
