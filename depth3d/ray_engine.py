@@ -127,13 +127,17 @@ class RayEngine:
                 ),
                 batch_size=chunk,
                 num_gpus=1 if gpu else 0,
-                max_restarts=-1,
-                max_task_retries=0,  # a photo that kills its process would do so for ever
+                ray_remote_args_fn=_lives,
             )
             .iter_rows()
         )
         for row in done:
             yield int(row["number"]), cloudpickle.loads(bytes(row["result"]))
+
+
+def _lives() -> dict[str, int]:
+    """Start dead processes again, but not with what they died of: a photo that kills would do so for ever."""
+    return {"max_restarts": -1, "max_task_retries": 0}
 
 
 def _two_at_once(carry: Carry, tasks: Sequence[Task]) -> Iterator[TaskResult]:
@@ -179,12 +183,14 @@ def _ray(address: str | None, workers: int | None) -> Iterator[Any]:
     """Have Ray: the running one, or one for the length of a block."""
     address = address or os.environ.get("RAY_ADDRESS") or "local"
     with ExitStack() as stack:
-        stack.enter_context(warnings.catch_warnings())
-        warnings.simplefilter("ignore")  # Ray's, about itself
         stack.enter_context(_environment(is_local=address == "local"))
-        import ray
-        import ray.data
-
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import ray
+            import ray.data
+        stack.enter_context(warnings.catch_warnings())
+        warnings.filterwarnings("ignore", module=r"ray\b")  # about itself
+        warnings.filterwarnings("ignore", category=ray.util.annotations.RayDeprecationWarning)
         stack.enter_context(_silence(ray))
         if not ray.is_initialized():
             stack.callback(ray.shutdown)
