@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -147,10 +148,13 @@ class _Video:
         if made.quality is not None:
             options = {**options, "profile" if made.codec == "prores" else "crf": str(made.quality)}
         self._is_exact = made.codec == "ffv1"
+        self._source = "rgb24"
         if self._is_exact:
             self._source, self._pixels = _EXACT[image.shape[2:], image.dtype.name]
         padded = self._padded(image)
         _check_size(padded, made.codec)
+        if not self._is_exact:
+            self._converter = _converter((padded.shape[1], padded.shape[0]), self._pixels)
         self.size = f"{padded.shape[1]}x{padded.shape[0]}"
         self._container, self._tick_s = container, tick_s
         self._stream = container.add_stream(encoder, rate=rate, options=options)
@@ -184,7 +188,9 @@ class _Video:
 
     def _mux(self, packets: Iterable[Any]) -> None:
         for packet in packets:
-            packet.duration = self._lengths.pop(packet.pts, 1)  # else the muxer guesses how long the last lasts
+            packet.duration = self._lengths.pop(
+                packet.pts, 1
+            )  # else the muxer guesses how long the last lasts
             self._container.mux(packet)
 
     def _padded(self, image: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -195,9 +201,15 @@ class _Video:
     def _picture(self, image: npt.NDArray[Any]) -> Any:
         import av
 
+        picture = av.VideoFrame.from_ndarray(image, format=self._source)
         if self._is_exact:
-            return av.VideoFrame.from_ndarray(image, format=self._source).reformat(format=self._pixels)
-        return _converted(image, self._pixels)
+            return picture.reformat(format=self._pixels)
+        picture.pts, picture.time_base = 0, Fraction(1)
+        self._converter.push(picture)
+        picture = self._converter.pull()
+        if hasattr(picture, "color_trc"):  # ProRes writes the tags of its frames, not of its stream
+            picture.color_primaries = picture.color_trc = _BT709
+        return picture
 
 
 def _check_size(image: npt.NDArray[Any], codec: str) -> None:
@@ -217,20 +229,33 @@ def _even(image: npt.NDArray[Any], *, both: bool) -> npt.NDArray[Any]:
     return np.pad(image, ((0, rows), (0, columns), (0, 0)), mode="edge")
 
 
-def _converted(image: npt.NDArray[Any], pixels: str) -> Any:
+def _converter(size_wh: tuple[int, int], pixels: str) -> Any:
+    """Build the filters that make BT.709 in limited range of RGB.
+
+    Half the columns have a colour: the mean around the left one of two, where H.264 and all that came after
+    it measure it unless told otherwise, and where players take it to be (ITU-T H.264, figure E-1, type 0).
+    """
     import av
 
-    # AREA takes the mean of the pixels that share a colour; the others shift it by part of a pixel.
-    picture = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(
-        format=pixels,
-        src_colorspace="ITU709",
-        dst_colorspace="ITU709",
-        dst_color_range="MPEG",
-        interpolation="AREA",
-    )
-    if hasattr(picture, "color_trc"):  # ProRes writes the tags of its frames, not of its stream
-        picture.color_primaries = picture.color_trc = _BT709
-    return picture
+    graph = av.filter.Graph()
+    parts = [
+        graph.add("buffer", f"video_size={size_wh[0]}x{size_wh[1]}:pix_fmt=rgb24:time_base=1/1"),
+        graph.add(
+            "scale",
+            flags="area+accurate_rnd+full_chroma_inp",
+            sws_dither="none",
+            in_range="full",
+            out_range="limited",
+            out_color_matrix="bt709",
+            out_chroma_loc="left",
+        ),
+        graph.add("format", pix_fmts=pixels),
+        graph.add("buffersink"),
+    ]
+    for one, following in pairwise(parts):
+        one.link_to(following)
+    graph.configure()
+    return graph
 
 
 @contextmanager

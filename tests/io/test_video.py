@@ -119,6 +119,20 @@ def test_what_is_written_is_what_was_asked_for(name, codec, found, tag, pixels, 
     assert (out, err) == ("", "")  # encoders keep quiet
 
 
+@pytest.mark.parametrize(("name", "codec"), [("a.mp4", "h264"), ("a.webm", "vp9"), ("a.mov", "prores")])
+def test_colour_is_measured_on_the_left_of_two_pixels(name, codec, tmp_path):
+    u = np.arange(256) + 0.5
+    wave = 128 + 60 * np.stack([np.sin(2 * np.pi * u / 32), np.zeros(256), -np.sin(2 * np.pi * u / 32)], -1)
+    save_video([np.rint(wave).astype(np.uint8)[None].repeat(32, axis=0)], tmp_path / name, codec=codec)
+    _, (picture,) = read(tmp_path / name)
+    blue = picture.planes[1]
+    row = np.frombuffer(bytes(blue), np.uint16 if codec == "prores" else np.uint8).reshape(blue.height, -1)
+    row = row[:, : blue.width].mean(axis=0) - row[:, : blue.width].mean()
+    where = np.arange(0, 256, 2) + 0.5  # the left one's middle
+    shift_px = np.angle((1j * row * np.exp(2j * np.pi * where / 32)).sum()) * 32 / (2 * np.pi)
+    assert abs(shift_px) < 0.06  # between the two it would be half a pixel
+
+
 @pytest.mark.parametrize("shape", [(47, 63), (48, 63), (47, 64), (1, 1), (2, 3)])
 def test_odd_sides_repeat_the_last_row_and_column(shape, tmp_path):
     image = np.full((*shape, 3), (200, 60, 90), np.uint8)
