@@ -1,4 +1,4 @@
-"""`depth3d video`: every effect from the command line, with sound, times and numbers; words for what is wrong."""
+"""`depth3d video`: every effect from the command line, with sound and times; words for what is wrong."""
 
 import json
 from fractions import Fraction
