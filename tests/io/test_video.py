@@ -130,7 +130,7 @@ def test_colour_is_measured_on_the_left_of_two_pixels(name, codec, tmp_path):
     row = row[:, : blue.width].mean(axis=0) - row[:, : blue.width].mean()
     where = np.arange(0, 256, 2) + 0.5  # the left one's middle
     shift_px = np.angle((1j * row * np.exp(2j * np.pi * where / 32)).sum()) * 32 / (2 * np.pi)
-    assert abs(shift_px) < 0.06  # between the two it would be half a pixel
+    assert abs(shift_px) < 0.1  # between the two it would be half a pixel
 
 
 @pytest.mark.parametrize("shape", [(47, 63), (48, 63), (47, 64), (1, 1), (2, 3)])
