@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from depth3d.core.depth import DepthMap
-from depth3d.errors import FileError, UnreadableFileError
+from depth3d.errors import UnreadableFileError
 from depth3d.io.depth_record import RECORD_KEY, DepthRecord, record_from_json, record_to_json
+from depth3d.io.npy import NpyHeader, read_header, read_member, read_numbers
 from depth3d.io.pictures import open_file
 
 __all__ = ["read_npy", "read_npz", "write_npy", "write_npz"]
@@ -40,27 +42,50 @@ def read_npz(path: Path) -> tuple[npt.NDArray[Any], DepthRecord | None]:
     """
     with open_file(path) as file:
         try:
-            with np.load(file, allow_pickle=False) as archive:
-                if RECORD_KEY in archive.files and "depth" in archive.files:
-                    record = record_from_json(str(archive[RECORD_KEY]), str(path))
-                    return archive["depth"], record
-                arrays = {name: np.asarray(archive[name]) for name in archive.files}
-        except FileError:
-            raise
-        except Exception as error:  # NumPy, zipfile and zlib each raise their own
-            raise _unreadable(path, error) from error
-    if "points" in arrays and "depth" not in arrays:
+            archive = zipfile.ZipFile(file)
+        except Exception as error:  # zipfile raises its own, and ValueError, NotImplementedError ...
+            raise UnreadableFileError(f"{path} is damaged or cut short; copy it again") from error
+        with archive:
+            names = {entry.removesuffix(".npy"): entry for entry in archive.namelist()}
+            if RECORD_KEY in names and "depth" in names:
+                note = read_member(archive, names[RECORD_KEY], str(path))
+                record = record_from_json(str(note), str(path))
+                return read_member(archive, names["depth"], str(path)), record
+            headers = _headers(archive, names, str(path))
+            chosen = _chosen(headers, path)
+            flat = _flat(read_member(archive, names[chosen], str(path)))
+            assert flat is not None  # its header said so
+            return flat, None
+
+
+def _headers(archive: zipfile.ZipFile, names: dict[str, str], path: str) -> dict[str, NpyHeader]:
+    headers = {}
+    for name, entry in names.items():
+        if entry.endswith(".npy"):
+            try:
+                with archive.open(entry) as member:
+                    headers[name] = read_header(member, path)
+            except UnreadableFileError:
+                raise
+            except Exception as error:  # as above
+                raise UnreadableFileError(f"{path} is damaged or cut short; copy it again") from error
+    return headers
+
+
+def _chosen(headers: dict[str, NpyHeader], path: Path) -> str:
+    """Name the array that can be meant."""
+    if "points" in headers and "depth" not in headers:
         raise UnreadableFileError(
             f"{path} holds points, no depth map; read it with depth3d.io.geometry_files.read_cloud()"
         )
-    maps = {name: flat for name, array in arrays.items() if (flat := _flat(array)) is not None}
+    maps = [name for name, header in headers.items() if _flat_shape(header) is not None]
     if len(maps) == 1:
-        return next(iter(maps.values())), None
+        return maps[0]
     for name in _NAMES:
         if name in maps:
-            return maps[name], None
+            return name
     raise UnreadableFileError(
-        f"{path} holds {_listed(arrays)} and none of them is clearly a depth map; "
+        f"{path} holds {_listed(headers)} and none of them is clearly a depth map; "
         "save it as an (H, W) array named 'depth'"
     )
 
@@ -78,10 +103,7 @@ def read_npy(path: Path) -> tuple[npt.NDArray[Any], None]:
         UnreadableFileError: Damaged, holding Python objects, or no map.
     """
     with open_file(path) as file:
-        try:
-            array = np.load(file, allow_pickle=False)
-        except Exception as error:  # as above
-            raise _unreadable(path, error) from error
+        array = read_numbers(file, str(path))
     flat = _flat(array)
     if flat is None:
         raise UnreadableFileError(
@@ -91,23 +113,20 @@ def read_npy(path: Path) -> tuple[npt.NDArray[Any], None]:
 
 
 def _flat(array: npt.NDArray[Any]) -> npt.NDArray[Any] | None:
-    if array.dtype.kind not in "iuf" or array.size == 0 or array.ndim < 2:
+    shape = _flat_shape(NpyHeader(array.shape, array.dtype))
+    return None if shape is None else array.reshape(shape)
+
+
+def _flat_shape(header: NpyHeader) -> tuple[int, int] | None:
+    """Give the (H, W) of an array of numbers without its axes of length 1; None where it is no map."""
+    shape = list(header.shape)
+    if header.dtype.kind not in "iuf" or 0 in shape:
         return None
-    if array.ndim == 2:
-        return array
-    lead = [axis for axis in range(array.ndim) if array.shape[axis] == 1]
-    squeezed = array.squeeze(axis=tuple(lead[: array.ndim - 2]))
-    return squeezed if squeezed.ndim == 2 else None
+    while len(shape) > 2 and 1 in shape:
+        shape.remove(1)
+    return (shape[0], shape[1]) if len(shape) == 2 else None
 
 
-def _listed(arrays: dict[str, npt.NDArray[Any]]) -> str:
-    names: Iterable[str] = (f"{name} {array.shape}" for name, array in arrays.items())
+def _listed(headers: dict[str, NpyHeader]) -> str:
+    names: Iterable[str] = (f"{name} {header.shape}" for name, header in headers.items())
     return ", ".join(names) or "nothing"
-
-
-def _unreadable(path: Path, error: Exception) -> UnreadableFileError:
-    if "allow_pickle" in str(error) or "Object arrays" in str(error):
-        return UnreadableFileError(
-            f"{path} holds Python objects, which could run code when loaded; save plain numbers with numpy"
-        )
-    return UnreadableFileError(f"{path} is damaged or cut short; copy it again")

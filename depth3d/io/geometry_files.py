@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from depth3d.core.cloud import PointCloud
 from depth3d.errors import FileError, InputError, UnreadableFileError, UnsupportedFormatError
 from depth3d.io.atomic import writing
 from depth3d.io.frames import check_frame, check_unit, from_frame, header_lines, parse_header, to_frame
+from depth3d.io.npy import read_member
 from depth3d.io.pcd import read_pcd, write_pcd
 from depth3d.io.ply import PlyPoints, comment_lines, read_ply, write_ply, write_rows
 
@@ -24,6 +26,7 @@ CLOUD_SUFFIXES = (".ply", ".pcd", ".xyz", ".npz")
 """What `save_cloud` writes and `read_cloud` reads."""
 
 _NPZ_FORMAT = "depth3d-cloud"
+_NPZ_ARRAYS = ("points", "colors", "normals", "format", "frame", "unit", "comments")
 _log = logging.getLogger("depth3d")
 
 
@@ -231,9 +234,9 @@ def _write_npz(cloud: PointCloud, path: Path, frame: str, unit: str, comments: l
 
 def _read_npz(path: Path) -> PlyPoints:
     try:
-        # Opened here, because np.load leaves a file open that it can't read.
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            fields = {name: archive[name] for name in archive.files}
+        with zipfile.ZipFile(path) as archive:
+            entries = [entry for entry in archive.namelist() if entry.removesuffix(".npy") in _NPZ_ARRAYS]
+            fields = {entry.removesuffix(".npy"): read_member(archive, entry, str(path)) for entry in entries}
         points = frozen(fields["points"], name="points", dtype=np.float32, shape=(None, 3))
         checked = PointCloud(np.nan_to_num(points), fields.get("colors"), fields.get("normals"))
     except KeyError:
@@ -242,7 +245,7 @@ def _read_npz(path: Path) -> PlyPoints:
         ) from None
     except OSError:
         raise
-    except Exception as error:  # NumPy, zipfile and zlib each raise their own
+    except Exception as error:  # zipfile and zlib each raise their own, and so does PointCloud
         raise UnreadableFileError(
             f"{path} is no point cloud in .npz ({error}); write the file anew"
         ) from None

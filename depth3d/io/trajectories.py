@@ -16,6 +16,7 @@ import numpy.typing as npt
 from depth3d.core.arrays import frozen
 from depth3d.core.poses import as_pose
 from depth3d.errors import InputError, UnreadableFileError
+from depth3d.io.npy import read_numbers
 from depth3d.io.pictures import open_file
 
 __all__ = ["TRAJECTORY_FORMATS", "Trajectory", "TrajectoryFormat", "load_trajectory"]
@@ -193,13 +194,8 @@ _ROW_READERS: Mapping[str, Callable[[Sequence[Sequence[str]]], _Views]] = {
 
 
 def _of_npy(data: bytes) -> list[_Matrix]:
-    try:
-        array = np.load(BytesIO(data), allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise UnreadableFileError(
-            f"it is no array of numbers ({error}); save one with numpy.save()"
-        ) from None
-    if not isinstance(array, np.ndarray) or array.ndim != 3 or array.shape[1:] != (4, 4):
+    array = read_numbers(BytesIO(data), "the array")
+    if array.ndim != 3 or array.shape[1:] != (4, 4):
         raise UnreadableFileError(f"it must hold an array of shape (n, 4, 4), got {np.shape(array)}")
     if array.dtype.kind not in "iuf":
         raise UnreadableFileError(f"its numbers must be floats, got {array.dtype}; save them as float64")
