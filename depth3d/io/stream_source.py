@@ -50,7 +50,7 @@ class StreamSource:
             pass  # says what is wrong with a name, or with a file that is empty
         with self._reading() as (container, stream):
             timing = timing_of(container, stream)
-            self._rate, self._has_times = timing.fps, timing.has_times
+            self._rate, self._has_times, self._told_s = timing.fps, timing.has_times, timing.told_s
         damage = Damage()
         with self._reading() as (container, stream):
             first = next(decoded_frames(container, stream, self._rate, damage), None)
@@ -171,6 +171,8 @@ class StreamSource:
                 yield container, stream
         except FileError:
             raise
+        except av.error.EOFError:
+            raise self._without_frames(Damage()) from None
         except (av.error.FFmpegError, UnicodeError) as error:
             raise UnreadableFileError(self._why(error)) from None
 
@@ -234,7 +236,7 @@ class StreamSource:
             self._note(f"{damage.frames} of its frames are marked as damaged")
         if damage.jumps:
             self._note("its times go back: what follows is put behind what came before")
-        told = self.facts.duration_s
+        told = self._told_s
         if told is not None and told - last_s > max(Fraction(1), told / 20) + 2 / self._rate:
             self._note(
                 f"it ends at {float(last_s):.1f} s of {float(told):.1f} s: the rest is missing or damaged"

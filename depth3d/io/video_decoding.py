@@ -48,7 +48,7 @@ def opened(path: Path) -> Any:
     return av.open(
         f"file:{path}",
         metadata_errors="replace",
-        options={"protocol_whitelist": "file,crypto,data", "max_pixels": str(MAX_FRAME_PIXELS)},
+        options={"protocol_whitelist": "file,crypto,data"},
     )
 
 
@@ -66,8 +66,9 @@ def _is_cover(stream: Any, av: Any) -> bool:
 
 
 def threaded(stream: Any) -> None:
-    """Let the decoder use threads: over frames and slices, but fewer where a frame is huge."""
+    """Let the decoder use threads, fewer of them where frames are huge, and bound the size of these."""
     context = stream.codec_context
+    context.options = {**context.options, "max_pixels": str(MAX_FRAME_PIXELS)}
     context.thread_type = "AUTO"
     if context.width * context.height > _LARGE_FRAME:
         context.thread_count = 2

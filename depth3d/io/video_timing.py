@@ -30,6 +30,7 @@ class VideoTiming:
         duration_s: Of all frames together; None where nobody knows.
         frame_count: About; None where nobody knows.
         has_times: Whether the packets say when they are shown.
+        told_s: How long the film is by its header, whatever is there of it; None where that says nothing.
     """
 
     fps: Fraction
@@ -37,6 +38,7 @@ class VideoTiming:
     duration_s: Fraction | None
     frame_count: int | None
     has_times: bool
+    told_s: Fraction | None
 
 
 def timing_of(container: Any, stream: Any) -> VideoTiming:
@@ -52,31 +54,28 @@ def timing_of(container: Any, stream: Any) -> VideoTiming:
         for rate in (stream.average_rate, getattr(stream, "base_rate", None), stream.guessed_rate)
         if rate and 0 < rate <= 1000
     ]
-    told_s = _told_duration(container, stream)
+    told_s = duration_s = _told_duration(container, stream)
     ticks, end = _index_ticks(stream), None
     is_whole = bool(ticks)
     if not ticks:
         ticks, is_whole, end = _packet_ticks(container, stream)
     span_s = Fraction(ticks[-1] - ticks[0]) * base if ticks else Fraction(0)
     fps = rate_of(ticks, base, named)
-    if not span_s:
-        fps = named[-1] if named else _DEFAULT_RATE
-    elif fps is None:  # it varies
+    is_variable = fps is None and span_s > 0
+    if is_variable and is_whole:
         if end is not None and end > ticks[-1]:
-            told_s = Fraction(end - ticks[0]) * base
-        elif is_whole and (told_s is None or told_s <= span_s):
-            told_s = span_s * len(ticks) / (len(ticks) - 1)
-        fps = (len(ticks) - 1) / span_s
-        if is_whole and told_s:
-            fps = len(ticks) / told_s
-        elif named:
-            fps = named[0]
-        count = len(ticks) if is_whole else stream.frames or (told_s and max(1, round(told_s * fps)))
-        return VideoTiming(fps, True, told_s, count or None, True)
-    if is_whole and ticks:
-        return VideoTiming(fps, False, len(ticks) / fps, len(ticks), True)
-    count = stream.frames or (told_s and max(1, round(told_s * fps)))
-    return VideoTiming(fps, False, told_s, count or None, bool(ticks))
+            duration_s = Fraction(end - ticks[0]) * base
+        elif duration_s is None or duration_s <= span_s:
+            duration_s = span_s * len(ticks) / (len(ticks) - 1)
+        fps = len(ticks) / duration_s
+    elif is_variable:
+        fps = named[0] if named else (len(ticks) - 1) / span_s
+    elif fps is None:
+        fps = named[-1] if named else _DEFAULT_RATE
+    if is_whole and ticks and not is_variable:
+        duration_s = len(ticks) / fps
+    count = len(ticks) if is_whole else stream.frames or (duration_s and max(1, round(duration_s * fps)))
+    return VideoTiming(fps, is_variable, duration_s, count or None, bool(ticks), told_s)
 
 
 def rate_of(ticks: Sequence[int], base: Fraction, named: Sequence[Fraction]) -> Fraction | None:
@@ -147,7 +146,9 @@ def _told_duration(container: Any, stream: Any) -> Fraction | None:
     try:
         hours, minutes, seconds = (Fraction(part) for part in clock)
     except ValueError:
-        return None if not container.duration else Fraction(container.duration, 1_000_000)
+        if not container.duration or container.streams.audio:  # which may be longer
+            return None
+        return Fraction(container.duration, 1_000_000)
     told = 3600 * hours + 60 * minutes + seconds
     start = (stream.start_time or 0) * stream.time_base
     return max(told - start, Fraction(0)) or None
