@@ -71,7 +71,7 @@ def upsample_guided(field: torch.Tensor, image: ImageArray) -> torch.Tensor:
         return result
     pixels = tensor_view(image).to(field.device)
     # One colour at a time: of a photo of 200 megapixels each takes 0.8 GB as floats.
-    guide = [_shrunk(pixels[..., color], tuple(field.shape)) for color in range(3)]
+    guide = [_shrunk(pixels[..., color], field.shape) for color in range(3)]
     share = upsample(_bend(field) / span, size_hw)
     trust = 1 / (_steepness(field).square() + (1e-3 * span).square())
     # One row of numbers a cell: a single look-up brings all that is known of it.
@@ -89,10 +89,10 @@ def upsample_guided(field: torch.Tensor, image: ImageArray) -> torch.Tensor:
     return result
 
 
-def _shrunk(plane: torch.Tensor, size_hw: tuple[int, int]) -> torch.Tensor:
+def _shrunk(plane: torch.Tensor, shape: torch.Size) -> torch.Tensor:
     """Average one colour of the photo, (H, W) uint8, over the cells of a coarser grid; shares of 255."""
     shares = plane.float().div_(255)[None, None]
-    return interpolate(shares, size_hw, mode="bilinear", antialias=True, align_corners=False)[0, 0]
+    return interpolate(shares, tuple(shape), mode="bilinear", antialias=True, align_corners=False)[0, 0]
 
 
 def _same_side_mean(

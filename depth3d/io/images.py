@@ -15,7 +15,7 @@ from depth3d.errors import InputError, UnreadableFileError, UnsupportedFormatErr
 from depth3d.io.apple_metadata import embedded_matrix
 from depth3d.io.atomic import writing
 from depth3d.io.exif import ExifFacts, read_exif, size_upright, upright
-from depth3d.io.pictures import decoded, open_picture
+from depth3d.io.pictures import count_pictures, decoded, open_picture
 from depth3d.io.pixels import has_16_bit_colour, to_rgb
 
 __all__ = [
@@ -138,7 +138,7 @@ def load_photo(path: str | Path) -> Photo:
     with open_picture(path) as opened:
         facts = read_exif(opened)
         info = _info_of(path, opened, facts)
-        frames = getattr(opened, "n_frames", 1)
+        frames = count_pictures(opened, path)
         if frames > 1 and opened.format not in ("MPO", "HEIF"):  # theirs are depth maps, gains, thumbnails
             _log.info("%s holds %d pictures: the first one is taken", path, frames)
         is_deep = has_16_bit_colour(opened)

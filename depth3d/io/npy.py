@@ -22,6 +22,7 @@ _DEFLATE_BEST_RATIO = 1032
 """One byte of deflate can stand for at most this many (zlib.net, "Maximum Compression Factor")."""
 
 _SMALL = 1 << 16
+_npy: Any = np.lib.format  # without annotations of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +55,8 @@ def read_header(file: BinaryIO | Any, name: str) -> NpyHeader:
             entries than the pixels of the largest picture that is read.
     """
     try:
-        version = np.lib.format.read_magic(file)
-        read = (
-            np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        )
+        version = _npy.read_magic(file)
+        read = _npy.read_array_header_1_0 if version == (1, 0) else _npy.read_array_header_2_0
         shape, _, dtype = read(file)
     except (ValueError, EOFError, OSError, zipfile.BadZipFile, RecursionError, MemoryError) as error:
         raise UnreadableFileError(f"{name} is damaged or cut short; copy it again") from error
@@ -123,7 +122,7 @@ def read_member(archive: zipfile.ZipFile, member: str, name: str) -> npt.NDArray
 
 def _read(file: BinaryIO | Any, name: str) -> npt.NDArray[Any]:
     try:
-        array: npt.NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
+        array: npt.NDArray[Any] = _npy.read_array(file, allow_pickle=False)
     except Exception as error:  # NumPy, zipfile and zlib each raise their own
         raise UnreadableFileError(f"{name} is damaged or cut short; copy it again") from error
     return array

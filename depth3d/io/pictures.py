@@ -19,7 +19,15 @@ from depth3d.errors import FileError, UnreadableFileError, UnsupportedFormatErro
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["MAX_PIXELS", "decoded", "open_file", "open_picture", "open_picture_in", "quiet_pillow"]
+__all__ = [
+    "MAX_PIXELS",
+    "count_pictures",
+    "decoded",
+    "open_file",
+    "open_picture",
+    "open_picture_in",
+    "quiet_pillow",
+]
 
 MAX_PIXELS = 500_000_000
 """Larger pictures are refused: phones make 200 megapixels, decompression bombs make billions."""
@@ -117,6 +125,18 @@ def decoded(image: Image, path: str | Path) -> Image:
     except Exception as error:  # as above: a truncated file raises OSError, ValueError, struct.error ...
         raise _damaged(path, error) from error
     return image
+
+
+def count_pictures(image: Image, path: str | Path) -> int:
+    """Count the pictures of an opened file: the frames of an animation, the pages of a TIFF.
+
+    Raises:
+        UnreadableFileError: One of them is damaged.
+    """
+    try:
+        return int(getattr(image, "n_frames", 1))
+    except Exception as error:  # as above: of a GIF all frames are walked through
+        raise _damaged(path, error) from error
 
 
 def _opened(path: Path) -> BinaryIO:
