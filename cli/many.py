@@ -46,7 +46,7 @@ def many_photos(
     name: str | Callable[[dict[str, Any]], str],
     *,
     also: Mapping[str, str] | None = None,
-    beside: Callable[[dict[str, Any], Any], Sequence[Any]] = lambda params, output: (),
+    beside: Callable[[dict[str, Any], Any, Any], Sequence[Any]] = lambda params, output, photo: (),
     suffixes: Callable[[], Sequence[str]] = tuple,
     found_by: Callable[[dict[str, Any]], Sequence[str]] | None = None,
     takes_folder: Callable[[dict[str, Any]], bool] = lambda params: False,
@@ -65,7 +65,8 @@ def many_photos(
         name: What a result is called in a folder, such as `{stem}_cloud.ply`; or what makes it of the
             parameters.
         also: Parameters that are further outputs, such as `preview`, and what those are called in a folder.
-        beside: Gives further files that will be written for an output.
+        beside: Gives further files that will be written for an output, or the names that it will have; it
+            is called with the parameters, the output and the photo, which may be anywhere and unreadable.
         suffixes: Gives the suffixes of output files: a directory with one of them is not meant as a folder.
         found_by: Gives the suffixes by which files are found in a folder; None is those of photos.
         takes_folder: Whether one photo's own output may be a folder, as with the frames of a film.

@@ -105,7 +105,7 @@ class Run:
         params: Its parameters, but for the photos.
         sources: Where each came from.
         naming: What results are called.
-        beside: Gives further files that will be written for an output.
+        beside: Gives further files that will be written for an output of a photo.
         suffixes: By which files are found in folders; None is those of photos.
         jobs: Photos at once.
         resume: Whether what is done is skipped.
@@ -116,7 +116,7 @@ class Run:
     params: dict[str, Any]
     sources: Mapping[str, ParameterSource]
     naming: Naming
-    beside: Callable[[dict[str, Any], Any], Sequence[Any]]
+    beside: Callable[[dict[str, Any], Any, Any], Sequence[Any]]
     suffixes: tuple[str, ...] | None
     jobs: int | None
     resume: bool
@@ -235,7 +235,7 @@ class Run:
             if photo.path in failed:
                 continue
             paths = [column[number] for column in outputs.values()]
-            more = [path for path in self.beside(self.params, paths[0]) if path not in paths]
+            more = [path for path in self.beside(self.params, paths[0], photo.path) if path not in paths]
             tasks.append(Task(photo.path, (*paths, *more), call, (reads[photo.path],) if reads else ()))
         return tasks, failed
 

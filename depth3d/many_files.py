@@ -16,7 +16,7 @@ from depth3d.errors import Depth3DError, InputError, ModelError, OutputExistsErr
 from depth3d.io.atomic import recorded_writes, remove_stale_partials
 from depth3d.io.files_here import files_here
 from depth3d.io.inputs import FoundInput
-from depth3d.io.manifest import Manifest, digest_of_file, is_unchanged, record_of_outputs
+from depth3d.io.manifest import Manifest, digest_of_file, is_unchanged, name_below, record_of_outputs
 from depth3d.io.output_names import output_names
 from depth3d.io.remote import RemotePath
 
@@ -301,6 +301,7 @@ class Carry:
         return {
             "input": str(task.input),
             "inputs": inputs,
+            "output": name_below(self.folder, task.output),
             "outputs": record_of_outputs(written, self.folder),
             "facts": dict(made.facts),
             "summary": made.summary,

@@ -27,7 +27,7 @@ FORMATS = ("npz", "npy", "png", "pfm", "tif", "exr")
 COLORMAPS = ("Spectral_r", "viridis", "plasma", "magma", "inferno", "turbo", "gray")
 
 
-def _preview_of(params: dict[str, Any], output: Path) -> list[Path]:
+def _preview_of(params: dict[str, Any], output: Path, photo: Any) -> list[Path]:
     from depth3d.estimate_files import preview_beside
 
     return [preview_beside(output)] if params["preview"] else []

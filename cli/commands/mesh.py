@@ -23,7 +23,7 @@ def _name(params: dict[str, Any]) -> str:
     return f"{{stem}}_{kind}.stl" if kind else "{stem}_mesh.glb"
 
 
-def _beside(params: dict[str, Any], output: Path) -> Sequence[Path]:
+def _beside(params: dict[str, Any], output: Path, photo: Any) -> Sequence[Path]:
     if output.suffix.lower() != ".obj":
         return ()
     from depth3d.io.mesh_files import mesh_outputs

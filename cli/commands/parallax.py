@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..console import note, print_json, progress
+from ..console import note, progress, report
+from ..many import many_photos
 from ..options import json_option, output_option, overwrite_option, verbosity_options
 from ..parallax_options import (
     apply_preset,
@@ -28,13 +30,22 @@ if TYPE_CHECKING:
 _LAYER_FILES = (".html", ".htm", ".glb")
 
 
+def _suffixes() -> Sequence[str]:
+    from depth3d.io.video import VIDEO_SUFFIXES
+
+    return (*VIDEO_SUFFIXES, *_LAYER_FILES)
+
+
 @click.command(
     name="parallax",
     cls=SectionedCommand,
     short_help="Move a camera through a photo: a film, or a page that moves.",
 )
-@click.argument("photo", type=click.Path(path_type=Path))
-@output_option(f"The film: {FILM_HELP}; or .html, a page that moves, or .glb, its layers as meshes.")
+@many_photos("{stem}_parallax.mp4", suffixes=_suffixes, takes_folder=lambda params: True)
+@output_option(
+    f"The film: {FILM_HELP}; or .html, a page that moves, or .glb, its layers as meshes; for many photos a "
+    "folder, or 'out/{stem}.html'."
+)
 @overwrite_option
 @parallax_options
 @length_options(seconds=5.0)
@@ -56,6 +67,7 @@ def command(
     depth3d parallax photo.jpg -o push.mp4 --path dolly-in --seconds 6 --blur-percent 1
     depth3d parallax photo.jpg -o vertigo.gif --path dolly-zoom --repeat ping-pong --size 640
     depth3d parallax photo.jpg -o photo.html
+    depth3d parallax photos/ -o 'pages/{stem}.html' --resume
     """
     from depth3d.parallax_files import film_facts
     from depth3d.render.film import Film
@@ -88,9 +100,7 @@ def command(
 
 
 def _report(facts: dict[str, Any], opened: OpenedPhoto, as_json: bool) -> None:
-    if as_json:
-        print_json({**facts, "depth": opened.depth_source, "notes": opened.notes})
-    else:
-        width, height = facts["size"]
-        parallax = facts["largest_parallax_px"]
-        click.echo(f"{facts['output']}: {width}x{height}, parallax of up to {parallax:.1f} px")
+    width, height = facts["size"]
+    parallax = facts["largest_parallax_px"]
+    summary = f"{facts['output']}: {width}x{height}, parallax of up to {parallax:.1f} px"
+    report({**facts, "depth": opened.depth_source, "notes": opened.notes}, summary, as_json=as_json)

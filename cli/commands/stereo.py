@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..console import note, print_json, progress
+from ..console import note, opening, progress, report
+from ..many import many_photos
 from ..options import edges_option, json_option, output_option, overwrite_option, verbosity_options
 from ..scenes import check_outputs, open_scene, scene_options
 from ..sections import SectionedCommand
@@ -33,13 +35,58 @@ _SECONDS = 4.0
 """Of a wiggle that does not repeat by itself."""
 
 
+_NAMES = {
+    "side-by-side": "{stem}_sbs.jpg",
+    "half-side-by-side": "{stem}_half_sbs.jpg",
+    "top-bottom": "{stem}_tb.jpg",
+    "half-top-bottom": "{stem}_half_tb.jpg",
+    "pair": "{stem}_stereo.jpg",
+    "rows": "{stem}_rows.png",  # JPEG would mix what the two eyes get
+    "columns": "{stem}_columns.png",
+    "checkerboard": "{stem}_checkerboard.png",
+    "quilt": "{stem}_quilt.png",
+    "wiggle": "{stem}_wiggle.gif",
+}
+"""By the end of which players know a layout; others are `{stem}_<layout>.jpg`."""
+
+
+def _name(params: dict[str, Any]) -> str:
+    given = next((name for name in ("anaglyph", "quilt") if params[name]), params["layout"] or "side-by-side")
+    return _NAMES.get(given, f"{{stem}}_{given}.jpg")
+
+
+def _files(params: dict[str, Any], output: Path, photo: Any) -> list[Path]:
+    """Tell the names of pairs and quilts, which differ from the output's."""
+    from depth3d.errors import Depth3DError
+    from depth3d.io.images import read_photo_info
+
+    options = dict(params)
+    layout = check_layout(output, options)
+    tiles = options["quilt"] or (1, 1)
+    try:
+        photo_wh = read_photo_info(photo).size_wh if layout == "quilt" else (1, 1)
+    except (Depth3DError, TypeError):  # on shared storage; nothing can be written for one that is damaged
+        return []
+    return outputs_of(output, layout, tiles, view_size(photo_wh, layout, tiles, options["size_px"]))
+
+
+def _suffixes() -> Sequence[str]:
+    from depth3d.io.images import IMAGE_SUFFIXES
+    from depth3d.io.video import VIDEO_SUFFIXES
+
+    return (*IMAGE_SUFFIXES, *VIDEO_SUFFIXES)
+
+
 @click.command(
     name="stereo",
     cls=SectionedCommand,
     short_help="Show a photo to both eyes: pairs, anaglyphs, wiggles, quilts.",
 )
-@click.argument("photo", type=click.Path(path_type=Path))
-@output_option("The picture: .jpg, .png, .webp, .tif or .bmp; of a wiggle the film: .gif, .webp, .mp4 ...")
+@many_photos(_name, beside=_files, suffixes=_suffixes)
+@output_option(
+    "The picture: .jpg, .png, .webp, .tif or .bmp; of a wiggle the film: .gif, .webp, .mp4 ...; for many "
+    "photos a folder, or 'out/{stem}_sbs.png'."
+)
 @overwrite_option
 @layout_options
 @eyes_options
@@ -63,6 +110,7 @@ def command(
     depth3d stereo photo.jpg -o wiggle.gif --converge-at 320,410
     depth3d stereo desk.jpg --depth desk.npz -o eyes.png --layout pair --baseline-mm 63 --keep left
     depth3d stereo photo.jpg -o hologram.png --quilt 8x6
+    depth3d stereo photos/ -o vr/ --layout half-top-bottom --resume
     """
     from depth3d import verbs
     from depth3d.io.images import read_photo_info
@@ -72,6 +120,7 @@ def command(
 
     layout = check_layout(output, options)
     tiles = options["quilt"] or (1, 1)
+    opening()
     photo_wh = read_photo_info(photo).size_wh
     size_wh = view_size(photo_wh, layout, tiles, options["size_px"])
     outputs = outputs_of(output, layout, tiles, size_wh)
@@ -117,11 +166,9 @@ def command(
         if layout == "anaglyph":
             facts["anaglyph"] = options["anaglyph"]
     facts |= {"size_wh": size_wh, **views.rig.facts, "depth": opened.depth_source, "notes": opened.notes}
-    if as_json:
-        print_json(facts)
-    else:
-        named = " and ".join(str(path) for path in outputs)
-        click.echo(f"{named}: {layout}, {where_it_is(facts['nearest_percent'], facts['farthest_percent'])}")
+    named = " and ".join(str(path) for path in outputs)
+    where = where_it_is(facts["nearest_percent"], facts["farthest_percent"])
+    report(facts, f"{named}: {layout}, {where}", as_json=as_json)
 
 
 def _rendered(views: StereoViews) -> Iterable[ImageArray]:

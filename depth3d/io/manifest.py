@@ -20,6 +20,7 @@ __all__ = [
     "digest_of_file",
     "digest_of_options",
     "is_unchanged",
+    "name_below",
     "outputs_listed_in",
     "record_of_outputs",
 ]
@@ -176,7 +177,7 @@ class Manifest:
             self._shared.flush()
 
     def _name(self, output: Path | RemotePath) -> str:
-        return _name_below(self.folder, output)
+        return name_below(self.folder, output)
 
     def _holds(self, output: Path | RemotePath) -> bool:
         return str(output).startswith(f"{self.folder}/")
@@ -191,7 +192,7 @@ class Manifest:
                 "depth3d": record.get("depth3d"), **record.get("how", {})
             }  # fmt: skip
         elif record.get("outputs"):
-            self._records[record["outputs"][0]["name"]] = record
+            self._records[record.get("output", record["outputs"][0]["name"])] = record
 
     def _difference(self, digest: str) -> str:
         """Say which option differs from those of an earlier run."""
@@ -277,7 +278,7 @@ def record_of_outputs(
     """
     return [
         {
-            "name": _name_below(manifest_folder, path),
+            "name": name_below(manifest_folder, path),
             **_size_and_time(local),
             "blake2b": digest_of_file(local),
         }
@@ -327,7 +328,8 @@ def _size_and_time(path: Path) -> dict[str, int]:
     }
 
 
-def _name_below(folder: Path | RemotePath, path: Path | RemotePath) -> str:
+def name_below(folder: Path | RemotePath, path: Path | RemotePath) -> str:
+    """Name a file as records do: below the folder, with slashes; by its URL where that is elsewhere."""
     if isinstance(path, RemotePath):
         return path.url.removeprefix(f"{folder}/")
     if isinstance(folder, RemotePath):
