@@ -226,7 +226,9 @@ def _network_prior(model: str, photo: PhotoDepth, network: dict[str, Any]) -> Re
     from depth3d.errors import InputError
 
     image = _image_of(photo, "--reference-model")
-    estimator = verbs.loaded_estimator(model, device=network["device"], dtype=network["dtype"])
+    estimator = verbs.loaded_estimator(
+        model, device=network["device"], dtype=network["dtype"], backend=network["backend"]
+    )
     depth = estimator(image)
     if not depth.is_metric:
         raise InputError(

@@ -15,13 +15,15 @@ import torch
 
 from depth3d.accel.batches import AdaptiveBatches, affordable_batch, group_indices, is_out_of_memory
 from depth3d.accel.devices import resolve_device
-from depth3d.accel.precision import preferred_dtype, resolve_dtype
-from depth3d.core.arrays import ImageArray, as_image
+from depth3d.accel.precision import resolve_dtype
+from depth3d.core.arrays import ImageArray
 from depth3d.core.depth import DepthKind, DepthMap
 from depth3d.errors import DeviceError, InputError
+from depth3d.estimate.backends.choice import check_backend, runnable
 from depth3d.estimate.checkpoints import LoadedModel, load_checkpoint
+from depth3d.estimate.given_images import checked_images, is_image
 from depth3d.estimate.hub import locate_weights
-from depth3d.estimate.network import DepthNetwork, NetworkInput, settle_precision
+from depth3d.estimate.network import DepthNetwork, NetworkInput
 from depth3d.estimate.outputs import OutputMeaning
 from depth3d.estimate.prediction import Prediction
 from depth3d.estimate.preprocess import InputRule, check_input_size, network_size, reflect_padding
@@ -51,6 +53,7 @@ class DepthEstimator:
         kind: What its maps mean.
         device: Where it runs.
         dtype: The number format that it runs in.
+        backend: The program that runs it.
         input_size: Shorter side in pixels at which it sees images; of `mini` the longer one.
 
     Examples:
@@ -67,6 +70,7 @@ class DepthEstimator:
         card: ModelCard,
         device: str = "auto",
         dtype: str = "auto",
+        backend: str = "auto",
         input_size: int | None = None,
         batch_size: int | None = None,
         tta: str | None = None,
@@ -93,11 +97,9 @@ class DepthEstimator:
         self._max_tokens = max_tokens
         wanted = resolve_dtype(dtype)
         try:
-            network = loaded.network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-            if wanted is not None:
-                network = network.to(wanted)
-            elif loaded.halves_on_cpu or self.device.type != "cpu":
-                network = settle_precision(network, preferred_dtype(self.device), self._rule, self.device)
+            network, self.backend = runnable(
+                loaded, name=card.name, device=self.device, dtype=wanted, backend=backend
+            )
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
@@ -118,6 +120,7 @@ class DepthEstimator:
         *,
         device: str = "auto",
         dtype: str = "auto",
+        backend: str = "auto",
         input_size: int | None = None,
         batch_size: int | None = None,
         tta: str | None = None,
@@ -138,6 +141,11 @@ class DepthEstimator:
                 multiplies in it, if a trial with these very weights agrees with float32 within 1e-2
                 (root mean square after affine alignment, as a share of the span); else float32. On a CPU
                 `mini` stays in float32.
+            backend: What runs the network: `torch`; `compile` (torch.compile); `onnx` (ONNX Runtime, CPU or
+                CUDA); `openvino` (CPU); `tensorrt` (CUDA); or `auto`, which is OpenVINO on a CPU where it is
+                installed and the network is Depth Anything, else torch. They agree within 1e-4 of the span in
+                float32 and within the tolerance of `dtype` otherwise. What they compile is kept in
+                `DEPTH3D_CACHE_DIR`, or the user's folder for caches.
             input_size: Shorter side in pixels at which the network sees images, rounded up to the
                 patch size; of `mini` the longer side, rounded to a multiple of 32. None is what the
                 network was made for: 518 for Depth Anything V2, 384 for `mini`. Networks made for one
@@ -162,6 +170,7 @@ class DepthEstimator:
         """
         resolve_device(device)  # before the weights are read or fetched
         resolve_dtype(dtype)
+        check_backend(backend)
         card, path = locate_weights(name_or_path)
         loaded = load_checkpoint(path, max_depth_m=max_depth_m, name=card.name)
         if not card.commercial_use:
@@ -171,6 +180,7 @@ class DepthEstimator:
             card=card,
             device=device,
             dtype=dtype,
+            backend=backend,
             input_size=input_size,
             batch_size=batch_size,
             tta=tta,
@@ -190,7 +200,10 @@ class DepthEstimator:
 
     def __repr__(self) -> str:
         dtype = str(self.dtype).removeprefix("torch.")
-        return f"DepthEstimator({self.name}, {self.kind}, {self.device}, {dtype}, input {self.input_size})"
+        by = "" if self.backend == "torch" else f" by {self.backend}"
+        return (
+            f"DepthEstimator({self.name}, {self.kind}, {self.device}{by}, {dtype}, input {self.input_size})"
+        )
 
     # -- calls ----------------------------------------------------------------------------------
 
@@ -233,8 +246,8 @@ class DepthEstimator:
         """
         if output not in ("depth", "torch"):
             raise InputError(f"output must be 'depth' or 'torch', got {output!r}")
-        single = _is_image(images)
-        values = [value for value, _ in self._values(*_checked(images, prompt))]
+        single = is_image(images)
+        values = [value for value, _ in self._values(*checked_images(images, prompt))]
         if output == "torch":
             # Copies, because tensors made in inference mode refuse to be changed in place or trained on.
             return [value.clone() for value in values]
@@ -264,10 +277,10 @@ class DepthEstimator:
             InputError: As for a call.
             DeviceError: As for a call.
         """
-        single = _is_image(images)
+        single = is_image(images)
         results = [
             Prediction(self._depth_map(value), fov_x_deg)
-            for value, fov_x_deg in self._values(*_checked(images, prompt))
+            for value, fov_x_deg in self._values(*checked_images(images, prompt))
         ]
         return results[0] if single else results
 
@@ -363,30 +376,6 @@ class DepthEstimator:
             prompt.require_metric("a prompt")
             if not prompt.valid.all():
                 raise InputError("a prompt must be known everywhere, got a map with holes; fill them first")
-
-
-def _is_image(images: Any) -> bool:
-    if isinstance(images, (list, tuple)):
-        return False
-    if isinstance(images, np.ndarray):
-        return images.ndim != 4
-    raise InputError(
-        f"images must be an (H, W, 3) uint8 array or a list of them, got {type(images).__name__}; "
-        "open files with depth3d.load_image()"
-    )
-
-
-def _checked(images: Any, prompt: Any) -> tuple[list[ImageArray], list[DepthMap | None]]:
-    single = _is_image(images)
-    items = [images] if single else list(images)
-    names = ["image"] if single else [f"images[{i}]" for i in range(len(items))]
-    checked = [as_image(item, name=name) for item, name in zip(items, names, strict=True)]
-    given = [prompt] * len(items) if prompt is None or single else list(prompt)
-    if len(given) != len(checked):
-        raise InputError(
-            f"each image needs its own prompt, got {len(checked)} images and {len(given)} prompts"
-        )
-    return checked, given
 
 
 @cache

@@ -17,7 +17,7 @@ from depth3d.estimate.alignment import aligned_error
 from depth3d.estimate.outputs import OutputMeaning
 from depth3d.estimate.preprocess import InputRule, to_network
 
-__all__ = ["HALF_PRECISION_TOLERANCE", "DepthNetwork", "NetworkInput", "settle_precision"]
+__all__ = ["HALF_PRECISION_TOLERANCE", "DepthNetwork", "NetworkInput", "agrees", "settle_precision"]
 
 _log = logging.getLogger("depth3d")
 
@@ -115,7 +115,9 @@ class DepthNetwork:
         self, pixels: torch.Tensor, prompts: torch.Tensor | None
     ) -> tuple[torch.Tensor, list[float | None]]:
         extra = {} if prompts is None else {"prompt_depth": prompts.to(self.dtype)}
-        output = self._network(pixel_values=pixels.to(self.dtype), **extra)
+        # What was compiled takes its pixels in float32, whatever it goes on in.
+        taken = getattr(self._network, "input_dtype", self.dtype)
+        output = self._network(pixel_values=pixels.to(taken), **extra)
         angles = getattr(output, "field_of_view", None)
         fov_x_deg = [None] * len(pixels) if angles is None else angles.float().flatten().tolist()
         return output.predicted_depth.float(), fov_x_deg
@@ -139,21 +141,43 @@ def settle_precision(
     """
     if preferred == torch.float32 or (device.type == "cpu" and not rule.takes_any_size):
         return network
+    faster = copy.deepcopy(network).to(preferred)
+    return faster if agrees(faster, network, rule, device, preferred) else network
+
+
+def agrees(
+    faster: torch.nn.Module,
+    network: torch.nn.Module,
+    rule: InputRule,
+    device: torch.device,
+    dtype: torch.dtype,
+) -> bool:
+    """Tell whether a faster form of a network gives the same map of a trial image.
+
+    Args:
+        faster: The form in question.
+        network: In float32.
+        rule: How both want their images.
+        device: Where both are.
+        dtype: The number format of the faster form.
+
+    Returns:
+        Whether they agree within `HALF_PRECISION_TOLERANCE`.
+    """
     height, width = (8 * rule.multiple, 11 * rule.multiple) if rule.takes_any_size else rule.size_hw
     pixels = _trial_image(height, width).to(device)
-    faster = copy.deepcopy(network).to(preferred)
+    taken = getattr(faster, "input_dtype", dtype)
     with torch.inference_mode():
         reference = network(pixel_values=pixels).predicted_depth.float()
         try:
-            result = faster(pixel_values=pixels.to(preferred)).predicted_depth.float()
+            result = faster(pixel_values=pixels.to(taken)).predicted_depth.float()
         except RuntimeError as error:  # an architecture that mixes formats inside
-            _log.info("%s does not run (%s); using float32", preferred, str(error).splitlines()[0])
-            return network
+            _log.info("%s does not run (%s); using float32", dtype, str(error).splitlines()[0])
+            return False
     error_share = aligned_error(result, reference)
-    if error_share <= HALF_PRECISION_TOLERANCE:
-        return faster
-    _log.info("%s is off by %.1f %% of the span; using float32", preferred, 100 * error_share)
-    return network
+    if error_share > HALF_PRECISION_TOLERANCE:
+        _log.info("%s is off by %.1f %% of the span; using float32", dtype, 100 * error_share)
+    return error_share <= HALF_PRECISION_TOLERANCE
 
 
 def _trial_image(height: int, width: int) -> torch.Tensor:
@@ -176,4 +200,5 @@ def _prompt(item: NetworkInput, device: torch.device) -> torch.Tensor:
 
 
 def _dtype_of(network: torch.nn.Module) -> torch.dtype:
-    return next(network.parameters()).dtype
+    stated = getattr(network, "dtype", None)
+    return stated if isinstance(stated, torch.dtype) else next(network.parameters()).dtype

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from depth3d.estimate import estimator as estimator_module
 from depth3d.estimate import network as network_module
 from depth3d.estimate.alignment import aligned_error
+from depth3d.estimate.backends import choice as choice_module
 from depth3d.estimate.estimator import DepthEstimator
 
 Photo = Callable[..., np.ndarray]
@@ -30,12 +30,12 @@ def test_half_precision_is_close(load: Load, tiny_folder: Path, photo: Photo, dt
 def test_auto_falls_back_to_float32_where_half_precision_is_off(
     load: Load, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(estimator_module, "preferred_dtype", lambda device: torch.bfloat16)
+    monkeypatch.setattr(choice_module, "preferred_dtype", lambda device: torch.bfloat16)
     monkeypatch.setattr(network_module, "HALF_PRECISION_TOLERANCE", 1.0)
     assert load(tiny_folder, dtype="auto").dtype is torch.bfloat16
     monkeypatch.setattr(network_module, "HALF_PRECISION_TOLERANCE", 1e-9)
     assert load(tiny_folder, dtype="auto").dtype is torch.float32
-    monkeypatch.setattr(estimator_module, "preferred_dtype", lambda device: torch.float32)
+    monkeypatch.setattr(choice_module, "preferred_dtype", lambda device: torch.float32)
     assert load(tiny_folder, dtype="auto").dtype is torch.float32
 
 

@@ -1,0 +1,124 @@
+"""Which program runs a network: what was asked for, or what is the fastest here."""
+
+from __future__ import annotations
+
+import logging
+from importlib.util import find_spec
+
+import torch
+
+from depth3d.accel.precision import preferred_dtype
+from depth3d.accel.threads import bound_threads
+from depth3d.errors import InputError
+from depth3d.estimate.backends.graph import can_be_exported
+from depth3d.estimate.checkpoints import LoadedModel
+from depth3d.estimate.network import settle_precision
+
+__all__ = ["BACKENDS", "check_backend", "runnable"]
+
+_log = logging.getLogger("depth3d")
+
+BACKENDS = ("auto", "torch", "compile", "onnx", "openvino", "tensorrt")
+"""The names that `backend=` takes."""
+
+_MODULES = {
+    "onnx": ("onnxruntime", "onnx"),
+    "openvino": ("openvino", "onnx"),
+    "tensorrt": ("tensorrt", "onnx"),
+}
+"""Backend -> the modules that it needs; the extras of the package have the backends' names."""
+
+_WORTH_COMPILING = 10_000_000
+"""Weights. Compiling Small (25 million) takes 5 s, once, and halves its time; `mini` takes 30 ms anyway."""
+
+
+def check_backend(backend: str) -> str:
+    """Check a backend's name, and that what it needs is installed.
+
+    Args:
+        backend: One of `BACKENDS`.
+
+    Returns:
+        The name.
+
+    Raises:
+        InputError: Another name, or a package is missing.
+    """
+    if backend not in BACKENDS:
+        raise InputError(f"backend must be one of {', '.join(BACKENDS)}, got {backend!r}; try auto")
+    if missing := _missing(backend):
+        raise InputError(
+            f"backend {backend!r} needs {' and '.join(missing)}; "
+            f"pip install 'depth3d[{backend}]', or use auto"
+        )
+    return backend
+
+
+def runnable(
+    loaded: LoadedModel, *, name: str, device: torch.device, dtype: torch.dtype | None, backend: str
+) -> tuple[torch.nn.Module, str]:
+    """Bring a network onto its device, into its number format, and into the hands of a backend.
+
+    Args:
+        loaded: In float32 on the CPU.
+        name: Of the network, for messages.
+        device: Where it is to run.
+        dtype: The format to compute in; None lets a trial decide whether the fastest is good enough.
+        backend: One of `BACKENDS`. `auto` is `openvino` on a CPU where that is installed and the network is
+            Depth Anything, else `torch`.
+
+    Returns:
+        The network, and the name of the backend.
+
+    Raises:
+        InputError: The backend can't run this network, or not in this format.
+        DeviceError: It can't run on this device.
+    """
+    check_backend(backend)
+    if device.type == "cpu":
+        bound_threads()
+    network = loaded.network
+    if backend == "auto" and _openvino_pays(network, device):
+        try:
+            from depth3d.estimate.backends.openvino_runtime import openvino_network
+
+            return openvino_network(network, loaded.rule, device, dtype), "openvino"
+        except Exception as error:  # whatever a compiler may raise; nobody asked for this one
+            reason = (str(error).splitlines() or [""])[0]
+            _log.info("OpenVINO can't run %s (%s); using PyTorch", name, reason)
+    if backend not in ("auto", "torch") and not can_be_exported(network):
+        raise InputError(
+            f"backend {backend!r} runs Depth Anything and mini, and {name} is neither; use 'torch'"
+        )
+    if backend == "onnx":
+        from depth3d.estimate.backends.onnx_runtime import onnx_network
+
+        return onnx_network(network, device, dtype), backend
+    if backend == "openvino":
+        from depth3d.estimate.backends.openvino_runtime import openvino_network
+
+        return openvino_network(network, loaded.rule, device, dtype), backend
+    if backend == "tensorrt":
+        from depth3d.estimate.backends.tensorrt_runtime import tensorrt_network
+
+        return tensorrt_network(network, loaded.rule, device, dtype), backend
+    network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if dtype is not None:
+        network = network.to(dtype)
+    elif loaded.halves_on_cpu or device.type != "cpu":
+        network = settle_precision(network, preferred_dtype(device), loaded.rule, device)
+    if backend == "compile":
+        from depth3d.estimate.backends.compiled import compiled_network
+
+        return compiled_network(network, device), backend
+    return network, "torch"
+
+
+def _openvino_pays(network: torch.nn.Module, device: torch.device) -> bool:
+    size = sum(weight.numel() for weight in network.parameters())
+    fits = device.type == "cpu" and can_be_exported(network) and size >= _WORTH_COMPILING
+    return fits and not _missing("openvino")
+
+
+def _missing(backend: str) -> list[str]:
+    return [module for module in _MODULES.get(backend, ()) if find_spec(module) is None]

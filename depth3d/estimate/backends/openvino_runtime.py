@@ -1,0 +1,99 @@
+"""OpenVINO on CPUs: the fastest on most x86 processors, in bfloat16 where they have it and in float32."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import torch
+
+from depth3d.errors import DeviceError
+from depth3d.estimate.backends.artefacts import artefact, fingerprint
+from depth3d.estimate.backends.graph import GRAPH_VERSION, write_network
+from depth3d.estimate.backends.runner import GraphNetwork
+from depth3d.estimate.network import agrees
+from depth3d.estimate.preprocess import InputRule
+
+__all__ = ["openvino_computes", "openvino_network"]
+
+_NAMES = {torch.float32: "f32", torch.bfloat16: "bf16", torch.float16: "f16"}
+_ABILITIES = {torch.float32: "FP32", torch.bfloat16: "BF16", torch.float16: "FP16"}
+
+
+def openvino_computes(dtype: torch.dtype) -> bool:
+    """Tell whether OpenVINO computes in a number format on this CPU natively."""
+    import openvino
+
+    return _ABILITIES[dtype] in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def openvino_network(
+    network: torch.nn.Module, rule: InputRule, device: torch.device, dtype: torch.dtype | None
+) -> GraphNetwork:
+    """Run a network by OpenVINO.
+
+    Args:
+        network: One that `can_be_exported`, in float32 on the CPU.
+        rule: How it wants its images.
+        device: The CPU.
+        dtype: A number format; None takes bfloat16 where the CPU computes in it and a trial agrees with
+            float32.
+
+    Returns:
+        The network, for images of any size.
+
+    Raises:
+        DeviceError: Another device, or a format that this CPU does not compute in.
+    """
+    if device.type != "cpu":
+        raise DeviceError(f"the openvino backend runs on the CPU, not on {device}; use device='cpu'")
+    if dtype is not None and not openvino_computes(dtype):
+        raise DeviceError(
+            f"this CPU does not compute in {str(dtype).removeprefix('torch.')}; leave --dtype (dtype) out"
+        )
+    of = fingerprint(network)
+    if dtype is None and openvino_computes(torch.bfloat16):
+        faster = _compiled(network, of, torch.bfloat16)
+        if agrees(faster, network, rule, device, torch.bfloat16):
+            return faster
+    return _compiled(network, of, dtype or torch.float32)
+
+
+def _compiled(network: torch.nn.Module, of: str, dtype: torch.dtype) -> GraphNetwork:
+    import openvino
+
+    core = openvino.Core()
+    settings = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        "INFERENCE_PRECISION_HINT": _NAMES[dtype],
+    }
+
+    def make(path: Path) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            graph = Path(folder) / "network.onnx"
+            write_network(network, graph)
+            compiled = core.compile_model(str(graph), "CPU", settings)
+            path.write_bytes(compiled.export_model().getvalue())
+
+    model = artefact(
+        "openvino",
+        ".blob",
+        make,
+        lambda path: core.import_model(path.read_bytes(), "CPU", settings),
+        network=of,
+        graph=GRAPH_VERSION,
+        torch=torch.__version__,
+        openvino=openvino.__version__,
+        cpu=core.get_property("CPU", "FULL_DEVICE_NAME"),
+        abilities=sorted(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")),
+        dtype=dtype,
+    )
+    request = model.create_infer_request()
+
+    def run(pixels: torch.Tensor) -> torch.Tensor:
+        results = request.infer({0: pixels.numpy()}, share_inputs=True, share_outputs=False)
+        return torch.from_numpy(results[0])
+
+    exact = network if dtype is torch.float16 else None
+    return GraphNetwork(run, network, dtype, exact)
