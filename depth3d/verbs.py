@@ -21,6 +21,8 @@ from depth3d.core.depth import DepthMap
 from depth3d.core.mesh import Mesh
 from depth3d.errors import FileError, InputError, UnreadableFileError
 from depth3d.io.atomic import check_writable, writing
+from depth3d.io.video_frame import VideoFrame
+from depth3d.io.video_input import VideoFile
 from depth3d.render.sheets import Layers
 
 if TYPE_CHECKING:
@@ -141,8 +143,9 @@ def save(
     | Camera
     | Calibration
     | Layers
-    | Iterator[ImageArray]
-    | Sequence[ImageArray],
+    | Iterator[ImageArray | VideoFrame]
+    | Sequence[ImageArray | VideoFrame]
+    | VideoFile,
     path: str | Path,
     *,
     overwrite: bool = True,
@@ -154,8 +157,8 @@ def save(
 
     Args:
         thing: An image, a `DepthMap`, a `PointCloud`, a `Mesh`, a `Camera`, a `Calibration`, `Layers`, or the
-            frames of a film: a list, or a generator such as `rack_focus` returns, of which one is held at a
-            time.
+            frames of a film: a list, a generator such as `rack_focus` returns, of which one is held at a
+            time, or what `open_video` returns.
         path: Where to. Frames become a video (.mp4, .mov, .mkv, .webm), an animation (.gif, .webp), or the
             pictures in a folder.
         overwrite: Whether an existing file may be replaced.
@@ -197,7 +200,7 @@ def save(
         from depth3d.io.images import save_image
 
         save_image(thing, path, overwrite=overwrite, **options)
-    elif isinstance(thing, Iterator | list | tuple):
+    elif isinstance(thing, Iterator | list | tuple | VideoFile):
         from depth3d.io.video import save_video
 
         save_video(thing, path, overwrite=overwrite, **options)
