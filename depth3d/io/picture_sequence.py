@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import re
+import csv
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 from depth3d.errors import InputError, UnreadableFileError
+from depth3d.io.frame_folders import TIMES
 from depth3d.io.images import load_image, read_photo_info
+from depth3d.io.inputs import PHOTO_SUFFIXES, natural_key
 from depth3d.io.video_formats import exact_rate
+from depth3d.io.video_resize import resized
 from depth3d.io.video_source import Pictures, VideoFacts
+from depth3d.io.video_timing import rate_of
 
-__all__ = ["PICTURE_SUFFIXES", "PictureSequence", "natural_order"]
+__all__ = ["PictureSequence"]
 
-PICTURE_SUFFIXES = (
-    ".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".heic", ".heif", ".avif",
-)  # fmt: skip
-"""Of the files in a folder that are taken for frames."""
-
-
-def natural_order(name: str) -> tuple[tuple[int, int, str], ...]:
-    """Give a key that sorts names as people count: `2.png` before `10.png`."""
-    parts = re.split(r"(\d+)", name.casefold())
-    return (*((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts), (2, 0, name))
+_NS = Fraction(1, 1_000_000_000)
 
 
 class PictureSequence:
-    """A folder of pictures, in the natural order of their names.
+    """A folder of pictures, in the natural order of their names, or as its `frames.csv` lists them.
 
     Attributes:
         facts: Size, rate and number.
@@ -41,32 +37,17 @@ class PictureSequence:
 
         Args:
             folder: Where they are; those in folders within, and hidden ones, are left out.
-            fps: Frames a second; 30 by default.
+            fps: Frames a second, whatever `frames.csv` says; by default what that says, or else 30.
 
         Raises:
-            UnreadableFileError: There is no picture, or one is damaged.
+            UnreadableFileError: There is no picture, one is damaged, or `frames.csv` does not fit.
             InputError: They are of several sizes; an impossible rate.
         """
         self.notes: list[str] = []
         rate = exact_rate(30.0 if fps is None else fps)
-        try:
-            self._paths = sorted(
-                (
-                    path
-                    for path in folder.iterdir()
-                    if path.suffix.lower() in PICTURE_SUFFIXES
-                    and not path.name.startswith(".")
-                    and path.is_file()
-                ),
-                key=lambda path: natural_order(path.name),
-            )
-        except OSError as error:
-            raise UnreadableFileError(f"can't read the folder {folder}: {error.strerror}; check it") from None
-        if not self._paths:
-            raise UnreadableFileError(
-                f"{folder} is a folder without pictures; give a film, or a folder of "
-                f"{', '.join(PICTURE_SUFFIXES[:3])} and the like"
-            )
+        times = folder / TIMES
+        listed = _listed(times) if fps is None and times.is_file() else []
+        self._paths = [folder / name for name, _, _ in listed] or _found(folder)
         first = read_photo_info(self._paths[0])
         for path in self._paths[1:]:
             info = read_photo_info(path)
@@ -76,26 +57,69 @@ class PictureSequence:
                     f"{self._paths[0]} and {info.width}x{info.height} in {path.name}; scale them, or take "
                     "out what does not belong"
                 )
-        if fps is None:
-            self.notes.append("30 frames a second are assumed; fps says otherwise")
         count = len(self._paths)
+        ends = [end - listed[0][1] for _, _, end in listed]
+        constant = rate_of(
+            [round((start - listed[0][1]) / _NS) for _, start, _ in listed], _NS, [], slack_s=_NS
+        )
+        if not listed and fps is None:
+            self.notes.append("30 frames a second are assumed; fps says otherwise")
+        if listed:
+            rate = constant or count / ends[-1]
+        is_variable = bool(listed) and count > 1 and constant is None
+        self._times = [start - listed[0][1] for _, start, _ in listed] if is_variable else []
         self.facts = VideoFacts(
             container="folder",
             codec=first.format.lower(),
             size_wh=first.size_wh,
             fps=rate,
-            duration_s=count / rate,
+            is_variable=is_variable,
+            duration_s=ends[-1] if is_variable else count / rate,
             frame_count=count,
         )
 
     def pictures(self, start_s: Fraction, size_wh: tuple[int, int]) -> Pictures:
         """Load the pictures one at a time; see `VideoSource`."""
-        from depth3d.io.video_resize import resized
-
         for number, path in enumerate(self._paths):
-            time_s = number / self.facts.fps
+            time_s = self._times[number] if self._times else number / self.facts.fps
             if time_s >= start_s:
                 image = load_image(path)
                 if image.shape[1::-1] != self.facts.size_wh:
                     raise InputError(f"{path} has changed its size while it was read; start again")
                 yield time_s, resized(image, size_wh)
+
+
+def _found(folder: Path) -> list[Path]:
+    try:
+        paths = [
+            path
+            for path in folder.iterdir()
+            if path.suffix.lower() in PHOTO_SUFFIXES and not path.name.startswith(".") and path.is_file()
+        ]
+    except OSError as error:
+        raise UnreadableFileError(f"can't read the folder {folder}: {error.strerror}; check it") from None
+    if not paths:
+        raise UnreadableFileError(
+            f"{folder} is a folder without pictures; give a film, or a folder of .png, .jpg and the like"
+        )
+    return sorted(paths, key=natural_key)
+
+
+def _listed(path: Path) -> list[tuple[str, Fraction, Fraction]]:
+    """Read when each picture is shown: its name, its start and its end in seconds, a line each."""
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = [
+                (row["file"], Fraction(row["start_s"]), Fraction(row["end_s"]))
+                for row in csv.DictReader(file)
+            ]
+    except (OSError, KeyError, TypeError, ValueError, ZeroDivisionError, csv.Error):
+        rows = []
+    edges = [start for _, start, _ in rows] + [end for _, _, end in rows[-1:]]
+    is_growing = all(a < b for a, b in pairwise(edges))
+    are_here = all(Path(name).name == name and (path.parent / name).is_file() for name, _, _ in rows)
+    if not (rows and is_growing and are_here):
+        raise UnreadableFileError(
+            f"{path} does not fit the pictures beside it; copy it again, or delete it and give fps"
+        )
+    return rows

@@ -18,6 +18,7 @@ _REORDERED = 16
 """H.264 and HEVC show a frame at most 16 frames later than they store it."""
 
 _DEFAULT_RATE = Fraction(25)
+_MS = Fraction(1, 1000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +79,17 @@ def timing_of(container: Any, stream: Any) -> VideoTiming:
     return VideoTiming(fps, is_variable, duration_s, count or None, bool(ticks), told_s)
 
 
-def rate_of(ticks: Sequence[int], base: Fraction, named: Sequence[Fraction]) -> Fraction | None:
+def rate_of(
+    ticks: Sequence[int], base: Fraction, named: Sequence[Fraction], *, slack_s: Fraction = _MS
+) -> Fraction | None:
     """Find the rate at which frame n is shown at n / rate, within a tick or a millisecond.
 
     Args:
         ticks: Times of frames, sorted, in units of `base`.
         base: Seconds a tick.
         named: Rates to prefer, such as those that the file tells.
+        slack_s: How far a time may be off, in seconds, if that is more than a tick. A millisecond is what
+            many muxers round to, on the way to a file with finer ticks.
 
     Returns:
         Frames a second; None if no rate fits, or if there are less than two frames.
@@ -92,8 +97,7 @@ def rate_of(ticks: Sequence[int], base: Fraction, named: Sequence[Fraction]) -> 
     if len(ticks) < 2 or ticks[-1] == ticks[0]:
         return None
     mean = Fraction(len(ticks) - 1, ticks[-1] - ticks[0]) / base
-    # A millisecond is what many muxers round to, on the way to a file with finer ticks.
-    slack = max(Fraction(base), min(Fraction(1, 1000), 1 / (4 * mean))) * Fraction(101, 100)
+    slack = max(Fraction(base), min(slack_s, 1 / (4 * mean))) * Fraction(101, 100)
     seconds = np.asarray((np.asarray(ticks, np.int64) - ticks[0]) * float(base), np.float64)
     simple = [mean.limit_denominator(1), Fraction(round(mean * Fraction(1001, 1000)) * 1000, 1001)]
     plain = [rate for rate in named if rate.denominator <= 1001]

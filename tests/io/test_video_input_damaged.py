@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import depth3d as d3
-from depth3d.errors import InputError, UnreadableFileError, UnsupportedFormatError
+from depth3d.errors import UnreadableFileError, UnsupportedFormatError
 from depth3d.io import stream_source, video_decoding
 
 LEVELS = range(0, 240, 6)
@@ -229,8 +229,3 @@ def test_names_with_colons_quotes_and_newlines(write_film, tmp_path):
         path = made.rename(tmp_path / name)
         with d3.open_video(path) as film:
             assert grays(film) == [0, 1, 2]
-
-
-def test_a_negative_webcam():
-    with pytest.raises(InputError, match="a webcam's index is 0 or more, got -1"):
-        d3.open_video(-1)
