@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -20,6 +21,7 @@ __all__ = [
     "Said",
     "listening",
     "note",
+    "one_line",
     "opening",
     "print_json",
     "print_rows",
@@ -79,7 +81,7 @@ def report(facts: dict[str, Any], summary: str, *, as_json: bool, as_list: bool 
     elif as_json:
         print_json([facts] if as_list else facts)
     else:
-        click.echo(summary)
+        click.echo(one_line(summary))
 
 
 def set_verbosity(level: int) -> None:
@@ -102,9 +104,23 @@ def verbosity() -> int:
     return _STATE["verbosity"]
 
 
+def one_line(text: str) -> str:
+    r"""Show what would break the line, or command the terminal, as an escape such as \n or \x1b.
+
+    Names of files may hold any of that, and messages hold names of files.
+    """
+    return "".join(
+        c.encode("unicode_escape").decode("ascii") if unicodedata.category(c) in _UNSHOWN else c for c in text
+    )
+
+
+_UNSHOWN = ("Cc", "Cs", "Zl", "Zp")
+"""Control characters, halves of characters, and what separates lines and paragraphs."""
+
+
 class _ClickHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        click.echo(f"{record.levelname.lower()}: {record.getMessage()}", err=True)
+        click.echo(f"{record.levelname.lower()}: {one_line(record.getMessage())}", err=True)
 
 
 def note(message: str) -> None:
@@ -113,12 +129,12 @@ def note(message: str) -> None:
     if listener is not None:
         listener.notes.append(message)
     elif verbosity() >= 0:
-        click.echo(f"note: {message}", err=True)
+        click.echo(f"note: {one_line(message)}", err=True)
 
 
 def warn(message: str) -> None:
     """Say on stderr that something failed; never silenced."""
-    click.echo(f"error: {message}", err=True)
+    click.echo(f"error: {one_line(message)}", err=True)
 
 
 def print_json(value: Any) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 import warnings
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
@@ -12,7 +15,7 @@ import click
 from depth3d._version import __version__
 from depth3d.errors import Depth3DError
 
-from .console import verbosity
+from .console import one_line, verbosity
 
 __all__ = ["cli", "main"]
 
@@ -37,6 +40,10 @@ COMMANDS = {
     "doctor": "Check versions, devices and optional features.",
 }
 """Name -> short help, beside the commands so that `--help` imports none of them."""
+
+
+_OF_STREAMS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
+"""What writing to a full disk, or to a standard output that is closed, ends with."""
 
 
 class LazyGroup(click.Group):
@@ -68,11 +75,19 @@ class LazyGroup(click.Group):
         except Depth3DError as error:
             if verbosity() >= 2:
                 raise
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(one_line(str(error))) from error
         except MemoryError as error:
             raise click.ClickException("out of memory; use a smaller photo or --input-size") from error
         except BrokenPipeError:
             raise click.exceptions.Exit(1) from None  # the reader of our output has gone
+        except OSError as error:
+            if error.filename is not None or error.errno not in _OF_STREAMS:
+                raise
+            with suppress(OSError):  # else Python tries once more at its end, and complains
+                os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            raise click.ClickException(
+                f"can't print the result: {error.strerror}; free space, or send it elsewhere"
+            ) from error
         except Exception as error:
             if verbosity() >= 2:
                 raise

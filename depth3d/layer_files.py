@@ -106,7 +106,7 @@ def save_page(
         alt=title if alt is None else alt,
     )
     with writing(path, overwrite=overwrite) as partial:
-        partial.write_text(page, encoding="utf-8")
+        partial.write_text(page, encoding="utf-8", errors="replace")
 
 
 def save_layer_meshes(

@@ -21,6 +21,7 @@ from depth3d.core.depth import DepthMap
 from depth3d.core.mesh import Mesh
 from depth3d.errors import FileError, InputError, UnreadableFileError
 from depth3d.io.atomic import check_writable, writing
+from depth3d.io.pictures import open_file
 from depth3d.io.video_frame import VideoFrame
 from depth3d.io.video_input import VideoFile
 from depth3d.render.sheets import Layers
@@ -28,6 +29,8 @@ from depth3d.render.sheets import Layers
 if TYPE_CHECKING:
     from depth3d.core.arrays import ImageArray
     from depth3d.estimate.estimator import DepthEstimator
+
+_LARGEST_CALIBRATION = 64 << 20  # one by a dense depth map lists tens of thousands of references
 
 __all__ = ["check_output", "estimate", "load_calibration", "loaded_estimator", "make_directory", "save"]
 
@@ -127,12 +130,16 @@ def load_calibration(path: str | Path) -> Calibration:
         FileError: The file can't be read.
         InputError: It is no calibration.
     """
+    with open_file(path) as file:
+        data = file.read(_LARGEST_CALIBRATION + 1)
+    if len(data) > _LARGEST_CALIBRATION:
+        raise UnreadableFileError(f"{path} is too large for a calibration; check the name")
     try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not text"
-        raise UnreadableFileError(f"can't read the calibration {path}: {reason}; check the path") from None
-    return Calibration.from_json(text)
+        return Calibration.from_json(data.decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        raise UnreadableFileError(f"{path} is no calibration: it is not text; check the name") from None
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
 
 
 def save(

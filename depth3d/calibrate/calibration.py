@@ -284,9 +284,14 @@ class Calibration:
         try:
             fields = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise InputError(f"this is no calibration: not JSON ({error})") from None
+            raise InputError(
+                f"this is no calibration: not JSON ({error}); give what depth3d calibrate wrote"
+            ) from None
         if not isinstance(fields, dict) or fields.get("format") != _FORMAT:
-            raise InputError(f"this is no calibration of depth3d: its field 'format' is not {_FORMAT!r}")
+            raise InputError(
+                f"this is no calibration of depth3d: its field 'format' is not {_FORMAT!r}; give what "
+                "depth3d calibrate wrote"
+            )
         if fields.get("version") != _VERSION:
             raise InputError(
                 f"the calibration is of version {fields.get('version')!r} and this depth3d reads "

@@ -330,6 +330,10 @@ def describe(reference: Reference) -> Mapping[str, Any]:
     return {"kind": type(reference).__name__, **fields}
 
 
+_SMALLEST, _LARGEST = 1e-9, 1e12
+"""What a length or a place can be: fits weigh by fourth powers, which must stay within floats."""
+
+
 def _set_numbers(
     reference: Any,
     *,
@@ -344,10 +348,13 @@ def _set_numbers(
             continue
         try:
             number = float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             number = math.nan
-        if not math.isfinite(number) or (name not in finite and number <= 0):
+        low, high = (-_LARGEST, _LARGEST) if name in finite else (_SMALLEST, _LARGEST)
+        if not low <= number <= high:  # false for NaN
             wanted = "a finite number" if name in finite else "above 0"
+            if math.isfinite(number) and (number > 0 or name in finite):
+                wanted = f"between {low:g} and {high:g}"
             raise InputError(f"{name} of {type(reference).__name__} must be {wanted}, got {value!r}")
         object.__setattr__(reference, name, number)
 

@@ -25,6 +25,11 @@ FULL_FRAME_DIAGONAL_MM = math.hypot(36.0, 24.0)
 """43.2666 mm: what "35-mm equivalent" compares diagonals with (CIPA DCG-001)."""
 
 
+_SMALLEST, _LARGEST = 1e-4, 1e6
+"""What a focal length, or the place of the principal point, can be in longer sides of the picture: from 179.99
+degrees across to a ten-thousandth of one. Beyond, points get lost in the rounding of their numbers."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Camera:
     """Intrinsics of one picture.
@@ -39,8 +44,8 @@ class Camera:
         distortion_model: `opencv` (k1 k2 p1 p2 k3 k4 k5 k6) or `fisheye` (k1 k2 k3 k4).
 
     Raises:
-        CameraError: A focal length or a size that is not positive, a number that is not finite,
-            an unknown source, or too many coefficients.
+        CameraError: A focal length or a size that is not positive, a number that is not finite or
+            beyond all lenses, an unknown source, or too many coefficients.
     """
 
     fx: float
@@ -74,6 +79,14 @@ class Camera:
             object.__setattr__(self, name, value)
         if self.fx == 0 or self.fy == 0:
             raise CameraError(f"focal lengths must be positive pixels, got {self.fx} and {self.fy}")
+        longer = max(self.width, self.height)
+        for name in ("fx", "fy", "cx", "cy"):
+            share = abs(getattr(self, name)) / longer
+            if share > _LARGEST or (share < _SMALLEST and name in ("fx", "fy")):
+                raise CameraError(
+                    f"{name} = {getattr(self, name):g} pixels can't be true of a picture of {self.width}x"
+                    f"{self.height}; check the number and its unit"
+                )
         if self.source not in CAMERA_SOURCES:
             raise CameraError(f"source must be one of {CAMERA_SOURCES}, got {self.source!r}")
         if self.distortion_model not in ("opencv", "fisheye"):

@@ -6,6 +6,7 @@ clears away those that nobody writes any more.
 
 from __future__ import annotations
 
+import atexit
 import errno
 import os
 from collections.abc import Iterator
@@ -17,6 +18,9 @@ from depth3d.errors import FileError, OutputExistsError
 from depth3d.io.partials import partial_name, remove_stale_partials, stale_partials
 
 __all__ = ["check_writable", "recorded_writes", "remove_stale_partials", "stale_partials", "writing"]
+
+_OPEN: set[Path] = set()
+"""Partial files that this process is writing."""
 
 _WRITTEN: ContextVar[list[Path] | None] = ContextVar("depth3d_written", default=None)
 
@@ -44,10 +48,16 @@ def check_writable(path: str | Path, *, overwrite: bool) -> Path:
         raise FileError(f"can't write {path}: {error.strerror}; choose another name") from None
     if is_directory:
         raise FileError(f"{path} is a directory; give the name of a file in it")
+    if exists and not path.is_file():  # renaming over it would take the device away from everybody
+        raise FileError(f"{path} is a device or a pipe, no file; give the name of a file")
     if exists and not overwrite:
         raise OutputExistsError(f"{path} already exists; use --overwrite (overwrite=True) or another name")
     folder = path.parent
     if not folder.is_dir():
+        if folder.exists():
+            raise FileError(
+                f"{folder} is a file, no directory, so nothing can be put in it; give another name"
+            )
         raise FileError(f"the directory {folder} does not exist; create it first")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise FileError(f"the directory {folder} is not writable; choose another one")
@@ -76,6 +86,7 @@ def writing(path: str | Path, *, overwrite: bool = True) -> Iterator[Path]:
     """
     path = check_writable(path, overwrite=overwrite)
     partial = partial_name(path)
+    _OPEN.add(partial)
     try:
         yield partial
         _flush(partial)
@@ -89,6 +100,7 @@ def writing(path: str | Path, *, overwrite: bool = True) -> Iterator[Path]:
         reason = error.strerror or error
         raise FileError(f"can't write {path}: {reason}; free space or choose another place") from error
     finally:
+        _OPEN.discard(partial)
         with suppress(OSError):  # a name that was too long to write is too long to remove
             partial.unlink()
 
@@ -106,6 +118,14 @@ def recorded_writes() -> Iterator[list[Path]]:
         yield written
     finally:
         _WRITTEN.reset(token)
+
+
+@atexit.register
+def _abandon() -> None:
+    """Remove what threads are still writing when the process ends, after Ctrl-C."""
+    for partial in [*_OPEN]:
+        with suppress(OSError):
+            partial.unlink()
 
 
 def _flush(path: Path) -> None:

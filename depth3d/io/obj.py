@@ -36,7 +36,7 @@ def write_obj(mesh: Mesh, path: Path, *, material_name: str | None, comments: It
         OSError: The file can't be written.
     """
     textured = material_name is not None and mesh.uv is not None
-    with path.open("w", encoding="utf-8", newline="\n") as file:
+    with path.open("w", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
         file.writelines(f"# {line}\n" for line in comment_lines(comments))
         if textured:
             file.write(f"mtllib {material_name}\n")
@@ -73,6 +73,7 @@ def write_mtl(path: Path, *, texture_name: str) -> None:
     path.write_text(
         f"newmtl {_MATERIAL}\nKa 1 1 1\nKd 1 1 1\nKs 0 0 0\nillum 0\nmap_Kd {texture_name}\n",
         encoding="utf-8",
+        errors="surrogateescape",  # a name of bytes that are no text stays as it is
         newline="\n",
     )
 

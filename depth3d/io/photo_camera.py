@@ -210,7 +210,7 @@ def _explicit(
         return CameraCandidate("explicit", None, "neither focal length nor field of view given")
     ((name, value),) = chosen.items()
     if not (math.isfinite(value) and value > 0):
-        raise InputError(f"{name} must be positive, got {value!r}")
+        raise InputError(f"{name} must be positive, got {value!r}; leave it out if it is not known")
     width, height = info.width, info.height
     if name == "focal_px":
         camera = Camera(value, value, width / 2, height / 2, width, height, source="explicit")

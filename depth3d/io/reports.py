@@ -37,7 +37,7 @@ def write_report(report: dict[str, Any], path: Path, *, overwrite: bool = False)
             return
         rows = report["pictures"]
         columns = list(dict.fromkeys(name for row in rows for name in row))
-        with partial.open("w", newline="", encoding="utf-8") as file:
+        with partial.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
             table = csv.DictWriter(file, columns)
             table.writeheader()
             table.writerows(_finite(rows))
