@@ -19,10 +19,16 @@ if TYPE_CHECKING:
     from depth3d.core.depth import DepthMap
     from depth3d.opened_photo import OpenedPhoto
 
-__all__ = ["anchors_of", "check_outputs", "metres_of", "open_scene", "scene_options"]
+__all__ = ["anchors_of", "check_inputs_kept", "check_outputs", "metres_of", "open_scene", "scene_options"]
 
 scene_options = compose(depth_options, metres_options, network_options, camera_options)
 """What `open_scene` takes."""
+
+_INPUTS = (
+    "depth", "calibration", "camera_file", "reference_depth", "background", "aperture_picture", "keyframes",
+    "poses", "trajectory",
+)  # fmt: skip
+"""Parameters that name files to read."""
 
 _OF_THE_SCENE = (
     "depth", "depth_kind", "png_scale", "assume_range_m", "focal_correct", "force",
@@ -36,7 +42,7 @@ def check_outputs(photo: Path, outputs: Sequence[Path], preview: Path | None, *,
     Raises:
         UnsupportedFormatError: The preview is no picture's name.
         FileError: A file exists and may not be replaced, or can't be written.
-        InputError: An output is the photo itself, or two are one file.
+        InputError: An output is the photo itself or another input, or two are one file.
     """
     from depth3d import verbs
     from depth3d.errors import InputError, UnsupportedFormatError
@@ -49,8 +55,25 @@ def check_outputs(photo: Path, outputs: Sequence[Path], preview: Path | None, *,
     paths = [path for path in (*outputs, preview) if path]
     for number, path in enumerate(paths):
         verbs.check_output(path, photo, overwrite=overwrite)
+        check_inputs_kept(path)
         if path.absolute() in [other.absolute() for other in paths[:number]]:
             raise InputError(f"{path} would be written twice; give two names")
+
+
+def check_inputs_kept(output: Path) -> None:
+    """Refuse to write over a file that the command line names as an input, whatever --overwrite says.
+
+    Raises:
+        InputError: The output is the depth, the camera, the calibration ... that is read.
+        FileError: The output can't be written.
+    """
+    from depth3d import verbs
+
+    context = click.get_current_context(silent=True)
+    for name in _INPUTS if context else ():
+        given = context.params.get(name) if context else None
+        if isinstance(given, str | Path):
+            verbs.check_output(output, Path(given), overwrite=True)
 
 
 def anchors_of(options: dict[str, Any]) -> list[Reference]:

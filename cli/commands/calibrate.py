@@ -19,6 +19,7 @@ from ..options import (
     verbosity_options,
 )
 from ..references import reference_options, references_of
+from ..scenes import check_inputs_kept
 
 if TYPE_CHECKING:
     from depth3d.calibrate.calibration import Calibration
@@ -143,6 +144,7 @@ def _outputs(photos: tuple[Path, ...], output: Path, share: Share, *, overwrite:
         verbs.make_directory(output)
     for path in outputs:
         verbs.check_output(path, photos[0], overwrite=overwrite)
+        check_inputs_kept(path)
     return outputs
 
 

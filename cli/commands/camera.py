@@ -92,6 +92,7 @@ def convert(
     from depth3d import verbs
     from depth3d.io.camera_files import load_camera
 
+    verbs.check_output(output, camera_file, overwrite=overwrite)
     camera = load_camera(camera_file, width=width, height=height, name=name)
     verbs.save(camera, output, overwrite=overwrite)
     click.echo(f"{output}: {camera!r}")

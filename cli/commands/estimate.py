@@ -20,7 +20,7 @@ from ..options import (
     overwrite_option,
     verbosity_options,
 )
-from ..scenes import metres_of
+from ..scenes import check_inputs_kept, metres_of
 from ..sections import SectionedCommand
 
 FORMATS = ("npz", "npy", "png", "pfm", "tif", "exr")
@@ -108,6 +108,8 @@ def command(
     job = Job(photo, output, preview_beside(output) if preview else None)
     style = PreviewStyle(colormap, legend)
     check_job(job, format_=suffix, overwrite=overwrite)
+    for path in filter(None, (job.output, job.preview)):
+        check_inputs_kept(path)
     opening()
     source = (
         FileDepth(depth, kind=depth_kind, png_scale=png_scale)

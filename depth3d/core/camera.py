@@ -26,8 +26,8 @@ FULL_FRAME_DIAGONAL_MM = math.hypot(36.0, 24.0)
 
 
 _SMALLEST, _LARGEST = 1e-4, 1e6
-"""What a focal length, or the place of the principal point, can be in longer sides of the picture: from 179.99
-degrees across to a ten-thousandth of one. Beyond, points get lost in the rounding of their numbers."""
+"""What a focal length, or the place of the principal point, can be in longer sides of the picture: from
+179.98 degrees across to a ten-thousandth of one. Beyond, points get lost in the rounding of their numbers."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
