@@ -33,7 +33,7 @@ COMMANDS = {
     "video": "Make a film of a film: depth, bokeh, stereo ...",
     "fuse": "Fuse photos with depth and poses into one mesh or cloud.",
     "camera": "Show, convert and calibrate camera intrinsics.",
-    "inspect": "Describe a photo, depth map, cloud, mesh, camera or calibration.",
+    "inspect": "Describe a photo, film, depth map, cloud, mesh, camera or calibration.",
     "models": "List the networks and download them.",
     "evaluate": "Score depth maps against true ones.",
     "train": "Fine-tune a network on your own photos.",

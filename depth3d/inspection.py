@@ -21,6 +21,7 @@ from depth3d.io.depth_files import DepthFile, read_depth
 from depth3d.io.geometry_files import CloudFile, read_cloud
 from depth3d.io.images import PhotoInfo, read_photo_info
 from depth3d.io.mesh_files import MeshFile, read_mesh
+from depth3d.io.video_input import VIDEO_INPUT_SUFFIXES, is_animation, open_video
 from depth3d.metres import fit_sentence
 from depth3d.photo_depth import is_depth_file
 
@@ -38,7 +39,7 @@ class Inspection:
 
     Attributes:
         thing: The depth map, cloud, mesh, camera or calibration; for a photo the depth that it
-            carries, or None.
+            carries, or None; None for a film.
         facts: Names and values to print, in order.
     """
 
@@ -47,7 +48,7 @@ class Inspection:
 
 
 def inspect(path: str | Path, *, depth_kind: str | None = None, png_scale: float | None = None) -> Inspection:
-    """Describe a photo, a depth map, a cloud, a mesh, a camera or a calibration.
+    """Describe a photo, a film, a depth map, a cloud, a mesh, a camera or a calibration.
 
     Args:
         path: Any of these; told apart by suffix and content.
@@ -78,6 +79,8 @@ def inspect(path: str | Path, *, depth_kind: str | None = None, png_scale: float
         return _inspect_calibration_or_camera(path)
     if depth_kind or png_scale or is_depth_file(path):
         return _inspect_depth(read_depth(path, kind=depth_kind, png_scale=png_scale))
+    if suffix in VIDEO_INPUT_SUFFIXES or is_animation(path):
+        return _inspect_film(path)
     return _inspect_photo(path)
 
 
@@ -125,7 +128,7 @@ def draw_report(found: Inspection, path: str | Path, *, overwrite: bool = True) 
         overwrite: Whether an existing file may be replaced.
 
     Raises:
-        InputError: There is nothing to draw about a camera, a calibration or a photo without depth.
+        InputError: There is nothing to draw about a camera, a calibration, a film or a photo without depth.
         FileError: The picture can't be written.
     """
     if isinstance(found.thing, DepthMap):
@@ -241,6 +244,30 @@ def _inspect_photo(path: Path) -> Inspection:
         return Inspection(None, facts | {"embedded_depth": "none"})
     facts |= {f"embedded_depth.{k}": v for k, v in depth_facts(carried.depth).items()}
     return Inspection(carried.depth, facts | {f"provenance.{k}": v for k, v in carried.provenance.items()})
+
+
+def _inspect_film(path: Path) -> Inspection:
+    with open_video(path) as film:
+        told = film.facts
+        facts: dict[str, Any] = {
+            "type": "film",
+            "container": told.container,
+            "codec": told.codec,
+            "width": told.size_wh[0],
+            "height": told.size_wh[1],
+            "fps": round(float(told.fps), 6),
+            "variable_rate": told.is_variable,
+            "frames": told.frame_count,
+            "duration_s": None if told.duration_s is None else round(float(told.duration_s), 6),
+            "sound": told.has_sound,
+            "pixels": told.pixels,
+            "bits": told.bits,
+            "color": told.color,
+            "color_range": told.color_range,
+            "rotation_deg": told.rotation_deg,
+            "interlaced": told.is_interlaced,
+        }
+        return Inspection(None, facts | {f"note.{i + 1}": line for i, line in enumerate(film.notes)})
 
 
 def _camera_facts(camera: Camera) -> dict[str, Any]:

@@ -10,7 +10,9 @@ from ..console import print_json, print_rows
 from ..options import json_option, overwrite_option, verbosity_options
 
 
-@click.command(name="inspect", short_help="Describe a photo, depth map, cloud, mesh, camera or calibration.")
+@click.command(
+    name="inspect", short_help="Describe a photo, film, depth map, cloud, mesh, camera or calibration."
+)
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
     "--report", type=click.Path(path_type=Path), metavar="PNG",
@@ -33,11 +35,12 @@ def command(
     overwrite: bool,
     as_json: bool,
 ) -> None:
-    """Describe FILE: a photo, a depth map, a cloud, a mesh, a camera or a calibration.
+    """Describe FILE: a photo, a film, a depth map, a cloud, a mesh, a camera or a calibration.
 
     \b
     depth3d inspect depth.npz --report report.png
     depth3d inspect photo.heic --json
+    depth3d inspect film.mp4
     """
     from depth3d import verbs
     from depth3d.inspection import draw_report, inspect

@@ -12,18 +12,21 @@ from types import TracebackType
 
 import numpy as np
 
-from depth3d.errors import InputError, UnreadableFileError
+from depth3d.errors import FileError, InputError, UnreadableFileError
 from depth3d.io.video_frame import VideoFrame
 from depth3d.io.video_resize import fitted_size
 from depth3d.io.video_source import VideoFacts, VideoSource
 
-__all__ = ["VIDEO_INPUT_SUFFIXES", "VideoFile", "open_video"]
+__all__ = ["VIDEO_INPUT_SUFFIXES", "VideoFile", "is_animation", "open_video"]
 
 VIDEO_INPUT_SUFFIXES = (
     ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".wmv", ".flv",
-    ".f4v", ".3gp", ".3g2", ".ogv", ".mxf", ".vob", ".y4m", ".gif",
+    ".f4v", ".3gp", ".3g2", ".ogv", ".mxf", ".vob", ".y4m",
 )  # fmt: skip
-"""Suffixes by which films are known among other files; `open_video` itself looks at the content."""
+"""Suffixes by which films are known among other files; `open_video` itself looks at the content.
+
+Pictures that move have suffixes of pictures that don't: `is_animation` tells them apart.
+"""
 
 _log = logging.getLogger("depth3d")
 
@@ -241,6 +244,19 @@ def open_video(
     else:
         opened = _opened_file(path, fps)
     return VideoFile(opened, path, start_s=start_s, end_s=end_s, max_frames=max_frames, size=size)
+
+
+def is_animation(path: Path) -> bool:
+    """Tell whether a GIF, WebP or PNG has more than one frame; False for what is none of these."""
+    from depth3d.io.pictures import open_picture
+
+    if path.suffix.lower() not in (".gif", ".webp", ".png", ".apng"):
+        return False
+    try:
+        with open_picture(path) as image:
+            return bool(getattr(image, "n_frames", 1) > 1)
+    except (FileError, OSError, SyntaxError, ValueError):
+        return False
 
 
 def _opened_file(path: Path, fps: float | None) -> VideoSource:
