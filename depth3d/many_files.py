@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,6 +26,7 @@ __all__ = [
     "Made",
     "Task",
     "TaskResult",
+    "ThreadEngine",
     "default_jobs",
     "plan_tasks",
     "run_many",
@@ -139,10 +139,10 @@ def plan_tasks(
 
 
 def default_jobs() -> int:
-    """Choose how many photos to work on at once: one a core, four at most."""
-    return min(
-        _MOST_JOBS, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
+    """Choose how many photos to work on at once: one a processor that may be used, four at most."""
+    from depth3d.accel.threads import usable_cpus
+
+    return min(_MOST_JOBS, usable_cpus())
 
 
 def run_many(
@@ -183,35 +183,29 @@ def run_many(
     if manifest is not None:
         tasks = [replace(task, done=manifest.record_of(task.output)) for task in tasks]
     carry = Carry(work, None if manifest is None else manifest.folder)
-    run = engine or _Threads(jobs or default_jobs())
+    run = engine or ThreadEngine(jobs or default_jobs())
     return _recorded(run(carry, tasks), manifest, created)
 
 
 def _recorded(
     results: Iterator[TaskResult], manifest: Manifest | None, created: Sequence[Path]
 ) -> Iterator[TaskResult]:
-    is_untouched = manifest is not None and manifest.is_new
     try:
         for result in results:
             if isinstance(result.error, ModelError | EndOfRunError):
                 raise result.error
             if manifest is not None and result.record is not None:
                 manifest.append(result.record)
-                is_untouched = False
             yield result
-    except (ModelError, EndOfRunError):
-        if is_untouched and manifest is not None and isinstance(manifest.path, Path):
-            manifest.path.unlink(missing_ok=True)
-        for folder in created:
-            with suppress(OSError):  # there is something in it
-                folder.rmdir()
-        raise
     finally:
         close = getattr(results, "close", None)
         if close is not None:
             close()
         if manifest is not None:
             manifest.close()
+        for folder in created:
+            with suppress(OSError):  # there is something in it
+                folder.rmdir()
 
 
 def _prepare(tasks: Sequence[Task], manifest: Manifest | None, *, overwrite: bool) -> list[Path]:
@@ -313,18 +307,27 @@ def _digests(task: Task) -> list[str]:
     return [digest_of_file(path) for path in (task.input, *task.reads)]
 
 
-class _Threads:
-    """The engine of one machine: `jobs` threads that share the network.
+@dataclass(frozen=True, slots=True)
+class ThreadEngine:
+    """The engine of one machine: threads that share the network.
 
     They are daemons: when the run is interrupted it ends at once, and what they are writing has no name yet.
+
+    PyTorch gets the same number of threads for a photo whatever `jobs` is, since that number decides the last
+    digits of its results.
+
+    Args:
+        jobs: How many.
     """
 
-    def __init__(self, jobs: int) -> None:
-        self.jobs = jobs
+    jobs: int
 
     def __call__(self, carry: Carry, tasks: Sequence[Task]) -> Iterator[TaskResult]:
-        jobs = min(self.jobs, len(tasks))
-        return (carry(task) for task in tasks) if jobs < 2 else _in_threads(carry, tasks, jobs)
+        """Run the tasks; results come as they are ready."""
+        from depth3d.accel.threads import fewer_threads
+
+        with fewer_threads(default_jobs()):
+            yield from _in_threads(carry, tasks, min(self.jobs, len(tasks)))
 
 
 def _in_threads(carry: Carry, tasks: Sequence[Task], jobs: int) -> Iterator[TaskResult]:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,7 @@ class Manifest:
         self._planned: dict[str, str] = {}
         self._options_of: dict[str, dict[str, Any]] = {}
         self.is_new = not lines
+        self._own: set[str] = set()
         for line in lines:
             self._take(line)
 
@@ -156,6 +158,7 @@ class Manifest:
         """
         line = json.dumps({"options": self.options_digest, **record}, ensure_ascii=True)
         self._take(line)
+        self._own.add(line)
         if isinstance(self.path, RemotePath):
             assert self._shared is not None
             self._shared.append(line)
@@ -168,13 +171,18 @@ class Manifest:
             ) from error
 
     def close(self) -> None:
-        """Put the lines on shared storage that still wait; elsewhere they are there.
+        """Put the lines on shared storage that still wait; elsewhere they are there, if anything was made.
 
         Raises:
             FileError: They can't be written.
         """
         if self._shared:
             self._shared.flush()
+        elif self.is_new and not self._records and isinstance(self.path, Path):
+            # Nothing was made, so nothing is to be said; unless another process writes here, too.
+            with suppress(OSError):
+                if all(line in self._own for line in _lines_of(self.path) if line):
+                    self.path.unlink()
 
     def _name(self, output: Path | RemotePath) -> str:
         return name_below(self.folder, output)
@@ -299,7 +307,7 @@ def is_unchanged(record: Mapping[str, Any], inputs: Sequence[str], folder: Path 
         Whether nothing is to be done. An output counts as it was if its size and time are, or else its hash;
         on shared storage its size decides.
     """
-    if list(record.get("inputs", ())) != list(inputs):
+    if list(record.get("inputs", ())) != list(inputs) or not record["outputs"]:
         return False
     for one in record["outputs"]:
         path = RemotePath(one["name"]) if is_url(one["name"]) else folder / one["name"]
