@@ -79,7 +79,7 @@ class Naming:
             if given is None:
                 continue
             suffixes = self.suffixes if parameter == "output" else (Path(name).suffix,)
-            is_own = parameter == "output" and self.is_whole and len(found) == 1
+            is_own = parameter == "output" and self.is_whole and len(found) == 1 and found[0].is_named
             if is_template(given) or (not is_own and _is_folder(given, suffixes)):
                 outputs[parameter] = output_names(found, given, name)
             elif len(found) == 1:
