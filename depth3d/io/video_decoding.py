@@ -121,7 +121,7 @@ def decoded_frames(
 def _frames(container: Any, stream: Any, damage: Damage) -> Iterator[Any]:
     import av
 
-    context = stream.codec_context
+    context = _decoder(stream)
     for packet in _packets(container, stream):
         try:
             yield from context.decode(packet)
@@ -137,6 +137,19 @@ def _frames(container: Any, stream: Any, damage: Damage) -> Iterator[Any]:
             damage.packets += 1
         else:
             return
+
+
+def _decoder(stream: Any) -> Any:
+    """Give the stream's own decoder, or for a transparent VP8 or VP9 the one that does not drop its alpha."""
+    import av
+
+    tags = {name.lower(): value for name, value in stream.metadata.items()}
+    library = {"vp8": "libvpx", "vp9": "libvpx-vp9"}.get(stream.codec_context.name)
+    if tags.get("alpha_mode") != "1" or library not in av.codecs_available:
+        return stream.codec_context
+    context = av.CodecContext.create(library, "r")
+    context.thread_type = "AUTO"
+    return context
 
 
 def _packets(container: Any, stream: Any) -> Iterator[Any]:

@@ -228,6 +228,26 @@ def test_opaque_pictures_with_an_alpha_channel_are_exact_and_need_no_note(write_
     assert film.notes == ()
 
 
+@pytest.mark.parametrize("codec", ["libvpx-vp9", "libvpx"])
+def test_the_second_stream_of_a_transparent_webm_is_its_alpha(codec, write_film, tmp_path):
+    def setup(_, stream):
+        stream.metadata["alpha_mode"] = "1"
+
+    image = np.full((48, 64, 4), 200, np.uint8)
+    image[:, :32, 3], image[:, 32:, 3] = 255, 80
+    frames = [av.VideoFrame.from_ndarray(image, format="rgba").reformat(format="yuva420p") for _ in range(3)]
+    options = {"auto-alt-ref": "0", "crf": "4", "b": "1000000"}
+    path = write_film(
+        tmp_path / "a.webm", frames, codec=codec, pixels="yuva420p", setup=setup, options=options
+    )
+    with d3.open_video(path) as film:
+        for frame in film:
+            np.testing.assert_allclose(frame.image[:, :28], 200, atol=4)
+            np.testing.assert_allclose(frame.image[:, 36:], 200 * 80 / 255, atol=4)
+    assert frame.number == 2
+    assert film.facts.has_alpha
+
+
 def test_fields_of_different_times_become_whole_frames(write_film, tmp_path):
     """A bar that moves between the two fields of a frame is a comb if fields are shown as they are."""
 
