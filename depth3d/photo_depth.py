@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -35,9 +34,8 @@ __all__ = [
     "read_any_depth",
     "read_depth_alone",
     "read_photo_depth",
+    "resized_note",
 ]
-
-_log = logging.getLogger("depth3d")
 
 _ASPECT_TOLERANCE = 0.02
 """Sides of a depth map may be rounded to whole pixels; a larger difference is another crop."""
@@ -202,6 +200,7 @@ def read_photo_depth(
         accuracy = file.provenance.get("accuracy")
         if accuracy in ("relative", "unknown"):
             notes.append(f"{source} carries the phone's own depth, of {accuracy} accuracy: metres may be off")
+    notes += resized_note(raw, width, height)
     raw = fit_depth_to(raw, width, height)
     found = camera_for(
         opened.info,
@@ -282,19 +281,35 @@ def read_any_depth(path: str | Path, *, kind: str | None = None, png_scale: floa
     """Read a depth file, or the depth that a phone's photo carries.
 
     Raises:
-        FileError: It can't be read, or the photo carries no depth.
+        FileError: It can't be read.
+        InputError: The photo carries no depth, or the map knows no pixel.
     """
     from depth3d.io.depth_files import read_depth
     from depth3d.io.embedded_depth import read_embedded_depth
 
-    if Path(path).suffix.lower() not in _CARRIERS_OF_DEPTH:
-        return read_depth(path, kind=kind, png_scale=png_scale)
-    carried = read_embedded_depth(path)
-    if carried is None:
+    found: DepthFile | None
+    if Path(path).suffix.lower() in _CARRIERS_OF_DEPTH:
+        found = read_embedded_depth(path)
+    else:
+        found = read_depth(path, kind=kind, png_scale=png_scale)
+    if found is None:
         raise InputError(
             f"{path} carries no depth map; give a depth file, or leave --depth out to use a network"
         )
-    return carried
+    if not found.depth.valid.any():
+        zero = ", infinite or 0" if found.depth.is_metric else " or infinite"
+        raise InputError(
+            f"{path} knows no pixel, as all its {found.depth.width}x{found.depth.height} values are "
+            f"NaN{zero}; give another depth, or leave --depth out to use a network"
+        )
+    return found
+
+
+def resized_note(depth: DepthMap, width: int, height: int) -> list[str]:
+    """Say that a map is resized to its photo, if it is: nothing, or one sentence."""
+    if depth.size_wh == (width, height):
+        return []
+    return [f"resized the depth from {depth.width}x{depth.height} to the photo's {width}x{height}"]
 
 
 def fit_depth_to(depth: DepthMap, width: int, height: int) -> DepthMap:
@@ -313,7 +328,6 @@ def fit_depth_to(depth: DepthMap, width: int, height: int) -> DepthMap:
             f"the depth is {depth.width}x{depth.height} and the photo {width}x{height}: another aspect, so "
             "another crop or rotation; give the depth of this very picture"
         )
-    _log.info("resized the depth from %dx%d to %dx%d", *depth.size_wh, width, height)
     return resize_depth(depth, width, height)
 
 

@@ -23,6 +23,8 @@ __all__ = ["decode_own_png", "read_gray_picture", "write_png", "write_tiff"]
 
 _LARGEST = 65535
 _IMAGE_DESCRIPTION = 270
+_BLOCK_PX = 1 << 22
+"""Pixels that are turned into integers at a time: of 200 megapixels all of them would take 6 GB."""
 
 _log = logging.getLogger("depth3d")
 
@@ -44,22 +46,28 @@ def write_png(depth: DepthMap, path: Path, record: DepthRecord, png_scale: float
     coding: dict[str, float]
     if depth.is_metric:
         coding = {"scale": float(png_scale)}
-        stored = depth.values.astype(np.float64) * png_scale
-        with np.errstate(invalid="ignore"):  # comparing NaN
-            clipped = int(np.count_nonzero((stored > _LARGEST + 0.5) | (stored < 0.5)))
-        if clipped:
-            _log.warning(
-                "%d pixels lie outside the %.3g to %.5g m that 16 bits hold at %g units a metre and are "
-                "clipped: use another scale, or .npz",
-                clipped, 1 / png_scale, _LARGEST / png_scale, png_scale,
-            )  # fmt: skip
+        zero, factor, first = 0.0, float(png_scale), 0.0
     else:
-        known = depth.values[depth.valid].astype(np.float64)
-        low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 0.0)
+        known = depth.valid.any()
+        low = float(np.nanmin(depth.values)) if known else 0.0
+        high = float(np.nanmax(depth.values)) if known else 0.0
         coding = {"min": low, "max": high}
-        stored = 1 + (depth.values.astype(np.float64) - low) * ((_LARGEST - 1) / ((high - low) or 1.0))
-    integers = np.rint(np.clip(np.nan_to_num(stored, nan=0.0), 1, _LARGEST)).astype(np.uint16)
-    integers[~depth.valid] = 0
+        zero, factor, first = low, (_LARGEST - 1) / ((high - low) or 1.0), 1.0
+    integers = np.empty(depth.values.shape, np.uint16)
+    clipped = 0
+    for top in range(0, depth.height, rows := max(1, _BLOCK_PX // depth.width)):
+        block = depth.values[top : top + rows].astype(np.float64)
+        stored = first + (block - zero) * factor
+        with np.errstate(invalid="ignore"):  # comparing NaN
+            clipped += int(np.count_nonzero((stored > _LARGEST + 0.5) | (stored < 0.5)))
+        whole = np.rint(np.clip(np.nan_to_num(stored, nan=0.0), 1, _LARGEST)).astype(np.uint16)
+        integers[top : top + rows] = np.where(np.isnan(block), 0, whole)
+    if clipped and depth.is_metric:
+        _log.warning(
+            "%d pixels lie outside the %.3g to %.5g m that 16 bits hold at %g units a metre and are "
+            "clipped: use another scale, or .npz",
+            clipped, 1 / png_scale, _LARGEST / png_scale, png_scale,
+        )  # fmt: skip
     text = PngInfo()
     noted = DepthRecord(record.kind, record.camera, record.provenance, coding)
     text.add_text(RECORD_KEY, record_to_json(noted))

@@ -57,10 +57,14 @@ def write_exr(depth: DepthMap, path: Path, record: DepthRecord) -> None:
         header += name.encode() + b"\0" + kind.encode() + b"\0" + struct.pack("<i", len(value)) + value
     header += b"\0"
     line_size = 8 + 4 * width
-    lines = np.empty(height, dtype=[("y", "<i4"), ("size", "<i4"), ("z", "<f4", (width,))])
-    lines["y"], lines["size"], lines["z"] = np.arange(height), 4 * width, depth.values
     offsets = len(header) + 8 * height + line_size * np.arange(height, dtype="<u8")
-    path.write_bytes(header + offsets.astype("<u8").tobytes() + lines.tobytes())
+    line = np.empty((), dtype=[("y", "<i4"), ("size", "<i4"), ("z", "<f4", (width,))])
+    line["size"] = 4 * width
+    with path.open("wb") as file:
+        file.write(header + offsets.astype("<u8").tobytes())
+        for y, values in enumerate(depth.values):
+            line["y"], line["z"] = y, values
+            file.write(line.tobytes())
 
 
 def read_exr(path: Path) -> tuple[npt.NDArray[np.float32], DepthRecord | None]:

@@ -25,7 +25,10 @@ _HEADER = re.compile(rb"(P[Ff])\s+(\d{1,9})\s+(\d{1,9})\s+([-+0-9.eE]+)[ \t\r]*\
 def write_pfm(depth: DepthMap, path: Path, record: DepthRecord) -> None:
     """Write little-endian floats, bottom row first, NaN for unknown; no room for kind or camera."""
     head = f"Pf\n{depth.width} {depth.height}\n-1.0\n".encode("ascii")
-    path.write_bytes(head + depth.values[::-1].astype("<f4").tobytes())
+    with path.open("wb") as file:
+        file.write(head)
+        for row in depth.values[::-1]:
+            file.write(row.astype("<f4").tobytes())
 
 
 def read_pfm(path: Path) -> tuple[npt.NDArray[np.float32], None]:

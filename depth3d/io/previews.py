@@ -26,6 +26,7 @@ _CLIP_PERCENT = 0.5
 """A few stray pixels at either end must not take the contrast from all the others."""
 
 _LEVELS = 1024
+_BLOCK_PX = 1 << 22
 _LEGEND_TICKS = 5
 
 
@@ -49,8 +50,7 @@ def colorize_depth(depth: DepthMap, colormap: str = "Spectral_r", *, legend: boo
         InputError: An unknown colour map.
     """
     near, low, high = nearness(depth)
-    colors = _table(colormap)[np.rint(np.nan_to_num(near) * (_LEVELS - 1)).astype(np.int32)]
-    colors[np.isnan(near)] = UNKNOWN_GRAY
+    colors = _painted(near, _table(colormap))
     return _with_legend(colors, colormap, low, high, metric=depth.is_metric) if legend else colors
 
 
@@ -65,7 +65,12 @@ def gray16(depth: DepthMap) -> npt.NDArray[np.uint16]:
         unknown.
     """
     near, _, _ = nearness(depth)
-    return np.where(np.isnan(near), 0, 1 + np.rint(np.nan_to_num(near) * 65534)).astype(np.uint16)
+    gray = np.empty(near.shape, np.uint16)
+    rows = max(1, _BLOCK_PX // near.shape[1])
+    for top in range(0, len(near), rows):
+        block = near[top : top + rows]
+        gray[top : top + rows] = np.where(np.isnan(block), 0, 1 + np.rint(np.nan_to_num(block) * 65534))
+    return gray
 
 
 def depth_picture(depth: DepthMap, colormap: str, *, span: tuple[float, float]) -> ImageArray:
@@ -83,13 +88,10 @@ def depth_picture(depth: DepthMap, colormap: str, *, span: tuple[float, float]) 
         InputError: An unknown colour map.
     """
     near, _, _ = nearness(depth, span)
-    levels = 256 if colormap == "gray" else _LEVELS
-    number = np.rint(np.nan_to_num(near) * (levels - 1)).astype(np.int32)
     if colormap == "gray":
-        return np.repeat(number.astype(np.uint8)[..., None], 3, axis=2)
-    colors = _table(colormap)[number]
-    colors[np.isnan(near)] = UNKNOWN_GRAY
-    return colors
+        number = np.rint(np.nan_to_num(near) * 255).astype(np.uint8)
+        return np.repeat(number[..., None], 3, axis=2)
+    return _painted(near, _table(colormap))
 
 
 def nearness(depth: DepthMap, span: tuple[float, float] | None = None) -> tuple[FloatArray, float, float]:
@@ -146,6 +148,17 @@ def save_preview(
     with writing(path, overwrite=overwrite) as partial:
         # Fast compression: at 12 megapixels the default takes longer than the network.
         Image.fromarray(gray16(depth)).save(partial, compress_level=1)
+
+
+def _painted(near: FloatArray, table: ImageArray) -> ImageArray:
+    """Look up the colours of shares in 0..1 in blocks of rows, since indices take more memory than colours."""
+    colors = np.empty((*near.shape, 3), np.uint8)
+    rows = max(1, _BLOCK_PX // near.shape[1])
+    for top in range(0, len(near), rows):
+        block = near[top : top + rows]
+        colors[top : top + rows] = table[np.rint(np.nan_to_num(block) * (len(table) - 1)).astype(np.int32)]
+        colors[top : top + rows][np.isnan(block)] = UNKNOWN_GRAY
+    return colors
 
 
 def _table(colormap: str) -> ImageArray:

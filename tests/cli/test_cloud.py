@@ -163,4 +163,4 @@ def test_depth_without_a_known_pixel_is_told_apart(run, photo, tmp_path):
     np.save(tmp_path / "nan.npy", np.full((36, 48), np.nan, np.float32))
     done = run("cloud", photo, "--depth", "nan.npy", "--depth-kind", "metric", "-o", "c.ply")
     assert done.exit_code == 1
-    assert "knows some pixels" in done.stderr
+    assert "knows no pixel" in done.stderr
