@@ -151,7 +151,7 @@ def save_preview(
 
 
 def _painted(near: FloatArray, table: ImageArray) -> ImageArray:
-    """Look up the colours of shares in 0..1 in blocks of rows, since indices take more memory than colours."""
+    """Look up the colours of shares in 0..1, in blocks of rows: indices take more memory than colours."""
     colors = np.empty((*near.shape, 3), np.uint8)
     rows = max(1, _BLOCK_PX // near.shape[1])
     for top in range(0, len(near), rows):
