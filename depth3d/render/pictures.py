@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -77,14 +79,18 @@ def _doubled(color: ImageArray, clear: npt.NDArray[np.uint8]) -> ImageArray:
     below = np.minimum(clear[:-1], clear[1:])
     both = np.minimum(right[:-1], right[1:])
     for rows, cols, room in ((0, 1, right), (1, 0, below), (1, 1, both)):
-        target = fine[rows::2, cols::2]
+        taken: npt.NDArray[Any] | None = None
         for least, taps in enumerate(_TAPS.values()):
+            if least and not (room >= least).any():
+                break
             across, down = taps if cols else np.ones(1), taps if rows else np.ones(1)
             anchor = (len(across) // 2 - cols, len(down) // 2 - rows)
             midway = cv2.sepFilter2D(color, -1, across, down, anchor=anchor, borderType=cv2.BORDER_REPLICATE)
-            midway = midway[: target.shape[0], : target.shape[1]]
-            if least:
-                np.copyto(target, midway, where=(room >= least)[..., None])
+            midway = midway[: room.shape[0], : room.shape[1]]
+            if taken is None:
+                taken = np.ascontiguousarray(midway)
             else:
-                target[:] = midway
+                cv2.copyTo(midway, (room >= least).view(np.uint8), taken)
+        assert taken is not None
+        fine[rows::2, cols::2] = taken
     return fine
