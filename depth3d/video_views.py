@@ -266,7 +266,7 @@ def _calm_inverse_depth(moment: Moment, edges: Literal["snap", "keep"]) -> Float
     q = cv2.dilate(q, np.ones((3, 3), np.uint8))
     for _ in range(_MEDIANS):
         q = cv2.medianBlur(q, 5)
-    return q
+    return np.asarray(q, dtype=np.float32)
 
 
 def _coarse_inverse_depth(moment: Moment) -> FloatMap:
