@@ -58,7 +58,7 @@ def read_header(file: BinaryIO | Any, name: str) -> NpyHeader:
         version = _npy.read_magic(file)
         read = _npy.read_array_header_1_0 if version == (1, 0) else _npy.read_array_header_2_0
         shape, _, dtype = read(file)
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile, RecursionError, MemoryError) as error:
+    except Exception as error:  # NumPy lets out what Python's own parser and zipfile raise
         raise UnreadableFileError(f"{name} is damaged or cut short; copy it again") from error
     if dtype.hasobject:
         raise UnreadableFileError(
@@ -114,9 +114,9 @@ def read_member(archive: zipfile.ZipFile, member: str, name: str) -> npt.NDArray
             raise UnreadableFileError(f"{name} is damaged: its sizes contradict each other; copy it again")
         with archive.open(entry) as file:
             return _read(file, name)
-    except (KeyError, OSError, ValueError, NotImplementedError, RuntimeError, zipfile.BadZipFile) as error:
-        if isinstance(error, UnreadableFileError):
-            raise
+    except UnreadableFileError:
+        raise
+    except Exception as error:  # as above
         raise UnreadableFileError(f"{name} is damaged or cut short; copy it again") from error
 
 
