@@ -6,6 +6,7 @@ Specification". The library `usd-core` writes it; without that library all else 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,6 +24,9 @@ __all__ = ["check_usd_library", "write_usdz"]
 
 _GRAY = 0.5
 """Linear albedo of a mesh without texture and colours, which the viewer lights."""
+
+_NO_TIME_S = 315662400
+"""2 January 1980, 12 h: the first day that archives know of in every time zone."""
 
 
 def check_usd_library() -> None:
@@ -78,6 +82,7 @@ def write_usdz(mesh: Mesh, path: Path, *, texture_format: TextureFormat, comment
             package = Sdf.ZipFileWriter.CreateNew(str(path))
             for part in (layer, texture):
                 if part is not None:
+                    os.utime(part, (_NO_TIME_S, _NO_TIME_S))  # same mesh, same bytes
                     package.AddFile(str(part), part.name)
             saved = package.Save()
         except (Tf.ErrorException, RuntimeError) as error:

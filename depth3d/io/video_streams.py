@@ -120,10 +120,10 @@ def _opened(path: Path, clock: Fraction) -> Any:
     import av
 
     muxer = MUXERS[path.suffix.lower()]
-    indexed = {}
+    indexed = {"fflags": "bitexact"}  # else .mkv and .webm hold a random number: same frames, same bytes
     if muxer in ("mp4", "mov"):
         ticks = clock.numerator * -(-1000 // clock.numerator)  # else lengths are rounded to milliseconds
-        indexed = {"movflags": "faststart", "movie_timescale": str(ticks)}
+        indexed |= {"movflags": "faststart", "movie_timescale": str(ticks)}
     return av.open(str(path), mode="w", format=muxer, container_options=indexed)
 
 
