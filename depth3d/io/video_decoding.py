@@ -48,7 +48,7 @@ def opened(path: Path) -> Any:
     return av.open(
         f"file:{path}",
         metadata_errors="replace",
-        options={"protocol_whitelist": "file,crypto,data"},
+        container_options={"protocol_whitelist": "file,crypto,data"},  # no address may be in a playlist
     )
 
 
