@@ -37,6 +37,7 @@ COMMANDS = {
     "models": "List the networks and download them.",
     "evaluate": "Score depth maps against true ones.",
     "train": "Fine-tune a network on your own photos.",
+    "export": "Write a network as a file for other programs.",
     "doctor": "Check versions, devices and optional features.",
 }
 """Name -> short help, beside the commands so that `--help` imports none of them."""

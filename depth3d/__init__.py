@@ -62,6 +62,8 @@ if TYPE_CHECKING:
     from depth3d.evaluate.evaluation import Evaluation as Evaluation
     from depth3d.evaluate.evaluation import evaluate as evaluate
     from depth3d.evaluate.protocols import EvaluationProtocol as EvaluationProtocol
+    from depth3d.export_files import ExportedModel as ExportedModel
+    from depth3d.export_files import export_model as export_model
     from depth3d.inspection import inspect as inspect
     from depth3d.io.camera_files import load_camera as load_camera
     from depth3d.io.depth_files import load_depth as load_depth
@@ -176,6 +178,7 @@ _HOME_OF = {
     "DollyZoom": "render.paths",
     "Evaluation": "evaluate.evaluation",
     "EvaluationProtocol": "evaluate.protocols",
+    "ExportedModel": "export_files",
     "FarPoint": "calibrate.references",
     "FigureEight": "render.paths",
     "Film": "render.film",
@@ -240,6 +243,7 @@ _HOME_OF = {
     "error_picture": "evaluate.error_pictures",
     "estimate": "verbs",
     "evaluate": "evaluate.evaluation",
+    "export_model": "export_files",
     "find_markers": "calibrate.markers",
     "find_vanishing_points": "calibrate.vanishing_points",
     "flash": "render.effects",

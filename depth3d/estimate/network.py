@@ -17,7 +17,14 @@ from depth3d.estimate.alignment import aligned_error
 from depth3d.estimate.outputs import OutputMeaning
 from depth3d.estimate.preprocess import InputRule, to_network
 
-__all__ = ["HALF_PRECISION_TOLERANCE", "DepthNetwork", "NetworkInput", "agrees", "settle_precision"]
+__all__ = [
+    "HALF_PRECISION_TOLERANCE",
+    "DepthNetwork",
+    "NetworkInput",
+    "agrees",
+    "settle_precision",
+    "trial_image",
+]
 
 _log = logging.getLogger("depth3d")
 
@@ -165,7 +172,7 @@ def agrees(
         Whether they agree within `HALF_PRECISION_TOLERANCE`.
     """
     height, width = (8 * rule.multiple, 11 * rule.multiple) if rule.takes_any_size else rule.size_hw
-    pixels = _trial_image(height, width).to(device)
+    pixels = trial_image(height, width).to(device)
     taken = getattr(faster, "input_dtype", dtype)
     with torch.inference_mode():
         reference = network(pixel_values=pixels).predicted_depth.float()
@@ -180,8 +187,16 @@ def agrees(
     return error_share <= HALF_PRECISION_TOLERANCE
 
 
-def _trial_image(height: int, width: int) -> torch.Tensor:
-    """Make (1, 3, height, width) normalised colours with gradients, blocks and texture."""
+def trial_image(height: int, width: int) -> torch.Tensor:
+    """Make a picture to compare forms of a network by.
+
+    Args:
+        height: In pixels.
+        width: In pixels.
+
+    Returns:
+        (1, 3, height, width) normalised colours with gradients, blocks and texture.
+    """
     generator = torch.Generator().manual_seed(0)
     coarse = torch.randn(1, 3, 6, 8, generator=generator)
     image = torch.nn.functional.interpolate(coarse, (height, width), mode="bicubic", align_corners=False)

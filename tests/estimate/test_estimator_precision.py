@@ -78,7 +78,7 @@ def test_the_real_small_architecture_stays_within_1e_2(dtype: torch.dtype) -> No
                 weight.zero_()
         network.head.conv3.weight.abs_()
         network.head.conv3.bias.fill_(0.5)
-        pixels = network_module._trial_image(8 * 14, 11 * 14)
+        pixels = network_module.trial_image(8 * 14, 11 * 14)
         reference = network(pixels).predicted_depth
         result = network.to(dtype)(pixels.to(dtype)).predicted_depth.float()
     assert float(reference.std()) > 0.05

@@ -72,7 +72,12 @@ def write_network(network: torch.nn.Module, path: Path) -> None:
 
 
 def write_onnx(
-    module: torch.nn.Module, example: torch.Tensor, path: Path, *, dynamic: dict[str, dict[int, str]]
+    module: torch.nn.Module,
+    example: torch.Tensor,
+    path: Path,
+    *,
+    dynamic: dict[str, dict[int, str]],
+    input_name: str = INPUT_NAME,
 ) -> None:
     """Write a module of one input and one output as ONNX.
 
@@ -84,6 +89,7 @@ def write_onnx(
         example: An input.
         path: The file.
         dynamic: Axes of any length, by tensor and number.
+        input_name: Name of the input.
     """
     options: dict[str, Any] = {}
     if "dynamo" in signature(torch.onnx.export).parameters:  # since PyTorch 2.5
@@ -95,7 +101,7 @@ def write_onnx(
             (example,),
             str(path),
             opset_version=OPSET,
-            input_names=[INPUT_NAME],
+            input_names=[input_name],
             output_names=[OUTPUT_NAME],
             dynamic_axes=dynamic,
             **options,

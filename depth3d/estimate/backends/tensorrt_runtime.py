@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -92,9 +93,7 @@ def tensorrt_network(
     return GraphNetwork(run, network, dtype, network if dtype is torch.float16 else None)
 
 
-def build_engine(
-    graph: Path, input_name: str, sizes: list[tuple[int, int, int, int]], dtype: torch.dtype
-) -> bytes:
+def build_engine(graph: Path, input_name: str, sizes: Sequence[tuple[int, ...]], dtype: torch.dtype) -> bytes:
     """Build an engine from an ONNX graph.
 
     Args:
