@@ -112,8 +112,12 @@ def test_a_line_that_was_cut_short_counts_as_not_written(tmp_path, kept):
 
 
 @pytest.mark.parametrize(
-    "line", ["[]", "7", "{}", '{"options": 1}', '{"options": "a", "outputs": 3}', "\x00\xff", 
-             '{"options": "a", "plan": 3}', '{"options": "a", "outputs": [{"name": "x"}], "output": "x"}', '{"plan": [1], "options": "a"}'],
+    "line",
+    [
+        "[]", "7", "{}", '{"options": 1}', '{"options": "a", "outputs": 3}', "\x00\xff",
+        '{"options": "a", "plan": 3}', '{"plan": [1], "options": "a"}',
+        '{"options": "a", "outputs": [{"name": "x"}], "output": "x"}',
+    ],
 )  # fmt: skip
 def test_lines_of_other_programs_are_passed_over(tmp_path, line):
     output = tmp_path / "1.ply"
@@ -130,7 +134,7 @@ def test_two_processes_may_append_at_once(tmp_path):
         "import sys; from pathlib import Path; from depth3d.io.manifest import Manifest\n"
         "manifest = Manifest(Path(sys.argv[1]), {'who': sys.argv[2]})\n"
         "for number in range(200):\n"
-        "    manifest.append({'outputs': [], 'output': f'{sys.argv[2]}{number}', 'text': sys.argv[2] * 999})\n"
+        "    manifest.append({'outputs': [], 'output': f'{sys.argv[2]}{number}', 'text': 999 * 'x'})\n"
     )
     processes = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path), who]) for who in "abc"]
     assert [process.wait() for process in processes] == [0, 0, 0]
