@@ -9,6 +9,9 @@ from typing import Literal, TypeAlias, get_args
 from depth3d.core.arrays import ImageArray, as_image
 from depth3d.core.depth import DepthKind, DepthMap
 from depth3d.errors import InputError
+from depth3d.estimate.motion import WORKING_SIDE_PX, sketch
+from depth3d.estimate.shots import ShotFrame, Shots
+from depth3d.estimate.steadied_frame import given
 from depth3d.estimate.video_depth import VideoDepth
 
 __all__ = ["DEFAULT_LOOK_AHEAD", "SteadyDepth", "TemporalMode", "steady"]
@@ -41,7 +44,8 @@ class SteadyDepth:
     ) -> None:
         if not callable(getattr(source, "stream", None)):
             raise InputError(
-                f"source must give maps by .stream(frames), as DepthEstimator does, got a {type(source).__name__}"
+                "source must give maps by .stream(frames), as DepthEstimator does, "
+                f"got a {type(source).__name__}"
             )
         self.source = source
         self.mode: TemporalMode = _checked_mode(mode)
@@ -82,10 +86,71 @@ def steady(
     mode: TemporalMode = "offline",
     look_ahead: int = DEFAULT_LOOK_AHEAD,
 ) -> Iterator[DepthMap]:
-    """Make maps steady that were estimated frame by frame."""
+    """Make maps steady that were estimated frame by frame.
+
+    The film is split where the picture says that a new shot begins; nothing crosses a cut. Within a shot
+
+    1. each map is brought to the gauge of what is known of the shot (scale and shift of disparity, or the
+       scale alone of metres), by a robust fit along the optical flow that allows for how much nearer things
+       come as the camera moves;
+    2. the film is given a gauge that moves no faster than the camera explains, and is drawn towards the
+       network's own, so that a long film does not drift;
+    3. pixels are averaged along the flow, over about eight frames before and, with look-ahead, some after,
+       where flow, colour and depth agree. What comes into sight takes its fresh value.
+
+    Motion is found, and averages are made, with the longer side at most 512 pixels; what they change is
+    brought to the full map, whose edges stay its own. No more than `look_ahead + 1` maps are held.
+
+    Args:
+        frames_and_maps: (H, W, 3) uint8 sRGB and the map of it, of one size and kind, in order.
+        mode: `offline` looks ahead, `causal` only back, `off` gives the maps as they are.
+        look_ahead: How many frames later ones are taken before one is given, in `offline`.
+
+    Returns:
+        One map a frame, in order, of the same kind and size. What is unknown stays unknown.
+
+    Raises:
+        InputError: An argument is out of range; or, when it comes, a frame or a map of another size or kind
+            than the first.
+    """
     _checked_mode(mode)
     _checked_look_ahead(look_ahead)
-    return (depth for _, depth in frames_and_maps)
+    if mode == "off":
+        return (depth for _, depth in frames_and_maps)
+    return _steadied(frames_and_maps, look_ahead if mode == "offline" else 0)
+
+
+def _steadied(pairs: Iterable[tuple[ImageArray, DepthMap]], look_ahead: int) -> Iterator[DepthMap]:
+    shots = Shots()
+    held: deque[ShotFrame] = deque()
+    first: DepthMap | None = None
+    for number, (image, depth) in enumerate(pairs):
+        image = as_image(image, name=f"frame {number}")
+        first = first or depth
+        _check_alike(number, image, depth, first)
+        held.append(shots.add(sketch(image, WORKING_SIDE_PX), depth))
+        if len(held) > look_ahead:
+            yield given(held.popleft(), held)
+    while held:
+        yield given(held.popleft(), held)
+
+
+def _check_alike(number: int, image: ImageArray, depth: DepthMap, first: DepthMap) -> None:
+    height, width = image.shape[:2]
+    if depth.size_wh != (width, height):
+        raise InputError(
+            f"frame {number} is {width}x{height} and its map {depth.width}x{depth.height}; "
+            "resize the map with depth3d.resize_depth()"
+        )
+    if depth.size_wh != first.size_wh:
+        raise InputError(
+            f"frame {number} is {width}x{height}, the first one is {first.width}x{first.height}; "
+            "give frames of one size, or each size as a film of its own"
+        )
+    if depth.kind is not first.kind:
+        raise InputError(
+            f"the map of frame {number} is {depth.kind}, the first one {first.kind}; mix no networks"
+        )
 
 
 def _paired(source: VideoDepth, frames: Iterable[ImageArray]) -> Iterator[tuple[ImageArray, DepthMap]]:
