@@ -22,6 +22,9 @@ _WIDEST_PIXEL = 16
 _CENTERED = ("mjpeg", "mpeg1video", "h261", "h263", "flv1", "theora", "vp8", "rawvideo")
 """Codecs that measure colours of half resolution between pixels, where others do so on the left one."""
 
+_LEFT_OUT = "of its frames are damaged and were left out"
+_MARKED = "of its frames are marked as damaged"
+
 _BACK_S = (0, 1, 4, 16, 64)
 """How much earlier to look for a frame from which decoding can start, until one is early enough."""
 
@@ -58,8 +61,6 @@ class StreamSource:
                 raise self._without_frames(damage)
             self._zero, frame = first
             self._turn = turn_of(frame)
-            self._has_alpha = _has_alpha(frame)
-            self._is_interlaced = bool(frame.interlaced_frame)
             colors = colors_of(frame)
             self.facts = VideoFacts(
                 container=container.format.name,
@@ -77,8 +78,8 @@ class StreamSource:
                 color_range="full" if colors.is_full else "limited",
                 color=colors.name,
                 rotation_deg=TURNS[self._turn][1],
-                is_interlaced=self._is_interlaced,
-                has_alpha=self._has_alpha,
+                is_interlaced=bool(frame.interlaced_frame),
+                has_alpha=_has_alpha(frame),
             )
             self._say_what_is_done(colors, frame)
 
@@ -88,27 +89,37 @@ class StreamSource:
         Decoding starts at the frame before `start_s` from which it can.
         """
         damage = Damage()
+        try:
+            yield from self._pictures(start_s, size_wh, damage)
+        finally:  # if nobody wants more, too
+            self._say_what_is_damaged(damage)
+
+    def _pictures(self, start_s: Fraction, size_wh: tuple[int, int], damage: Damage) -> Pictures:
         graph: FrameGraph | None = None
         key: tuple[Any, ...] = ()
+        is_interlaced = self.facts.is_interlaced
         last = Fraction(0)
         for time_s, frame in self._frames_from(start_s, damage):
-            self._is_interlaced |= bool(frame.interlaced_frame)
-            wanted = (*graph_key(frame), self._is_interlaced)
+            is_interlaced |= bool(frame.interlaced_frame)
+            wanted = (*graph_key(frame), is_interlaced)
             if graph is None or wanted != key:
                 if graph is not None:
                     yield from graph.images(None)
                     self._say_what_changed(key, wanted)
                 key = wanted
                 graph = FrameGraph(
-                    frame, size_wh, self._turn,
-                    has_alpha=self._has_alpha, is_interlaced=self._is_interlaced,
+                    frame,
+                    size_wh,
+                    self._turn,
+                    has_alpha=self.facts.has_alpha,
+                    is_interlaced=is_interlaced,
                     chroma="center" if self.facts.codec in _CENTERED else "left",
-                )  # fmt: skip
+                )
             last = time_s
             yield from graph.images(frame, time_s)
         if graph is not None:
             yield from graph.images(None)
-        self._say_what_is_damaged(damage, last)
+        self._say_what_is_missing(last)
 
     def _frames_from(self, start_s: Fraction, damage: Damage) -> Iterator[tuple[Fraction, Any]]:
         """Decode exactly from a time on: from a key frame before it, or else from the beginning."""
@@ -123,8 +134,8 @@ class StreamSource:
                     container.seek(int(target_s / stream.time_base), stream=stream, backward=True)
                 except av.error.FFmpegError:
                     break
-                counted = Damage()
-                frames = decoded_frames(container, stream, self._rate, counted)
+                damage.forget()  # what was counted on the way from a later frame
+                frames = decoded_frames(container, stream, self._rate, damage)
                 first = next(frames, None)
                 if first is None or first[0] - self._zero > start_s:
                     continue  # not a frame from which decoding can start, or one that is too late
@@ -132,8 +143,8 @@ class StreamSource:
                 del first  # else a frame would be held as long as the film
                 for frame in frames:
                     yield from self._shown_from(start_s, frame)
-                damage.add(counted)
                 return
+        damage.forget()
         with self._reading() as (container, stream):
             for frame in decoded_frames(container, stream, self._rate, damage):
                 yield from self._shown_from(start_s, frame)
@@ -213,9 +224,9 @@ class StreamSource:
             self.notes.append(
                 f"its colours are HDR ({colors.curve}): what is brighter than paper white is rolled off"
             )
-        if self._has_alpha and frame.reformat(format="rgba").to_ndarray()[..., 3].min() < 255:
+        if self.facts.has_alpha and frame.reformat(format="rgba").to_ndarray()[..., 3].min() < 255:
             self.notes.append("it is transparent in part, and laid over black")
-        if self._is_interlaced:
+        if self.facts.is_interlaced:
             self.notes.append("it is interlaced: whole frames are made of the fields, one for each pair")
         if not self._has_times:
             self.notes.append(f"it tells no times: {float(self._rate):g} frames a second are assumed")
@@ -229,22 +240,27 @@ class StreamSource:
         if after[-1] and not before[-1]:
             self._note("it is interlaced: whole frames are made of the fields, one for each pair")
 
-    def _say_what_is_damaged(self, damage: Damage, last_s: Fraction) -> None:
+    def _say_what_is_damaged(self, damage: Damage) -> None:
         if damage.packets:
-            self._note(f"{damage.packets} of its frames are damaged and were left out")
+            self._note(f"{damage.packets} {_LEFT_OUT}", _LEFT_OUT)
         if damage.frames:
-            self._note(f"{damage.frames} of its frames are marked as damaged")
+            self._note(f"{damage.frames} {_MARKED}", _MARKED)
         if damage.jumps:
             self._note("its times go back: what follows is put behind what came before")
+
+    def _say_what_is_missing(self, last_s: Fraction) -> None:
         told = self._told_s
         if told is not None and told - last_s > max(Fraction(1), told / 20) + 2 / self._rate:
             self._note(
                 f"it ends at {float(last_s):.1f} s of {float(told):.1f} s: the rest is missing or damaged"
             )
 
-    def _note(self, sentence: str) -> None:
-        if sentence not in self.notes:
-            self.notes.append(sentence)
+    def _note(self, sentence: str, instead_of: str = "") -> None:
+        """Add a note, in the place of an earlier one with the same end, if there is one."""
+        kept = [note for note in self.notes if not (instead_of and note.endswith(instead_of))]
+        if sentence not in kept:
+            kept.append(sentence)
+        self.notes[:] = kept
 
 
 def _codec_name(stream: Any) -> str:

@@ -12,6 +12,7 @@ from types import TracebackType
 
 import numpy as np
 
+from depth3d.core.stages import staged
 from depth3d.errors import FileError, InputError, UnreadableFileError
 from depth3d.io.video_frame import VideoFrame
 from depth3d.io.video_resize import fitted_size
@@ -76,7 +77,7 @@ class VideoFile:
                 raise InputError(self._without_frames())
             self._skipped_s = first[0]
         self.first_time_s: Fraction = source.facts.first_time_s + self._skipped_s
-        self._told = 0
+        self._told: set[str] = set()
         self._tell_notes()
 
     @property
@@ -149,7 +150,7 @@ class VideoFile:
 
     def _frames(self) -> Generator[VideoFrame, None, None]:
         zero: Fraction | None = None
-        with closing(self._source.pictures(self._from_s, self.size_wh)) as pictures:
+        with closing(staged("reading", self._source.pictures(self._from_s, self.size_wh))) as pictures:
             for number, (time_s, image) in enumerate(pictures):
                 if self._until_s is not None and time_s >= self._until_s:
                     break
@@ -190,9 +191,10 @@ class VideoFile:
         return f"{self.start_s:g} s is beyond the end of {self.path}{lasts}; start earlier"
 
     def _tell_notes(self) -> None:
-        for sentence in self.notes[self._told :]:
-            _log.info("%s: %s", self.path, sentence)
-        self._told = len(self.notes)
+        for sentence in self.notes:
+            if sentence not in self._told:
+                self._told.add(sentence)
+                _log.info("%s: %s", self.path, sentence)
 
 
 def open_video(

@@ -152,6 +152,12 @@ def test_a_broken_middle_is_left_out_with_a_note(write_film, tmp_path):
     assert film.notes == ("10 of its frames are damaged and were left out",)
     with d3.open_video(path, start_s=0.6) as part:
         assert numbers(part) == list(range(20, 40))
+    with d3.open_video(path, end_s=0.62) as part:  # up to frame 15
+        assert numbers(part) == list(range(10))
+        assert len(part.notes) == 1
+    with d3.open_video(path, max_frames=12) as part:
+        assert numbers(part) == [*range(10), 20, 21]
+    assert part.notes == ("10 of its frames are damaged and were left out",)
 
 
 def test_damage_in_compressed_data_never_ends_the_film(write_film, tmp_path):
