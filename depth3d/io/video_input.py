@@ -232,8 +232,11 @@ def open_video(
         InputError: An impossible time, size or rate; no frame between start and end; pictures of several
             sizes.
     """
+    from depth3d.io.remote import is_url
     from depth3d.io.webcams import Webcam, webcam_index
 
+    if isinstance(source, str) and is_url(source):
+        raise UnreadableFileError(f"{source} is an address, and films are read from disks; fetch it first")
     _check_stretch(start_s, end_s, max_frames)
     fitted_size((1, 1), size)
     index = webcam_index(source)

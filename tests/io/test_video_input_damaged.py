@@ -37,6 +37,7 @@ def test_what_is_no_film_is_told_in_a_sentence(tmp_path):
     Image.new("RGB", (8, 8)).save(tmp_path / "photo.jpg")
     Image.new("RGB", (8, 8)).save(tmp_path / "photo.png")
     refused(tmp_path / "none.mp4", UnreadableFileError, "none.mp4 does not exist; check the path")
+    refused("https://example.org/a.mp4", UnreadableFileError, "is an address, and .*; fetch it first")
     refused(tmp_path / "zero.mp4", UnreadableFileError, "zero.mp4 is empty; copy it again")
     refused(
         tmp_path / "text.mp4", UnreadableFileError, "text.mp4 is no film, or is damaged .*; check it in a"
