@@ -36,8 +36,8 @@ _many = section(
     ),
     click.option(
         "--ray-address", metavar="ADDRESS",
-        help="local: a Ray of its own on this machine; auto: the cluster that it belongs to; or "
-        "ray://HOST:10001.  [default: RAY_ADDRESS, else local]",
+        help="local: a Ray of its own on this machine; auto: the cluster that it belongs to; or HOST:PORT of "
+        "the head.  [default: RAY_ADDRESS, else local]",
     ),
 )  # fmt: skip
 

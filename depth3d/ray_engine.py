@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import socket
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from depth3d.accel.ahead import mapped_ahead
 from depth3d.errors import Depth3DError, DeviceError, InputError
 from depth3d.many_files import Carry, EndOfRunError, Engine, Task, TaskResult
 
-__all__ = ["RayEngine"]
+__all__ = ["RayEngine", "having_ray"]
 
 _log = logging.getLogger("depth3d")
 
@@ -42,8 +44,8 @@ class RayEngine:
     fails.
 
     Attributes:
-        address: `local` for this machine, `auto` for the cluster that it belongs to, or an address such as
-            `ray://head:10001`; None is RAY_ADDRESS where that is set, else `local`.
+        address: `local` for this machine, `auto` for the cluster that it belongs to, or the HOST:PORT of its
+            head; None is RAY_ADDRESS where that is set, else `local`.
         workers: How many processes at most; None is what there is room for: one a GPU, or one a core.
         device: `cpu` keeps off GPUs; `cuda` waits for one; `auto` takes them where there are some.
         inner: What runs some of the tasks in a process; None is two threads. It is pickled.
@@ -82,13 +84,14 @@ class RayEngine:
         """
         if not tasks:
             return
-        with _ray(self.address, self.workers) as ray:
+        with having_ray(self.address, self.workers) as ray:
             left = dict(enumerate(tasks))
             for chunk in (min(self.chunk, -(-len(tasks) // self._room(ray))), 1):
-                for number, result in self._results(ray, carry, left, chunk):
-                    task = left.pop(number, None)
-                    if task is not None:
-                        yield replace(result, task=task)
+                with closing(self._results(ray, carry, left, chunk)) as results:
+                    for number, result in results:
+                        task = left.pop(number, None)
+                        if task is not None:
+                            yield replace(result, task=task)
                 if not left:
                     return
         reason = "its process died, perhaps for want of memory; try it alone with --engine local"
@@ -105,7 +108,7 @@ class RayEngine:
 
     def _results(
         self, ray: Any, carry: Carry, tasks: dict[int, Task], chunk: int
-    ) -> Iterator[tuple[int, TaskResult]]:
+    ) -> Generator[tuple[int, TaskResult], None, None]:
         """Run tasks in chunks; the results of chunks whose process died are left out."""
         from ray import cloudpickle
         from ray.data import ActorPoolStrategy, from_items
@@ -117,27 +120,35 @@ class RayEngine:
         rows = [{"number": number, "task": cloudpickle.dumps(task)} for number, task in tasks.items()]
         chunks = -(-len(rows) // chunk)
         work = cloudpickle.dumps((carry, self.inner or _two_at_once, str(Path.cwd())))
-        done = (
+        done = iter(
             from_items(rows, override_num_blocks=chunks)
             .map_batches(
                 _Process,
                 fn_constructor_args=(work,),
                 compute=ActorPoolStrategy(
-                    min_size=min(chunks, self._room(ray)), max_size=min(chunks, self.workers or chunks)
+                    min_size=min(chunks, self._room(ray)),
+                    max_size=min(chunks, self.workers or chunks),
+                    max_tasks_in_flight_per_actor=2 if chunk > 1 else 1,
                 ),
                 batch_size=chunk,
                 num_gpus=1 if gpu else 0,
-                ray_remote_args_fn=_lives,
+                ray_remote_args_fn=partial(_lives, alone=chunk == 1),
             )
             .iter_rows()
         )
-        for row in done:
-            yield int(row["number"]), cloudpickle.loads(bytes(row["result"]))
+        try:
+            for row in done:
+                yield int(row["number"]), cloudpickle.loads(bytes(row["result"]))
+        finally:
+            done.close()  # else it would ask a Ray that is no more, and start another one for it
 
 
-def _lives() -> dict[str, int]:
-    """Start dead processes again, but not with what they died of: a photo that kills would do so for ever."""
-    return {"max_restarts": -1, "max_task_retries": 0}
+def _lives(*, alone: bool) -> dict[str, int]:
+    """Start dead processes again, but not for ever with what they died of.
+
+    Tasks that wait for a process when it dies fail with it, unless they may be tried again.
+    """
+    return {"max_restarts": -1, "max_task_retries": 1 if alone else 0}
 
 
 def _two_at_once(carry: Carry, tasks: Sequence[Task]) -> Iterator[TaskResult]:
@@ -179,7 +190,7 @@ def _pickled(result: TaskResult) -> bytes:
 
 
 @contextmanager
-def _ray(address: str | None, workers: int | None) -> Iterator[Any]:
+def having_ray(address: str | None, workers: int | None) -> Iterator[Any]:
     """Have Ray: the running one, or one for the length of a block."""
     address = address or os.environ.get("RAY_ADDRESS") or "local"
     with ExitStack() as stack:
@@ -188,6 +199,7 @@ def _ray(address: str | None, workers: int | None) -> Iterator[Any]:
             warnings.simplefilter("ignore")
             import ray
             import ray.data
+        ray._raylet.Config.initialize("")  # one that was imported earlier has looked at the environment then
         stack.enter_context(warnings.catch_warnings())
         warnings.filterwarnings("ignore", module=r"ray\b")  # about itself
         warnings.filterwarnings("ignore", category=ray.util.annotations.RayDeprecationWarning)
@@ -207,6 +219,7 @@ def _start(ray: Any, address: str, workers: int | None) -> None:
         "object_store_memory": 100 * 2**20,  # nothing but names and facts goes through it
     }
     try:
+        _knock(address)
         with _stderr_closed():  # it says there that it was told to be quiet
             ray.init(
                 address,
@@ -226,8 +239,20 @@ def _start(ray: Any, address: str, workers: int | None) -> None:
         raise EndOfRunError(sentence) from error
 
 
+def _knock(address: str) -> None:
+    """Raise an error where nothing listens; Ray itself would try for minutes and then end the process."""
+    host, colon, port = address.rpartition("://")[2].rpartition(":")
+    if colon and port.isdecimal():
+        socket.create_connection((host, int(port)), timeout=10).close()
+
+
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@lru_cache
+def _secret() -> str:
+    return secrets.token_hex(32)
 
 
 @contextmanager
@@ -235,7 +260,7 @@ def _environment(*, is_local: bool) -> Iterator[None]:
     """Keep Ray quiet; give one of our own a secret of its own, which its ports ask for."""
     wanted = dict(_QUIET)
     if is_local and "RAY_AUTH_MODE" not in os.environ:
-        wanted |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+        wanted |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": _secret()}
     ours = {name: value for name, value in wanted.items() if name not in os.environ}
     os.environ.update(ours)
     try:

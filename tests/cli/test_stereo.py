@@ -140,7 +140,7 @@ def test_where_a_scene_stands(nearest, farthest, sentence):
         (("-o", "o.gif", "--fps", 60), "more than 50 frames a second"),
         (("-o", "o.png", "--quilt", "1x1"), "a quilt has 2 to 400 views, got 1x1"),
         (("-o", "p.png", "--overwrite"), "p.png is the input itself"),
-        (("-o", "o"), "is no picture's name"),
+        (("-o", "o.txt"), "is no picture's name"),
         (("-o", "o.png", "--layout", "wiggle"), "can't write a video as '.png'"),
         (("-o", "gone/o.png", "--layout", "pair"), "does not exist; create it first"),
         (("-o", "o.png", "--baseline-mm", 60, "--divergence", 2), "would each set the same thing"),
