@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import sys
 import warnings
@@ -16,6 +17,7 @@ from depth3d._version import __version__
 from depth3d.errors import Depth3DError
 
 from .console import one_line, verbosity
+from .profiling import AS_PROCESS
 
 __all__ = ["cli", "main"]
 
@@ -121,4 +123,5 @@ def main() -> None:
     """Run the command line, without the warnings that libraries address to programmers."""
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
-    cli(prog_name="depth3d")
+        logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it speaks of homes that can't be written
+    cli(prog_name="depth3d", obj=AS_PROCESS)

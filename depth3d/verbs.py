@@ -19,6 +19,7 @@ from depth3d.core.camera import Camera
 from depth3d.core.cloud import PointCloud
 from depth3d.core.depth import DepthMap
 from depth3d.core.mesh import Mesh
+from depth3d.core.stages import stage, waited_for
 from depth3d.errors import FileError, InputError, UnreadableFileError
 from depth3d.io.atomic import check_writable, writing
 from depth3d.io.pictures import open_file
@@ -74,7 +75,7 @@ def loaded_estimator(model: str | Path, **options: Any) -> DepthEstimator:
 
     Threads that ask at the same time share one load.
     """
-    with _LOADING:
+    with waited_for(_LOADING):
         return _loaded(model, **options)
 
 
@@ -82,6 +83,7 @@ _LOADING = threading.Lock()
 
 
 @lru_cache(maxsize=1)
+@stage("loading the network")
 def _loaded(model: str | Path, **options: Any) -> DepthEstimator:
     from depth3d.estimate.estimator import DepthEstimator
 
@@ -117,8 +119,12 @@ def make_directory(path: str | Path) -> Path:
     """
     path = Path(path)
     try:
+        if path.exists() and not path.is_dir():
+            raise FileError(f"{path} is no directory, and one is needed; give another name")
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
+        if isinstance(error, FileError):
+            raise
         raise FileError(f"can't create the directory {path}: {error.strerror}; choose another one") from None
     return path
 

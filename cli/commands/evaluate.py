@@ -154,6 +154,8 @@ def command(
         print_errors(report)
     if report["failed"]:
         total = report["failed"] + report["evaluated"]
+        if total == 1:
+            raise click.exceptions.Exit(1)  # what failed is said already
         raise click.ClickException(f"{report['failed']} of {total} pictures failed and count in no number")
 
 

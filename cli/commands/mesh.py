@@ -227,6 +227,8 @@ def command(
             if opened.scene.depth.valid.any()
             else "give a depth that knows some pixels"
         )
+        if min(opened.scene.depth.size_wh) < 2:
+            cure = "a mesh takes 2x2 pixels or more, so give a larger photo"
         raise InputError(f"no triangle is left of {photo}, its depth is {opened.scene.depth!r}; {cure}")
     verbs.save(
         mesh,

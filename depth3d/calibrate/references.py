@@ -355,7 +355,9 @@ def _set_numbers(
             wanted = "a finite number" if name in finite else "above 0"
             if math.isfinite(number) and (number > 0 or name in finite):
                 wanted = f"between {low:g} and {high:g}"
-            raise InputError(f"{name} of {type(reference).__name__} must be {wanted}, got {value!r}")
+            raise InputError(
+                f"{name} of {type(reference).__name__} must be {wanted}, got {value!r}; correct it"
+            )
         object.__setattr__(reference, name, number)
 
 

@@ -75,7 +75,7 @@ class Camera:
             except (TypeError, ValueError, OverflowError):
                 raise CameraError(f"{name} must be a number, got {getattr(self, name)!r}") from None
             if not math.isfinite(value) or (name != "cx" and name != "cy" and value < 0):
-                raise CameraError(f"{name} must be a finite positive number, got {value!r}")
+                raise CameraError(f"{name} must be a finite positive number, got {value!r}; correct it")
             object.__setattr__(self, name, value)
         if self.fx == 0 or self.fy == 0:
             raise CameraError(f"focal lengths must be positive pixels, got {self.fx} and {self.fy}")

@@ -89,6 +89,8 @@ def load_checkpoint(
         raise CheckpointError(
             f"{path} does not exist; give a directory, a file, or a name of 'depth3d models'"
         )
+    if path.stat().st_size == 0:
+        raise CheckpointError(f"{path.name} is empty; fetch it again")
     if path.suffix.lower() not in FILE_SUFFIXES:
         raise CheckpointError(
             f"{path.name} is no checkpoint; give a directory, or a file ending in {', '.join(FILE_SUFFIXES)}"
@@ -332,7 +334,7 @@ def _as_checkpoint_error(name: str) -> Iterator[None]:
             raise CheckpointError(
                 f"{name} is a pickle that holds more than weights, or is damaged; it was not run"
             ) from error
-        reason = (text.splitlines() or [""])[0][:200]
+        reason = (text.splitlines() or [""])[0].split(". ")[0][:200]
         if " " not in reason:  # a bare key or number says nothing alone
             reason = f"{type(error).__name__} {reason}".strip()
         raise CheckpointError(f"{name} is damaged or no checkpoint ({reason}); fetch it again") from error

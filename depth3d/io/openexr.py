@@ -18,7 +18,7 @@ import numpy.typing as npt
 from depth3d.core.depth import DepthMap
 from depth3d.errors import UnreadableFileError, UnsupportedFormatError
 from depth3d.io.depth_record import RECORD_KEY, DepthRecord, record_from_json, record_to_json
-from depth3d.io.pictures import MAX_PIXELS, open_file
+from depth3d.io.pictures import MAX_PIXELS, open_file, too_large
 
 __all__ = ["read_exr", "write_exr"]
 
@@ -100,8 +100,10 @@ def _parse(data: bytes, path: Path) -> tuple[npt.NDArray[np.float32], DepthRecor
         )
     left, top, right, bottom = struct.unpack("<4i", attributes["dataWindow"])
     width, height = right - left + 1, bottom - top + 1
-    if not (width > 0 and height > 0 and width * height <= MAX_PIXELS):
+    if width < 1 or height < 1:
         raise UnreadableFileError(f"{path} says it has {width}x{height} pixels; it is damaged: copy it again")
+    if width * height > MAX_PIXELS:
+        raise too_large(path, width, height)
     channels = _channels(attributes["channels"])
     chosen = _depth_channel(channels, path)
     before = sum(c.dtype.itemsize for c in channels[: channels.index(chosen)]) * width

@@ -6,6 +6,7 @@ What a file is is told by its content, never by its suffix: a JPEG named `.heic`
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import warnings
 from collections.abc import Iterator
@@ -27,10 +28,13 @@ __all__ = [
     "open_picture",
     "open_picture_in",
     "quiet_pillow",
+    "too_large",
 ]
 
 MAX_PIXELS = 500_000_000
 """Larger pictures are refused: phones make 200 megapixels, decompression bombs make billions."""
+
+_SIZE_REFUSED_BY_LIBHEIF = re.compile(r"Image size (\d+)x(\d+) exceeds")
 
 _log = logging.getLogger("depth3d")
 _pillow_lock = threading.RLock()
@@ -159,14 +163,22 @@ def _identified(file: BinaryIO, name: str) -> Image:
             file.seek(0)
             raise _unidentified(name, file.read(4096)) from None
         except Exception as error:  # decoders raise whatever comes to them on damaged headers
+            size = _SIZE_REFUSED_BY_LIBHEIF.search(str(error))
+            if size:
+                raise too_large(name, int(size[1]), int(size[2])) from None
             raise _damaged(name, error) from error
     width, height = image.size
     if width * height > MAX_PIXELS:
-        raise UnreadableFileError(
-            f"{name} says it has {width}x{height} pixels, more than the {MAX_PIXELS // 10**6} "
-            "megapixels that are read; scale it down first"
-        )
+        raise too_large(name, width, height)
     return image
+
+
+def too_large(name: str | Path, width: int, height: int) -> UnreadableFileError:
+    """Make the error over a picture of more than `MAX_PIXELS`."""
+    return UnreadableFileError(
+        f"{name} says it has {width}x{height} pixels, more than the {MAX_PIXELS // 10**6} megapixels that are "
+        "read; scale it down first"
+    )
 
 
 def _register_heif() -> None:

@@ -52,7 +52,7 @@ def test_files_of_all_kinds(run, shot, tmp_path):
         (("-o", "a.mp4", "--loops", 1), "says nothing of loops"),
         (("-o", "a.gif", "--fps", 60), "more than 50 frames a second"),
         (("-o", "p.png",), "can't write a video as '.png'"),
-        (("-o", "z.png/frames",), "the directory z.png does not exist"),
+        (("-o", "z.png/frames",), "z.png is a file, no directory"),
     ],
 )  # fmt: skip
 def test_refusals_before_work(words, sentence, run, shot, tmp_path):
