@@ -129,7 +129,6 @@ def command(
     check_effect(effect, options)
     device = options["device"]
     opened: str | int = int(source) if source.isdecimal() and not Path(source).exists() else source
-    is_live = isinstance(opened, int) or source.startswith("/dev/video")
     named = {name: options[name] for name in ("start_s", "end_s", "max_frames", "size", "fps")}
     written = {name: options[name] for name in ("quality", "loops")}
     with open_video(opened, **named) as video:
@@ -139,13 +138,13 @@ def command(
         codec = check_conversion(
             video.path, output, made_by, codec=options["codec"], **written, overwrite=overwrite
         )
-        depth = _depth(video, options, batch_size, is_live=is_live)
+        depth = _depth(video, options, batch_size, is_live=video.is_live)
         if str(camera.source) == "assumed" and (
             effect == "cloud" or (effect == "bokeh" and depth.kind == "metric")
         ):
             note(assumed_camera_note(camera, "film"))
         with (
-            _stop_at_interrupt(wanted=is_live) as until,
+            _stop_at_interrupt(wanted=video.is_live) as until,
             progress("frames", video.frame_count or 0, rate="frames/s") as advance,
         ):
             made = convert_video(

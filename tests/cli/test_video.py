@@ -183,3 +183,21 @@ def test_files_that_are_no_films_and_outputs_that_can_not_be(run, clip, tmp_path
     assert "--max-frames 4" in short.stderr
     assert not (tmp_path / "o.mp4").exists()
     assert not list(tmp_path.glob(".*"))
+
+
+def test_the_first_interrupt_ends_a_live_film_and_the_second_one_everything():
+    import os
+    import signal
+
+    from cli.commands.video import _stop_at_interrupt
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt), _stop_at_interrupt(wanted=True) as until:
+        assert not until.is_set()
+        os.kill(os.getpid(), signal.SIGINT)
+        assert until.wait(5)
+        os.kill(os.getpid(), signal.SIGINT)
+        until.wait(0.1)
+    assert signal.getsignal(signal.SIGINT) is before
+    with _stop_at_interrupt(wanted=False):
+        assert signal.getsignal(signal.SIGINT) is before
