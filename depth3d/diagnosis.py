@@ -63,6 +63,7 @@ def doctor() -> list[Check]:
     checks += [_package(*row) for row in _PACKAGES]
     checks += [
         _guarded("device", _device),
+        _guarded("backends", _backends),
         _guarded("networks here", _cached),
         Check("memory", True, f"{_memory_gib():.1f} GiB, {os.cpu_count()} cores"),
     ]
@@ -94,6 +95,14 @@ def _device() -> Check:
     from depth3d.accel.devices import describe_device, resolve_device
 
     return Check("device", True, describe_device(resolve_device("auto")))
+
+
+def _backends() -> Check:
+    from depth3d.estimate.backends.choice import installed_backends
+
+    names = installed_backends()
+    hint = "" if "openvino" in names else "; faster on a CPU: pip install 'depth3d[openvino]'"
+    return Check("backends", True, ", ".join(names) + hint)
 
 
 def _cached() -> Check:

@@ -14,7 +14,7 @@ from depth3d.estimate.backends.graph import can_be_exported
 from depth3d.estimate.checkpoints import LoadedModel
 from depth3d.estimate.network import settle_precision
 
-__all__ = ["BACKENDS", "check_backend", "runnable"]
+__all__ = ["BACKENDS", "check_backend", "installed_backends", "runnable"]
 
 _log = logging.getLogger("depth3d")
 
@@ -52,6 +52,11 @@ def check_backend(backend: str) -> str:
             f"pip install 'depth3d[{backend}]', or use auto"
         )
     return backend
+
+
+def installed_backends() -> list[str]:
+    """Name the backends whose packages are there, `auto` aside."""
+    return [backend for backend in BACKENDS[1:] if not _missing(backend)]
 
 
 def runnable(

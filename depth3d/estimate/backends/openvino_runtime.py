@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from depth3d.errors import DeviceError
+from depth3d.estimate import network as network_module
 from depth3d.estimate.backends.artefacts import artefact, fingerprint
 from depth3d.estimate.backends.graph import GRAPH_VERSION, write_network
 from depth3d.estimate.backends.runner import GraphNetwork
@@ -54,7 +56,14 @@ def openvino_network(
     of = fingerprint(network)
     if dtype is None and openvino_computes(torch.bfloat16):
         faster = _compiled(network, of, torch.bfloat16)
-        if agrees(faster, network, rule, device, torch.bfloat16):
+
+        def judge(path: Path) -> None:
+            path.write_text(str(agrees(faster, network, rule, device, torch.bfloat16)))
+
+        # The trial takes as long as all else that happens before the first image: it is made once.
+        tolerance = str(network_module.HALF_PRECISION_TOLERANCE)
+        verdict = artefact("openvino", ".trial", judge, Path.read_text, **_circumstances(of, tolerance))
+        if verdict == "True":
             return faster
     return _compiled(network, of, dtype or torch.float32)
 
@@ -81,13 +90,7 @@ def _compiled(network: torch.nn.Module, of: str, dtype: torch.dtype) -> GraphNet
         ".blob",
         make,
         lambda path: core.import_model(path.read_bytes(), "CPU", settings),
-        network=of,
-        graph=GRAPH_VERSION,
-        torch=torch.__version__,
-        openvino=openvino.__version__,
-        cpu=core.get_property("CPU", "FULL_DEVICE_NAME"),
-        abilities=sorted(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")),
-        dtype=dtype,
+        **_circumstances(of, _NAMES[dtype]),
     )
     request = model.create_infer_request()
 
@@ -97,3 +100,19 @@ def _compiled(network: torch.nn.Module, of: str, dtype: torch.dtype) -> GraphNet
 
     exact = network if dtype is torch.float16 else None
     return GraphNetwork(run, network, dtype, exact)
+
+
+def _circumstances(of: str, form: str) -> dict[str, Any]:
+    """List what a compiled network depends on, besides its own numbers."""
+    import openvino
+
+    core = openvino.Core()
+    return {
+        "network": of,
+        "form": form,
+        "graph": GRAPH_VERSION,
+        "torch": torch.__version__,
+        "openvino": openvino.__version__,
+        "cpu": core.get_property("CPU", "FULL_DEVICE_NAME"),
+        "abilities": sorted(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")),
+    }

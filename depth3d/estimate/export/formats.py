@@ -124,7 +124,7 @@ def _write_openvino(graph: Graph, path: Path) -> list[Path]:
     with tempfile.TemporaryDirectory() as folder:
         onnx_path = Path(folder) / "network.onnx"
         write_onnx(graph.module, graph.example, onnx_path, dynamic=graph.dynamic, input_name=graph.input_name)
-        model = openvino.convert_model(str(onnx_path))
+        model = openvino.Core().read_model(str(onnx_path))  # the converter proper reports home
         for key, value in graph.facts.items():
             model.set_rt_info(value, ["depth3d", key])
         openvino.save_model(model, str(path), compress_to_fp16=graph.dtype is torch.float16)
