@@ -47,6 +47,7 @@ def run_call(task: Task) -> Made:
         EndOfRunError: The options can't work, for no photo.
         Depth3DError: What the command raises about this photo.
     """
+    from depth3d.core.stages import stage
     from depth3d.errors import Depth3DError
     from depth3d.many_files import EndOfRunError, Made
 
@@ -56,7 +57,8 @@ def run_call(task: Task) -> Made:
     params |= dict(zip(call.reads, task.reads, strict=False))
     with listening() as said:
         try:
-            call_body(_command_named(call.command), params, call.sources)
+            with stage(call.command):
+                call_body(_command_named(call.command), params, call.sources)
         except Depth3DError as error:
             if said.opened:
                 raise

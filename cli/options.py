@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from .console import set_verbosity
+from .profiling import profile_option
 from .sections import section
 from .types import FieldOfView, FilePath, NumberPair, Numbers
 
@@ -221,4 +222,5 @@ verbosity_options = compose(
         "-q", "--quiet", count=True, expose_value=False, callback=_on_verbosity, is_eager=True,
         show_default=False, help="Say nothing but errors.",
     ),
+    profile_option,
 )  # fmt: skip

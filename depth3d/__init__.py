@@ -51,6 +51,8 @@ if TYPE_CHECKING:
     from depth3d.core.mesh import Mesh as Mesh
     from depth3d.core.resample import resize_depth as resize_depth
     from depth3d.core.scene import RGBD as RGBD
+    from depth3d.core.stages import Profile as Profile
+    from depth3d.core.stages import profiled as profiled
     from depth3d.depth_films import Depth16Film as Depth16Film
     from depth3d.depth_films import RecordedDepth as RecordedDepth
     from depth3d.diagnosis import doctor as doctor
@@ -200,6 +202,7 @@ _HOME_OF = {
     "Orbit": "render.paths",
     "ParallaxFilm": "video_views",
     "PointCloud": "core.cloud",
+    "Profile": "core.stages",
     "RGBD": "core.scene",
     "RangeAnchor": "calibrate.references",
     "RecordedDepth": "depth_films",
@@ -271,6 +274,7 @@ _HOME_OF = {
     "open_video": "io.video_input",
     "parallax": "render.parallax",
     "point_cloud": "lift.clouds",
+    "profiled": "core.stages",
     "quilt": "render.stereo_layouts",
     "rack_focus": "render.rack_focus",
     "reconstruct": "lift.reconstruction",

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from depth3d import verbs
+from depth3d.core.stages import WAITING, stage
 from depth3d.errors import Depth3DError, InputError, ModelError, OutputExistsError
 from depth3d.io.atomic import recorded_writes, remove_stale_partials
 from depth3d.io.files_here import files_here
@@ -354,7 +355,8 @@ def _in_threads(carry: Carry, tasks: Sequence[Task], jobs: int) -> Iterator[Task
         thread.start()
     try:
         for _ in tasks:
-            result = results.get()
+            with stage(WAITING):
+                result = results.get()
             if isinstance(result, BaseException):
                 raise result
             yield result

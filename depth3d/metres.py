@@ -9,6 +9,7 @@ from depth3d.calibrate.assumed_range import assume_range
 from depth3d.calibrate.calibration import Calibration
 from depth3d.calibrate.references import Reference
 from depth3d.core.depth import DepthMap
+from depth3d.core.stages import stage
 from depth3d.errors import InputError, NeedsMetricError
 from depth3d.photo_depth import PhotoDepth
 
@@ -30,6 +31,7 @@ class Metres:
     notes: tuple[str, ...] = ()
 
 
+@stage("calibrating")
 def to_metres(
     photo: PhotoDepth,
     *,

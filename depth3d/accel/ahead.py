@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+from depth3d.core.stages import WAITING, stage
 from depth3d.errors import InputError
 
 __all__ = ["ahead", "mapped_ahead"]
@@ -78,7 +79,8 @@ def _ahead(items: Iterable[_Item], count: int) -> Iterator[_Item]:
     thread.start()
     try:
         while True:
-            is_end, item = waiting.get()
+            with stage(WAITING):
+                is_end, item = waiting.get()
             if is_end:
                 if isinstance(item, BaseException):
                     raise item
@@ -114,6 +116,11 @@ def mapped_ahead(
     return _mapped_ahead(work, items, threads, count)
 
 
+@stage(WAITING)
+def _result(future: Future[_Result]) -> _Result:
+    return future.result()
+
+
 def _mapped_ahead(
     work: Callable[[_Item], _Result], items: Iterable[_Item], threads: int, count: int
 ) -> Iterator[_Result]:
@@ -124,9 +131,9 @@ def _mapped_ahead(
                 under_way.append(pool.submit(work, item))
                 del item
                 if len(under_way) >= count:
-                    yield under_way.popleft().result()
+                    yield _result(under_way.popleft())
             while under_way:
-                yield under_way.popleft().result()
+                yield _result(under_way.popleft())
         finally:
             for future in under_way:
                 future.cancel()

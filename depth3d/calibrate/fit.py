@@ -22,6 +22,7 @@ from depth3d.calibrate.rows import Law, System, thinned, without_far_places
 from depth3d.calibrate.selection import choose, fit_law, law_for, start_for
 from depth3d.core.camera import Camera
 from depth3d.core.depth import DepthMap
+from depth3d.core.stages import stage
 from depth3d.errors import InputError
 
 __all__ = ["FitForm", "calibrate", "check", "fit_equations"]
@@ -39,6 +40,7 @@ _GRID_ROWS = 60
 _QUANTILES = 101
 
 
+@stage("calibrating")
 def calibrate(
     depth: DepthMap,
     references: Sequence[Reference],

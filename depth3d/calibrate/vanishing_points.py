@@ -12,6 +12,7 @@ from depth3d.calibrate.line_segments import LineSegments, find_line_segments
 from depth3d.calibrate.manhattan import FOCAL_RANGE, FrameFit, Lines, fit_frames, search_frames
 from depth3d.core.arrays import ImageArray, frozen
 from depth3d.core.camera import Camera
+from depth3d.core.stages import stage
 from depth3d.errors import CameraError
 
 __all__ = ["VanishingPoints", "camera_from_vanishing_points", "find_vanishing_points"]
@@ -132,6 +133,7 @@ def camera_from_vanishing_points(image: ImageArray, *, seed: int = 0) -> Camera:
     return find_vanishing_points(image, seed=seed).camera
 
 
+@stage("calibrating")
 def find_vanishing_points(image: ImageArray, *, seed: int = 0) -> VanishingPoints:
     """Find the three orthogonal directions of a picture's straight edges, and with them its focal length.
 

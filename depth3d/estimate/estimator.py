@@ -19,6 +19,7 @@ from depth3d.accel.devices import resolve_device
 from depth3d.accel.precision import resolve_dtype
 from depth3d.core.arrays import ImageArray
 from depth3d.core.depth import DepthKind, DepthMap
+from depth3d.core.stages import stage, waited_for
 from depth3d.errors import DeviceError, InputError
 from depth3d.estimate.backends.choice import check_backend, runnable
 from depth3d.estimate.checkpoints import LoadedModel, load_checkpoint
@@ -320,7 +321,7 @@ class DepthEstimator:
         prompt_sizes = [None if i.prompt is None else i.prompt.size_wh for i in inputs]
         keys = [(i.size_hw, size) for i, size in zip(inputs, prompt_sizes, strict=True)]
         for group in group_indices(keys):
-            with self._turn:
+            with waited_for(self._turn):
                 results = self._batches.run(self._network.run, [inputs[i] for i in group])
             for position, result in zip(group, results, strict=True):
                 outputs[position] = result
@@ -339,6 +340,7 @@ class DepthEstimator:
                 "at a time, or device='cpu'"
             ) from error
 
+    @stage("upsampling")
     def _combined(
         self, image: ImageArray, views: list[tuple[torch.Tensor, float | None]]
     ) -> tuple[torch.Tensor, float | None]:
@@ -354,6 +356,7 @@ class DepthEstimator:
             field = upsample_guided(field, image) if self._guided else upsample(field, (height, width))
             return self._meaning.from_field(field), fov_x_deg
 
+    @stage("upsampling")
     def _depth_map(self, values: torch.Tensor) -> DepthMap:
         return DepthMap(values.cpu().numpy(), self.kind)
 

@@ -13,6 +13,7 @@ import torch
 from depth3d.accel.tensors import tensor_view
 from depth3d.core.arrays import ImageArray
 from depth3d.core.depth import DepthMap
+from depth3d.core.stages import stage
 from depth3d.estimate.alignment import aligned_error
 from depth3d.estimate.outputs import OutputMeaning
 from depth3d.estimate.preprocess import InputRule, to_network
@@ -104,10 +105,11 @@ class DepthNetwork:
             horizontal field of view in degrees or None.
         """
         with torch.inference_mode():
-            pixels = torch.cat(
-                [to_network(i.image, self._rule, i.size_hw, self._device, flip=i.flip) for i in batch]
-            ).contiguous(memory_format=torch.channels_last)
-            prompts = [_prompt(i, self._device) for i in batch if i.prompt is not None]
+            with stage("preparing the image"):
+                pixels = torch.cat(
+                    [to_network(i.image, self._rule, i.size_hw, self._device, flip=i.flip) for i in batch]
+                ).contiguous(memory_format=torch.channels_last)
+                prompts = [_prompt(i, self._device) for i in batch if i.prompt is not None]
             raw, angles = self._forward(pixels, torch.stack(prompts) if prompts else None)
             if self.dtype != torch.float32 and not bool(torch.isfinite(raw).all()):
                 # Some weights overflow in half precision: a wrong map is worse than a slow one.
@@ -118,6 +120,7 @@ class DepthNetwork:
                 (self._meaning.to_field(one, angle), angle) for one, angle in zip(raw, angles, strict=True)
             ]
 
+    @stage("network")
     def _forward(
         self, pixels: torch.Tensor, prompts: torch.Tensor | None
     ) -> tuple[torch.Tensor, list[float | None]]:

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 
+from depth3d.core.stages import stage
 from depth3d.errors import FileError, OutputExistsError
 from depth3d.io.partials import partial_name, remove_stale_partials, stale_partials
 
@@ -88,9 +89,10 @@ def writing(path: str | Path, *, overwrite: bool = True) -> Iterator[Path]:
     partial = partial_name(path)
     _OPEN.add(partial)
     try:
-        yield partial
-        _flush(partial)
-        partial.replace(path)
+        with stage("writing"):
+            yield partial
+            _flush(partial)
+            partial.replace(path)
         written = _WRITTEN.get()
         if written is not None:
             written.append(path)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from depth3d.core.camera import Camera
 from depth3d.core.depth import DepthKind, DepthMap
+from depth3d.core.stages import stage
 from depth3d.errors import InputError, UnsupportedFormatError
 from depth3d.io import depth_npz, depth_png, openexr, pfm
 from depth3d.io.atomic import writing
@@ -53,6 +54,7 @@ def load_depth(
     return read_depth(path, kind=kind, png_scale=png_scale).depth
 
 
+@stage("reading")
 def read_depth(
     path: str | Path, *, kind: DepthKind | str | None = None, png_scale: float | None = None
 ) -> DepthFile:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from depth3d.core.depth import DepthKind, DepthMap
+from depth3d.core.stages import stage
 from depth3d.errors import UnreadableFileError
 from depth3d.io.apple_metadata import DEPTH_DATA_NS, PIXEL_DATA_NS, depth_frame, property_text
 from depth3d.io.depth_record import DepthFile
@@ -25,6 +26,7 @@ _INVERSE_Z, _DISPARITY, _Z, _NONUNIFORM = 0, 1, 2, 3
 _log = logging.getLogger("depth3d")
 
 
+@stage("reading")
 def read_embedded_depth(path: str | Path) -> DepthFile | None:
     """Read the depth map that a photo carries, at its own resolution and turned upright like the photo.
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from depth3d.core.arrays import frozen
 from depth3d.core.cloud import PointCloud
+from depth3d.core.stages import stage
 from depth3d.errors import FileError, InputError, UnreadableFileError, UnsupportedFormatError
 from depth3d.io.atomic import writing
 from depth3d.io.frames import check_frame, check_unit, from_frame, header_lines, parse_header, to_frame
@@ -101,6 +102,7 @@ def save_cloud(
             _write_npz(placed, partial, frame, unit, comment_lines(extra))
 
 
+@stage("reading")
 def read_cloud(path: str | Path) -> CloudFile:
     """Read a point cloud, or the vertices of a PLY mesh.
 

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from depth3d.core.arrays import ImageArray, as_image
+from depth3d.core.stages import stage
 from depth3d.errors import InputError, UnreadableFileError, UnsupportedFormatError
 from depth3d.io.apple_metadata import embedded_matrix
 from depth3d.io.atomic import writing
@@ -125,6 +126,7 @@ def load_image(path: str | Path) -> ImageArray:
     return load_photo(path).image
 
 
+@stage("reading")
 def load_photo(path: str | Path) -> Photo:
     """Load a photo and what its header tells about the camera.
 
@@ -151,6 +153,7 @@ def load_photo(path: str | Path) -> Photo:
     return Photo(image, replace(info, width=image.shape[1], height=image.shape[0]))
 
 
+@stage("reading")
 def read_photo_info(path: str | Path) -> PhotoInfo:
     """Read a photo's header: size, format, and what it says about its camera. No pixel is decoded.
 

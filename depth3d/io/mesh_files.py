@@ -13,6 +13,7 @@ import numpy as np
 
 from depth3d.core.cloud import PointCloud
 from depth3d.core.mesh import Mesh
+from depth3d.core.stages import stage
 from depth3d.core.texture import texture_colors
 from depth3d.errors import FileError, InputError, UnreadableFileError, UnsupportedFormatError
 from depth3d.io.atomic import writing
@@ -143,6 +144,7 @@ def save_mesh(
             write_threemf(placed, partial, unit=unit, comments=lines)
 
 
+@stage("reading")
 def read_mesh(path: str | Path) -> MeshFile:
     """Read a mesh, of ours or of anybody.
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from depth3d.core.arrays import ImageArray
+from depth3d.core.stages import staged
 from depth3d.errors import InputError
 from depth3d.io.animations import write_gif, write_webp
 from depth3d.io.atomic import check_writable, writing
@@ -143,7 +144,7 @@ def save_video(
     path = Path(path)
     how: dict[str, Any] = {"fps": fps, "codec": codec, "quality": quality, "loops": loops}
     made = check_video(path, **how, overwrite=overwrite)
-    frames = iter(frames)
+    frames = staged("frames", frames)
     first = next(frames, None)
     if first is None:
         raise InputError("a video needs at least one frame, got none")

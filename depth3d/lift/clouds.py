@@ -11,6 +11,7 @@ from depth3d.core.arrays import BoolMap, FloatMap, ImageArray
 from depth3d.core.cloud import PointCloud
 from depth3d.core.color import to_linear, to_srgb
 from depth3d.core.scene import RGBD
+from depth3d.core.stages import stage
 from depth3d.errors import InputError
 from depth3d.lift.flying_pixels import flying_pixels
 from depth3d.lift.normals import grid_normals
@@ -22,6 +23,7 @@ FlyingPixels: TypeAlias = Literal["remove", "keep"]
 """What becomes of pixels that hang between a near and a far surface."""
 
 
+@stage("point cloud")
 def point_cloud(
     scene: RGBD,
     *,

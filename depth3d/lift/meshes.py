@@ -13,6 +13,7 @@ from depth3d.core.camera import Camera
 from depth3d.core.depth import DepthMap
 from depth3d.core.mesh import Mesh
 from depth3d.core.scene import RGBD
+from depth3d.core.stages import stage
 from depth3d.errors import InputError
 from depth3d.lift.clouds import checked_range
 from depth3d.lift.flying_pixels import flying_pixels
@@ -34,6 +35,7 @@ _ISLAND_SHARE = 1e-4
 """Share of the picture's pixels below which an island is dropped, unless told otherwise."""
 
 
+@stage("mesh")
 def mesh(
     scene: RGBD,
     *,

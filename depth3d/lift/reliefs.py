@@ -10,6 +10,7 @@ import numpy as np
 from depth3d.core.arrays import BoolMap, FloatMap, ImageArray, as_image
 from depth3d.core.depth import DepthKind, DepthMap
 from depth3d.core.mesh import Mesh
+from depth3d.core.stages import stage
 from depth3d.errors import InputError
 from depth3d.lift.border_flares import border_flares
 from depth3d.lift.debanding import smooth_levels, step_of_levels
@@ -28,6 +29,7 @@ _FARTHEST = 0.25
 is taken to be four times as near as the farthest, as in a room."""
 
 
+@stage("mesh")
 def relief(
     depth: DepthMap,
     image: ImageArray | None = None,

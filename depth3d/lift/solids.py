@@ -12,6 +12,7 @@ from depth3d.core.arrays import BoolMap, FloatMap
 from depth3d.core.depth import DepthMap
 from depth3d.core.mesh import Mesh
 from depth3d.core.scene import RGBD
+from depth3d.core.stages import stage
 from depth3d.errors import InputError
 from depth3d.lift.bodies import BodyFaces, body_faces, sound_squares
 from depth3d.lift.clouds import checked_range
@@ -36,6 +37,7 @@ _MOST_ROUNDS = 200
 _Extent = tuple[float, float]
 
 
+@stage("mesh")
 def solid(
     scene: RGBD,
     *,

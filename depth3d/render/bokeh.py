@@ -10,6 +10,7 @@ import numpy as np
 from depth3d.core.arrays import BoolMap, FloatMap, ImageArray
 from depth3d.core.lens import ThinLens
 from depth3d.core.scene import RGBD
+from depth3d.core.stages import stage
 from depth3d.render.aperture import Aperture
 from depth3d.render.defocus import Defocus
 from depth3d.render.focus import Focus
@@ -19,6 +20,7 @@ from depth3d.render.refocus import Refocus
 __all__ = ["BokehMaps", "bokeh", "bokeh_maps"]
 
 
+@stage("bokeh")
 def bokeh(
     scene: RGBD,
     *,

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from depth3d.core.arrays import BoolMap, FloatMap, ImageArray
+from depth3d.core.stages import stage
 from depth3d.render.level_ground import levelled
 
 __all__ = ["crisp_disparity"]
@@ -62,6 +63,7 @@ _QUICK_PX = 600_000
 """The same if it has to be quick."""
 
 
+@stage("sharpening edges")
 def crisp_disparity(disparity: FloatMap, image: ImageArray, *, quick: bool = False) -> FloatMap:
     """Turn ramps between surfaces into steps where the photo has its edges.
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from depth3d.core.arrays import FloatMap, ImageArray
 from depth3d.core.color import to_linear, to_srgb
 from depth3d.core.scene import RGBD
+from depth3d.core.stages import stage
 from depth3d.errors import InputError, NeedsMetricError
 from depth3d.render.color_lines import follow_colors
 from depth3d.render.compositing import as_matte, linear_color
@@ -27,6 +28,7 @@ _LUMINANCE = np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)
 """Share of linear red, green and blue in luminance: ITU-R BT.709."""
 
 
+@stage("effect")
 def fog(
     scene: RGBD,
     *,
@@ -86,6 +88,7 @@ def fog(
     return to_srgb(to_linear(scene.image) * passing + air * (1 - passing))
 
 
+@stage("effect")
 def flash(scene: RGBD, *, full_m: float, ambient: float = 0.1) -> ImageArray:
     """Relight by distance, as a flash on the camera does: light falls with the square of the distance.
 
@@ -116,6 +119,7 @@ def flash(scene: RGBD, *, full_m: float, ambient: float = 0.1) -> ImageArray:
     return to_srgb(to_linear(scene.image) * gain[..., None])
 
 
+@stage("effect")
 def color_splash(scene: RGBD, matte: npt.ArrayLike) -> ImageArray:
     """Keep the colours of the subject and turn everything else gray.
 
@@ -135,6 +139,7 @@ def color_splash(scene: RGBD, matte: npt.ArrayLike) -> ImageArray:
     return np.where(alpha == 1, scene.image, mixed)
 
 
+@stage("effect")
 def dim(scene: RGBD, matte: npt.ArrayLike, *, stops: float = 2.0) -> ImageArray:
     """Darken everything but the subject.
 

@@ -11,6 +11,7 @@ from depth3d.core.arrays import BoolMap, FloatMap, ImageArray
 from depth3d.core.camera import Camera
 from depth3d.core.color import to_linear, to_srgb
 from depth3d.core.scene import RGBD
+from depth3d.core.stages import stage
 from depth3d.errors import InputError
 from depth3d.render.backdrop import backdrop_of
 from depth3d.render.cuts import Joints, find_joints
@@ -93,6 +94,7 @@ def default_reach_px(size_wh: tuple[int, int]) -> float:
     return _REACH_SHARE * max(size_wh)
 
 
+@stage("layers")
 def layers_of(
     image: ImageArray,
     inverse_depth: FloatMap,

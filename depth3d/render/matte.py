@@ -10,6 +10,7 @@ from depth3d.core.arrays import FloatMap
 from depth3d.core.color import to_linear
 from depth3d.core.depth import DepthMap
 from depth3d.core.scene import RGBD
+from depth3d.core.stages import stage
 from depth3d.errors import InputError
 from depth3d.render.color_lines import follow_colors
 from depth3d.render.depth_edges import EdgeBand, edge_band, thing_at
@@ -25,6 +26,7 @@ _GENTLE = 0.5
 """Slopes below this share of the ramp's mean slope may be a surface's."""
 
 
+@stage("matte")
 def depth_matte(
     scene: RGBD,
     *,

@@ -12,6 +12,7 @@ import numpy as np
 from depth3d.core.arrays import FloatMap, ImageArray
 from depth3d.core.camera import Camera
 from depth3d.core.scene import RGBD
+from depth3d.core.stages import stage
 from depth3d.errors import InputError
 from depth3d.render.inpainting import Inpainter
 from depth3d.render.inverse_depth import inverse_depth_of
@@ -54,6 +55,7 @@ class StereoPair:
         return stereo_picture(self.left, self.right, layout, anaglyph=anaglyph)
 
 
+@stage("stereo")
 def stereo(
     scene: RGBD | Layers,
     *,
