@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -92,6 +92,7 @@ class Depth16Film(FilmEffect):
         png_scale: Units a metre of metric maps.
     """
 
+    is_light: ClassVar[bool] = True
     png_scale: float = 1000.0
 
     @property

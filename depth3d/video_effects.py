@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -37,7 +37,12 @@ class FilmEffect(ABC):
 
     `jobs` decides in order, so that it can remember (a focus that is pulled, a scale), and cheaply; the jobs
     that it gives do the work, in any thread.
+
+    Attributes:
+        is_light: Whether its jobs are so quick that the processors belong to the network.
     """
+
+    is_light: ClassVar[bool] = False
 
     @property
     @abstractmethod
@@ -69,6 +74,7 @@ class DepthFilm(FilmEffect):
         colormap: One of `depth3d.io.previews.COLORMAPS`, or `gray`.
     """
 
+    is_light: ClassVar[bool] = True
     colormap: str = "Spectral_r"
 
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -13,6 +12,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from depth3d.accel.ahead import ahead, mapped_ahead
+from depth3d.accel.threads import fewer_threads, usable_cpus
 from depth3d.core.camera import Camera
 from depth3d.core.cloud import PointCloud
 from depth3d.depth_films import Depth16Film, save_scale, scale_path
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ConvertedVideo", "check_conversion", "convert_video", "video_frames"]
 
+_MOST_THREADS = 4
 _WITH_SOUND = (".mp4", ".m4v", ".mov", ".mkv", ".webm")
 
 
@@ -75,7 +76,7 @@ def video_frames(
         span: (farthest, nearest) disparity that pictures and effects go by, in the maps' unit, or in 1/m;
             None follows the film (`FilmRange`).
         until: Reading ends, as if the film did, when this is set.
-        threads: In which effects run; None is one for every two cores, at most four.
+        threads: In which the effect runs; None is one a processor, at most four, and one if it is light.
         facts: Where the effect puts what it found out.
 
     Returns:
@@ -142,16 +143,18 @@ def convert_video(
         video.path, output, effect, codec=codec, quality=quality, loops=loops, overwrite=overwrite
     )
     facts: dict[str, Any] = {}
+    threads = _threads_for(effect) if threads is None else threads
     made = _made(video, effect, depth, camera, span, until, threads, facts)
     if isinstance(effect, CloudFilm):
-        with closing(made):
+        with fewer_threads(threads), closing(made):
             count = _save_clouds(made, make_directory(output), on_frame)
         return ConvertedVideo(count, time.monotonic() - started, facts, (output,))
     from depth3d.io.video import save_video
 
     heard = video if sound and video.has_sound and output.suffix.lower() in _WITH_SOUND else None
     pictures = ahead(_pictures(made))
-    with closing(pictures):  # type: ignore[type-var]  # then they are closed where they are made
+    # Closing them closes all stages, each where it runs. Threads: the stages share the processors.
+    with fewer_threads(threads), closing(pictures):  # type: ignore[type-var]
         count = save_video(
             pictures,
             output,
@@ -236,7 +239,7 @@ def _made(
     camera = camera_for(video.size_wh) if camera is None else camera.resized(*video.size_wh)
     seconds = None if video.frame_count is None else float(video.frame_count / video.fps)
     film = FilmFacts(video.size_wh, video.fps, camera, seconds)
-    threads = max(1, min(4, (os.cpu_count() or 1) // 2)) if threads is None else threads
+    threads = _threads_for(effect) if threads is None else threads
     frames = ahead(_frames(video, until))
     steps = ahead(moments(frames, depth, film, span=span, is_cut=SceneCuts()))
     planned: deque[VideoFrame] = deque()
@@ -253,6 +256,10 @@ def _made(
 
     with closing(frames), closing(steps):  # type: ignore[type-var]
         yield from mapped_ahead(_done, tasks(), threads=threads)
+
+
+def _threads_for(effect: FilmEffect) -> int:
+    return 1 if effect.is_light else min(_MOST_THREADS, usable_cpus())
 
 
 def _pictures(made: Generator[tuple[VideoFrame, Made]]) -> Iterator[VideoFrame]:
