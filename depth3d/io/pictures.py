@@ -163,9 +163,6 @@ def _identified(file: BinaryIO, name: str) -> Image:
             file.seek(0)
             raise _unidentified(name, file.read(4096)) from None
         except Exception as error:  # decoders raise whatever comes to them on damaged headers
-            size = _SIZE_REFUSED_BY_LIBHEIF.search(str(error))
-            if size:
-                raise too_large(name, int(size[1]), int(size[2])) from None
             raise _damaged(name, error) from error
     width, height = image.size
     if width * height > MAX_PIXELS:
@@ -236,5 +233,8 @@ def _is_text(head: bytes) -> bool:
 
 
 def _damaged(path: str | Path, error: Any) -> UnreadableFileError:
+    size = _SIZE_REFUSED_BY_LIBHEIF.search(str(error))
+    if size:
+        return too_large(path, int(size[1]), int(size[2]))
     reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
     return UnreadableFileError(f"{path} is damaged or cut short ({reason}); copy it again")

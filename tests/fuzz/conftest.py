@@ -249,23 +249,11 @@ def _saved_depth(suffix):
 # -- mutations ----------------------------------------------------------------------------------
 
 _INTERESTING = (
-    0,
-    1,
-    2,
-    0x7F,
-    0x80,
-    0xFF,
-    0x7FFF,
-    0x8000,
-    0xFFFF,
-    0x7FFFFFFF,
-    0x80000000,
-    0xFFFFFFFF,
-    100_000,
-)
+    0, 1, 2, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 100_000,
+)  # fmt: skip
 _NUMBERS = (
-    b"-1", b"0", b"1e999", b"nan", b"99999999999", b"4294967295", b"1e308", b"-1e-320", b"null", b"[]", b'"x"',
-    b"{}", b"true", b"9" * 400,
+    b"-1", b"0", b"1e999", b"nan", b"99999999999", b"4294967295", b"1e308", b"-1e-320", b"null", b"[]",
+    b'"x"', b"{}", b"true", b"9" * 400,
 )  # fmt: skip
 
 
