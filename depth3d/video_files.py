@@ -153,7 +153,7 @@ def convert_video(
 
     heard = video if sound and video.has_sound and output.suffix.lower() in _WITH_SOUND else None
     pictures = ahead(_pictures(made))
-    # Closing them closes all stages, each where it runs. Threads: the stages share the processors.
+    # Closing them closes all stages, each where it runs.
     with fewer_threads(threads), closing(pictures):  # type: ignore[type-var]
         count = save_video(
             pictures,
