@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from depth3d.errors import CheckpointError, ModelUnavailableError, UnknownModelError
 from depth3d.estimate.registry import ALIASES, AUTO, MODELS, ModelCard, model_card
+from depth3d.estimate.video_depth import refuse_video_network
 
 __all__ = ["cached_folder", "download", "fetch", "is_cached", "locate_weights"]
 
@@ -92,11 +93,12 @@ def locate_weights(name_or_path: str | Path) -> tuple[ModelCard, Path]:
         Its card and its directory or file.
 
     Raises:
-        UnknownModelError: The name means nothing.
+        UnknownModelError: The name means nothing, or is that of a network for films.
         ModelUnavailableError: The weights are not cached and the hub is out of reach.
     """
     from depth3d.estimate.checkpoints import FILE_SUFFIXES
 
+    refuse_video_network(name_or_path)
     try:
         path = Path(name_or_path).expanduser()
         exists = path.exists()

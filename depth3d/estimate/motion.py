@@ -102,7 +102,7 @@ def warped(values: FloatMap, flow: FloatMap) -> FloatMap:
     return np.asarray(found)
 
 
-def motions(later: Sketch, earlier: Sketch) -> tuple[Motion, Motion]:
+def motions(later: Sketch, earlier: Sketch, *, shift: bool = False) -> tuple[Motion, Motion]:
     """Find the motion between two frames, by dense inverse search.
 
     Trust falls with the gap that is left after going there and back again, which is large where a point is
@@ -112,6 +112,8 @@ def motions(later: Sketch, earlier: Sketch) -> tuple[Motion, Motion]:
     Args:
         later: A frame.
         earlier: Another of the same size.
+        shift: Begin the search from the shift of the whole picture that their phases tell, for motions
+            larger than it finds by itself.
 
     Returns:
         The motion from the later to the earlier, and from the earlier to the later.
@@ -124,8 +126,10 @@ def motions(later: Sketch, earlier: Sketch) -> tuple[Motion, Motion]:
         still: FloatMap = np.zeros((height, width, 2), np.float32)
         back, forth = still, still
     else:
-        back = _search().calc(later.gray, earlier.gray, None)
-        forth = _search().calc(earlier.gray, later.gray, None)
+        begin = _overall_shift(later, earlier) if shift else None
+        against = None if begin is None else -begin
+        back = _search().calc(later.gray, earlier.gray, begin)
+        forth = _search().calc(earlier.gray, later.gray, against)
     return _judged(back, forth, later, earlier), _judged(forth, back, earlier, later)
 
 
@@ -159,6 +163,14 @@ def texture(picture: Sketch) -> FloatMap:
     """Tell where a frame shows enough for its motion to be seen: (h, w) in 0..1, 0.5 for a faint corner."""
     corner = cv2.cornerMinEigenVal(picture.gray, _CORNER_PX, ksize=3)
     return np.asarray(corner / (corner + _FAINT_CORNER))
+
+
+def _overall_shift(later: Sketch, earlier: Sketch) -> FloatMap:
+    height, width = later.gray.shape
+    window = cv2.createHanningWindow((width, height), cv2.CV_32F)
+    here, there = (frame.gray.astype(np.float32) for frame in (later, earlier))
+    right_down, _ = cv2.phaseCorrelate(here, there, window)
+    return np.broadcast_to(np.float32(right_down), (height, width, 2)).copy()
 
 
 @cache

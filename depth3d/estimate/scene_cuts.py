@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 
 from depth3d.core.arrays import BoolMap, FloatMap
-from depth3d.estimate.motion import Motion, Sketch, warped
+from depth3d.estimate.motion import Motion, Sketch, motions, warped
 
-__all__ = ["is_blank", "is_cut", "likeness", "palette_change"]
+__all__ = ["is_blank", "is_cut", "likeness", "motions_within_shot", "palette_change"]
 
 _WINDOW = (9, 9)
 _TEXTURE_LEVELS = 2.5
@@ -24,6 +24,23 @@ _OTHER_PALETTE = 0.5
 def is_blank(frame: Sketch) -> bool:
     """Tell whether a frame shows nothing: black, white, or a fade that is as good as over."""
     return bool(_texture(frame.gray.astype(np.float32))[1].mean() < _LEAST_TEXTURE)
+
+
+def motions_within_shot(later: Sketch, earlier: Sketch) -> tuple[Motion, Motion] | None:
+    """Find the motion between two frames, or that they belong to two shots.
+
+    Args:
+        later: A frame.
+        earlier: The frame before it.
+
+    Returns:
+        The motion from the later to the earlier and the other way round; None across a cut.
+    """
+    for shift in (False, True):
+        found = motions(later, earlier, shift=shift)
+        if not is_cut(later, earlier, found[0]):
+            return found
+    return None
 
 
 def is_cut(later: Sketch, earlier: Sketch, motion: Motion) -> bool:

@@ -11,8 +11,8 @@ from depth3d.core.arrays import FloatMap
 from depth3d.core.depth import DepthMap
 from depth3d.estimate.camera_motion import camera_motion
 from depth3d.estimate.frame_alignment import Gauge, fit_gauge
-from depth3d.estimate.motion import Motion, Sketch, motions, steadied, texture
-from depth3d.estimate.scene_cuts import is_blank, is_cut
+from depth3d.estimate.motion import Motion, Sketch, steadied, texture
+from depth3d.estimate.scene_cuts import is_blank, motions_within_shot
 from depth3d.estimate.temporal_filter import MOST_FRAMES, Belief, blended, carried
 
 __all__ = ["Shot", "ShotFrame", "Shots"]
@@ -208,9 +208,9 @@ class Shots:
         if is_blank(picture):
             return shot.joined_blank(picture, depth)
         if not shot.last.is_blank:
-            back, onward = motions(picture, shot.picture)
-            if not is_cut(picture, shot.picture, back):
-                return shot.joined(picture, depth, back, onward)
+            found = motions_within_shot(picture, shot.picture)
+            if found is not None:
+                return shot.joined(picture, depth, *found)
         resumed = self._resumed(picture, depth, shot)
         if resumed is not None:
             return resumed
@@ -226,11 +226,11 @@ class Shots:
         before = self._interrupted
         if before is None or flash.count > _INTERRUPTION or before.last.is_blank:
             return None
-        back, onward = motions(picture, before.picture)
-        if is_cut(picture, before.picture, back):
+        found = motions_within_shot(picture, before.picture)
+        if found is None:
             return None
         self._shot, self._interrupted = before, None
-        return before.joined(picture, depth, back, onward)
+        return before.joined(picture, depth, *found)
 
 
 def _working_values(depth: DepthMap, picture: Sketch) -> FloatMap:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from depth3d.core.arrays import ImageArray
 from depth3d.core.depth import DepthKind, DepthMap
+from depth3d.errors import UnknownModelError
 
-__all__ = ["VideoDepth"]
+__all__ = ["VideoDepth", "refuse_video_network"]
+
+_VIDEO_NETWORKS = re.compile(
+    r"(video[-_]?depth[-_]?anything|depth[-_]?crafter|flash[-_]?depth)", re.IGNORECASE
+)
 
 
 @runtime_checkable
@@ -49,3 +56,20 @@ class VideoDepth(Protocol):
         Yields:
             One map a frame, in order, of the frame's own size.
         """
+
+
+def refuse_video_network(name_or_path: str | Path) -> None:
+    """Say what to do with a network for films, none of which `transformers` can run.
+
+    Args:
+        name_or_path: A hub id, a directory or a file.
+
+    Raises:
+        UnknownModelError: It is named like one.
+    """
+    name = Path(name_or_path).name
+    if _VIDEO_NETWORKS.search(name):
+        raise UnknownModelError(
+            f"{name} is a network for films, which transformers does not run; in Python give SteadyDepth an "
+            "object with .name, .kind and .stream(frames) that does (see depth3d.VideoDepth), or use 'small'"
+        )

@@ -1,0 +1,204 @@
+"""The parts of `SteadyDepth`: gauges, their plan, the camera's motion, cuts; and networks for films."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+import depth3d as d3
+from depth3d.errors import InputError, UnknownModelError
+from depth3d.estimate.camera_motion import CameraMotion, camera_motion
+from depth3d.estimate.frame_alignment import Gauge, fit_gauge
+from depth3d.estimate.gauge_plan import next_gauge
+from depth3d.estimate.motion import sketch
+from depth3d.estimate.scene_cuts import is_blank, motions_within_shot
+
+RNG = np.random.default_rng(0)
+H, W = 120, 160
+
+
+def picture(seed: int, height: int = H, width: int = W) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    noise = cv2.GaussianBlur(rng.uniform(0, 255, (height, width, 3)).astype(np.float32), (0, 0), 3)
+    tint = rng.uniform(0.3, 1, 3)
+    return ((noise - noise.min()) / np.ptp(noise) * 255 * tint).astype(np.uint8)
+
+
+# -- gauges -------------------------------------------------------------------------------------
+
+
+def test_gauges_are_a_group() -> None:
+    a, b, values = Gauge(2.0, -1.0), Gauge(0.5, 3.0), RNG.normal(size=50)
+    np.testing.assert_allclose(a.after(b)(values), a(b(values)))
+    np.testing.assert_allclose(a.inverse(a(values)), values)
+
+
+def test_a_gauge_is_found_exactly_among_a_third_of_outliers() -> None:
+    x = RNG.uniform(0, 5, 3000)
+    y = 0.7 * x + 2
+    y[:1000] += RNG.uniform(1, 9, 1000)
+    gauge, _ = fit_gauge(x, y, np.ones(3000))
+    assert (gauge.scale, gauge.shift) == (pytest.approx(0.7, rel=1e-3), pytest.approx(2, rel=1e-3))
+
+
+def test_noise_in_both_does_not_shrink_the_scale() -> None:
+    """Least squares would say 1 / (1 + 0.2^2) of it: 4 % of the contrast lost in each frame."""
+    x = RNG.normal(size=40000)
+    noise = RNG.normal(0, 0.2, (2, 40000))
+    gauge, _ = fit_gauge(x + noise[0], 3 * (x + noise[1]), np.ones(40000))
+    assert gauge.scale == pytest.approx(3, rel=0.005)
+
+
+def test_maps_without_relief_or_relation_keep_their_scale() -> None:
+    flat, slope = np.full(500, 2.0), np.linspace(0, 1, 500)
+    assert fit_gauge(flat, slope, np.ones(500))[0].scale == 1
+    assert fit_gauge(slope, -slope, np.ones(500))[0].scale == 1
+    assert fit_gauge(slope, slope, np.zeros(500)) is None
+
+
+# -- the plan -----------------------------------------------------------------------------------
+
+
+def planned_slowly(before: float, own: np.ndarray, freedom: np.ndarray) -> float:
+    """Solve the whole course as one least squares problem; the last frame lasts for 400 more."""
+    own, freedom = np.append(own, [own[-1]] * 400), np.append(freedom, [freedom[-1]] * 400)
+    n = len(own)
+    steps = (np.eye(n) - np.eye(n, k=-1)) / np.sqrt(freedom)[:, None]
+    target = np.zeros(n)
+    target[0] = before / np.sqrt(freedom[0])
+    return np.linalg.lstsq(np.vstack([steps, np.eye(n)]), np.append(target, own), rcond=None)[0][0]
+
+
+def test_the_plan_is_the_least_squares_course() -> None:
+    own, freedom = RNG.uniform(1, 2, 7), RNG.uniform(0.05, 0.5, 7)
+    gauges = [Gauge(g, 3 * g) for g in own]
+    found = next_gauge(Gauge(1.2, 3.6), gauges, list(freedom))
+    assert found.scale == pytest.approx(planned_slowly(1.2, own, freedom), rel=1e-6)
+    assert found.shift == pytest.approx(3 * found.scale)
+
+
+def test_without_freedom_the_gauge_rests_and_with_much_it_is_the_own_one() -> None:
+    own = [Gauge(3.0, 1.0), Gauge(4.0, 2.0)]
+    assert next_gauge(Gauge(), own, [0.0, 0.0]) == Gauge()
+    assert next_gauge(Gauge(), own, [1e12, 1e12]).scale == pytest.approx(3, rel=1e-6)
+
+
+# -- the camera ---------------------------------------------------------------------------------
+
+
+def test_the_motion_of_a_camera_is_found_from_its_flow() -> None:
+    near = cv2.resize(RNG.uniform(0.2, 1, (6, 8)).astype(np.float32), (W, H), interpolation=cv2.INTER_CUBIC)
+    truth = CameraMotion(np.array([0.01, -0.02, 0.005, 0.02, -0.01, 0.03, 0], np.float32), 1.0)
+    flow = truth.flow(near)
+    flow[40:80, 30:70] += 6  # something of its own
+    found = camera_motion(flow, 7 * near, np.ones((H, W), np.float32))
+    np.testing.assert_allclose(found.flow(7 * near), truth.flow(near), atol=0.02)
+    np.testing.assert_allclose(found.growth(7 * near), truth.growth(near), atol=5e-4)
+
+
+def test_the_flow_and_the_growth_are_those_of_projection() -> None:
+    """Move points by the small motion itself and project them."""
+    z = np.full((H, W), 2.0, np.float32)
+    w, a = np.array([2e-4, -3e-4, 1e-4]), np.array([1e-3, 2e-3, -4e-3])
+    motion = CameraMotion(np.array([*w, *a, 0], np.float32), 1.0)
+    focal = 0.9 * W
+    u, v = np.meshgrid(np.arange(W) + 0.5 - W / 2, np.arange(H) + 0.5 - H / 2)
+    P = np.stack([u / focal, v / focal, np.ones_like(u)], -1) * 2
+    Q = P + np.cross(w, P) + a
+    expected = np.stack([focal * Q[..., 0] / Q[..., 2] - u, focal * Q[..., 1] / Q[..., 2] - v], -1)
+    np.testing.assert_allclose(motion.flow(1 / z), expected, atol=2e-3)
+    np.testing.assert_allclose(motion.growth(1 / z), Q[..., 2] / 2 - 1, atol=1e-6)
+
+
+def test_a_camera_that_stands_does_not_move() -> None:
+    flow = np.zeros((H, W, 2), np.float32)
+    flow[40:80, 30:70] = 5
+    found = camera_motion(flow, np.ones((H, W), np.float32), np.ones((H, W), np.float32))
+    assert not found.parameters.any()
+
+
+# -- cuts ---------------------------------------------------------------------------------------
+
+
+def cut_between(first: np.ndarray, second: np.ndarray) -> bool:
+    return motions_within_shot(sketch(second, 512), sketch(first, 512)) is None
+
+
+WIDE = picture(1, width=2 * W)
+
+
+@pytest.mark.parametrize(
+    ("second", "expected"),
+    [
+        (WIDE[:, :W], False),
+        (WIDE[:, 3 : W + 3], False),
+        (WIDE[:, W // 5 : W + W // 5], False),  # a pan of a fifth of the picture in one frame
+        (np.clip(WIDE[:, :W].astype(int) + 90, 0, 255).astype(np.uint8), False),  # a flash
+        ((WIDE[:, :W] * 0.4).astype(np.uint8), False),  # a fade
+        (picture(2), True),
+        (picture(1)[::-1, ::-1], True),  # the same colours, another picture
+        (WIDE[:, W:], True),
+    ],
+    ids=["same", "pan", "fast pan", "flash", "fade", "cut", "turned", "elsewhere"],
+)
+def test_cuts(second, expected) -> None:
+    assert cut_between(WIDE[:, :W], second) is expected
+
+
+def test_blank_frames() -> None:
+    assert is_blank(sketch(np.zeros((H, W, 3), np.uint8), 512))
+    assert is_blank(sketch(np.full((H, W, 3), 255, np.uint8), 512))
+    assert not is_blank(sketch(picture(0), 512))
+
+
+# -- sources ------------------------------------------------------------------------------------
+
+
+class OwnNetwork:
+    """What a user writes for a network that sees windows of frames."""
+
+    name, kind = "own", d3.DepthKind.RELATIVE
+
+    def stream(self, frames):
+        window = []
+        for frame in frames:
+            window.append(frame)
+            if len(window) == 3:
+                yield from map(self._look, window)
+                window = []
+        yield from map(self._look, window)
+
+    def _look(self, frame):
+        return d3.DepthMap(frame.mean(axis=2, dtype=np.float32), self.kind)
+
+
+def test_a_source_of_ones_own_streams_in_windows() -> None:
+    steady = d3.SteadyDepth(OwnNetwork(), look_ahead=2)
+    assert isinstance(OwnNetwork(), d3.VideoDepth)
+    assert isinstance(steady, d3.VideoDepth)
+    assert (steady.name, steady.kind, steady.look_ahead) == ("own", d3.DepthKind.RELATIVE, 2)
+    assert repr(steady) == "SteadyDepth(own, relative, offline, 2 frames ahead)"
+    frames = [picture(0)] * 7
+    assert [m.size_wh for m in steady.stream(iter(frames))] == [(W, H)] * 7
+    off = list(d3.SteadyDepth(OwnNetwork(), mode="off").stream(frames))
+    np.testing.assert_array_equal(off[3].values, frames[3].mean(axis=2, dtype=np.float32))
+
+
+def test_an_estimator_is_a_source(estimator) -> None:
+    assert isinstance(estimator, d3.VideoDepth)
+    found = list(d3.SteadyDepth(estimator, mode="causal").stream([picture(0, 70, 70)] * 3))
+    assert len(found) == 3
+
+
+def test_what_is_no_source_is_refused() -> None:
+    with pytest.raises(InputError, match=r"source must give maps by \.stream\(frames\).*got a str"):
+        d3.SteadyDepth("small")
+
+
+@pytest.mark.parametrize(
+    "name", ["depth-anything/Video-Depth-Anything-Small", "video_depth_anything_vits.pth"]
+)
+def test_networks_for_films_are_named_in_the_refusal(name) -> None:
+    with pytest.raises(UnknownModelError, match=r"is a network for films.*depth3d\.VideoDepth"):
+        d3.DepthEstimator.from_pretrained(name)
