@@ -13,7 +13,7 @@ import numpy.typing as npt
 from depth3d.core.depth import DepthMap
 from depth3d.errors import UnreadableFileError
 from depth3d.io.depth_record import RECORD_KEY, DepthRecord, record_from_json, record_to_json
-from depth3d.io.npy import NpyHeader, read_header, read_member, read_numbers
+from depth3d.io.npy import NpyHeader, read_header, read_member, read_numbers, texts_of
 from depth3d.io.pictures import open_file
 
 __all__ = ["read_npy", "read_npz", "write_npy", "write_npz"]
@@ -49,7 +49,7 @@ def read_npz(path: Path) -> tuple[npt.NDArray[Any], DepthRecord | None]:
             names = {entry.removesuffix(".npy"): entry for entry in archive.namelist()}
             if RECORD_KEY in names and "depth" in names:
                 note = read_member(archive, names[RECORD_KEY], str(path))
-                record = record_from_json(str(note), str(path))
+                record = record_from_json("".join(texts_of(note, str(path))), str(path))
                 return read_member(archive, names["depth"], str(path)), record
             headers = _headers(archive, names, str(path))
             chosen = _chosen(headers, path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import warnings
 from pathlib import Path
@@ -34,6 +35,8 @@ def read_with_trimesh(path: Path) -> Mesh:
     """
     import trimesh
 
+    if path.suffix.lower() == ".glb":
+        _check_sizes_of_glb(path)
     quiet = logging.getLogger("trimesh")
     level = quiet.level
     quiet.setLevel(logging.CRITICAL)
@@ -52,6 +55,37 @@ def read_with_trimesh(path: Path) -> Mesh:
         raise UnreadableFileError(f"{path} is damaged or no mesh ({reason}); write it anew") from None
     finally:
         quiet.setLevel(level)
+
+
+def _check_sizes_of_glb(path: Path) -> None:
+    """Refuse a GLB that promises more than it has: trimesh would reserve the memory first.
+
+    Format: glTF 2.0, "GLB File Format": chunks of a length, a type and data; the first one is JSON.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        document = b""
+        at = 12
+        while at + 8 <= size:
+            file.seek(at)
+            length = int.from_bytes(file.read(4), "little")
+            at += 8 + length
+            if at > size:
+                raise UnreadableFileError(
+                    f"{path} is cut short: a part of it should have {length:,} bytes; write it anew"
+                )
+            if not document:
+                file.seek(4, 1)
+                document = file.read(length)
+    try:
+        counts = [accessor["count"] for accessor in json.loads(document).get("accessors", ())]
+        least_bytes = max(counts, default=0)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return  # trimesh says what is wrong with it
+    if least_bytes > size:
+        raise UnreadableFileError(
+            f"{path} is cut short: it promises {least_bytes:,} numbers in {size:,} bytes; write it anew"
+        )
 
 
 def _only_mesh_of(scene: Any) -> Any:

@@ -17,7 +17,7 @@ from depth3d.core.stages import stage
 from depth3d.errors import FileError, InputError, UnreadableFileError, UnsupportedFormatError
 from depth3d.io.atomic import writing
 from depth3d.io.frames import check_frame, check_unit, from_frame, header_lines, parse_header, to_frame
-from depth3d.io.npy import read_member
+from depth3d.io.npy import read_member, texts_of
 from depth3d.io.pcd import read_pcd, write_pcd
 from depth3d.io.ply import PlyPoints, comment_lines, read_ply, write_ply, write_rows
 
@@ -251,12 +251,15 @@ def _read_npz(path: Path) -> PlyPoints:
         raise UnreadableFileError(
             f"{path} is no point cloud in .npz ({error}); write the file anew"
         ) from None
-    comments = [str(line) for line in np.ravel(fields.get("comments", []))]
-    if str(fields.get("format")) == _NPZ_FORMAT:
+    comments, *facts = (
+        texts_of(fields.get(field, np.array([])), str(path))
+        for field in ("comments", "format", "frame", "unit")
+    )
+    if facts[0] == [_NPZ_FORMAT]:
         comments = [
             "depth3d cloud",
-            f"frame: {fields.get('frame')}",
-            f"unit: {fields.get('unit')}",
+            f"frame: {' '.join(facts[1])}",
+            f"unit: {' '.join(facts[2])}",
             *comments,
         ]
     return PlyPoints(points, checked.colors, checked.normals, tuple(comments))

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from depth3d.errors import UnreadableFileError
 from depth3d.io.pictures import MAX_PIXELS
 
-__all__ = ["NpyHeader", "read_header", "read_member", "read_numbers"]
+__all__ = ["NpyHeader", "read_header", "read_member", "read_numbers", "texts_of"]
 
 _DEFLATE_BEST_RATIO = 1032
 """One byte of deflate can stand for at most this many (zlib.net, "Maximum Compression Factor")."""
@@ -117,6 +117,22 @@ def read_member(archive: zipfile.ZipFile, member: str, name: str) -> npt.NDArray
     except UnreadableFileError:
         raise
     except Exception as error:  # as above
+        raise UnreadableFileError(f"{name} is damaged or cut short; copy it again") from error
+
+
+def texts_of(array: npt.NDArray[Any], name: str) -> list[str]:
+    """Give the strings of an array.
+
+    Args:
+        array: Of any shape; numbers are spelt.
+        name: What to call the file in messages.
+
+    Raises:
+        UnreadableFileError: Damaged: code points that no text has.
+    """
+    try:
+        return [str(text) for text in np.ravel(array)]
+    except Exception as error:  # SystemError, of all things
         raise UnreadableFileError(f"{name} is damaged or cut short; copy it again") from error
 
 
