@@ -8,6 +8,9 @@ from depth3d.core.arrays import FloatArray, ImageArray
 
 __all__ = ["to_linear", "to_srgb"]
 
+_BLOCK = 1 << 16
+"""Numbers that are encoded at a time, which stay in the cache."""
+
 
 def to_linear(image: ImageArray) -> FloatArray:
     """Decode sRGB bytes to linear light.
@@ -30,9 +33,17 @@ def to_srgb(linear: FloatArray) -> ImageArray:
     Returns:
         uint8 of the same shape. Source: IEC 61966-2-1:1999.
     """
-    x = np.clip(linear, 0.0, 1.0)
-    curve = np.where(x <= 0.0031308, 12.92 * x, 1.055 * np.power(x, 1 / 2.4) - 0.055)
-    return np.rint(255.0 * curve).astype(np.uint8)
+    light = np.asarray(linear)
+    image = np.empty(light.shape, dtype=np.uint8)
+    rows = max(1, _BLOCK // max(1, light[:1].size))
+    for top in range(0, len(light), rows):
+        x = np.clip(light[top : top + rows], 0.0, 1.0)
+        curve = 1.055 * np.power(x, 1 / 2.4)
+        curve -= 0.055
+        np.copyto(curve, 12.92 * x, where=x <= 0.0031308)
+        curve *= 255.0
+        image[top : top + rows] = np.rint(curve, out=curve)
+    return image
 
 
 def _decode_table() -> FloatArray:

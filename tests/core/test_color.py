@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from depth3d.core import color
 from depth3d.core.color import to_linear, to_srgb
 
 BYTES = np.arange(256, dtype=np.uint8)
@@ -44,3 +45,13 @@ def test_encoding_rounds_and_clips_and_never_wraps():
 def test_shape_is_kept():
     assert to_linear(np.zeros((2, 3, 3), np.uint8)).shape == (2, 3, 3)
     assert to_srgb(np.zeros((2, 3, 3))).shape == (2, 3, 3)
+
+
+def test_blocks_do_not_show():
+    light = np.random.default_rng(0).uniform(-0.1, 1.2, (3, 300, 500)).astype(np.float32).transpose(1, 2, 0)
+    assert light.size > 3 * color._BLOCK
+    image = to_srgb(light)
+    by_row = np.stack([to_srgb(row) for row in light])
+    np.testing.assert_array_equal(image, by_row)
+    np.testing.assert_array_equal(to_srgb(light[::2, ::3]), image[::2, ::3])
+    assert to_srgb(np.zeros((0, 3))).shape == (0, 3)
