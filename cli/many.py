@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 from click.core import ParameterSource
@@ -17,7 +17,7 @@ from .options import compose
 from .sections import section
 from .types import FilePath
 
-__all__ = ["many_photos"]
+__all__ = ["found_files", "many_photos"]
 
 _many = section(
     "Many photos",
@@ -126,3 +126,30 @@ def many_photos(
         return made
 
     return decorate
+
+
+def found_files(
+    names: Sequence[str],
+    *,
+    suffixes: Sequence[str] | None = None,
+    kind: Literal["photos", "depth"] | None = "photos",
+) -> tuple[Path, ...]:
+    """Find the files on this machine that names stand for, for commands that look at all of them together.
+
+    Args:
+        names: Files, folders, globs and lists.
+        suffixes: By which files are found in folders; None is those of photos.
+        kind: As for `find_inputs`.
+
+    Raises:
+        InputError: Nothing is found, or a name is a URL.
+        FileError: A folder or a list can't be read.
+    """
+    from depth3d.errors import InputError
+    from depth3d.io.inputs import PHOTO_SUFFIXES, find_inputs
+
+    found = find_inputs(names, suffixes=PHOTO_SUFFIXES if suffixes is None else suffixes, kind=kind)
+    for one in found:
+        if isinstance(one.path, RemotePath):
+            raise InputError(f"{one.path} is a URL, and this command reads files; copy it here first")
+    return tuple(Path(str(one.path)) for one in found)

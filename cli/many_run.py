@@ -85,7 +85,7 @@ class Naming:
             elif len(found) == 1:
                 outputs[parameter] = [given]
             else:
-                flag = "-o" if parameter == "output" else f"--{parameter}"
+                flag = "-o" if parameter == "output" else "--" + parameter.replace("_", "-")
                 raise InputError(
                     f"{given} is one file and there are {len(found)} photos; give a directory, or a template "
                     f"such as {flag} '{given.with_name('{stem}' + given.suffix)}'"

@@ -17,19 +17,26 @@ from depth3d.core.depth import DepthMap
 from depth3d.core.mesh import Mesh
 from depth3d.errors import InputError, UnreadableFileError
 from depth3d.io.camera_files import load_camera
-from depth3d.io.depth_files import DepthFile, read_depth
+from depth3d.io.depth_files import DEPTH_SUFFIXES, DepthFile, read_depth
 from depth3d.io.geometry_files import CloudFile, read_cloud
 from depth3d.io.images import PhotoInfo, read_photo_info
+from depth3d.io.inputs import PHOTO_SUFFIXES
 from depth3d.io.mesh_files import MeshFile, read_mesh
 from depth3d.io.video_input import VIDEO_INPUT_SUFFIXES, is_animation, open_video
 from depth3d.metres import fit_sentence
 from depth3d.photo_depth import is_depth_file
 
-__all__ = ["Inspection", "depth_facts", "draw_report", "inspect"]
+__all__ = ["INSPECTED_SUFFIXES", "Inspection", "depth_facts", "draw_report", "inspect"]
 
 _CLOUD_SUFFIXES = (".ply", ".pcd", ".xyz")
 _MESH_SUFFIXES = (".glb", ".obj", ".stl", ".3mf")
 _CAMERA_SUFFIXES = (".json", ".yaml", ".yml", ".xml", ".txt", ".bin")
+INSPECTED_SUFFIXES = (
+    *PHOTO_SUFFIXES, *DEPTH_SUFFIXES, *_CLOUD_SUFFIXES, *_MESH_SUFFIXES, *VIDEO_INPUT_SUFFIXES, ".json",
+    ".yaml",
+)  # fmt: skip
+"""Suffixes, some of them twice, of the files in a folder that are worth a look."""
+
 _PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
 
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from depth3d.errors import InputError, NeedsMetricError, UnreadableFileError
 from depth3d.io.depth_files import DEPTH_SUFFIXES
 from depth3d.io.frames import FRAMES, check_frame
-from depth3d.io.images import IMAGE_SUFFIXES
+from depth3d.io.inputs import PHOTO_SUFFIXES, natural_key
 from depth3d.io.pairing import partners
 from depth3d.io.trajectories import Trajectory
 from depth3d.opened_photo import OpenedPhoto, open_photo
@@ -26,7 +26,6 @@ PoseMatch: TypeAlias = Literal["auto", "order", "name", "number", "time"]
 
 POSE_MATCHES: tuple[PoseMatch, ...] = ("auto", "order", "name", "number", "time")
 
-_PHOTO_SUFFIXES = (*IMAGE_SUFFIXES, ".heic", ".heif")
 _PHOTO_FOLDERS = ("color", "colour", "rgb", "image", "images", "photos")
 _DEPTH_FOLDERS = ("depth", "depths", "depth_maps")
 _SLACK_S = 0.02
@@ -77,7 +76,7 @@ def find_frames(
         inside = _subfolder(folder, _PHOTO_FOLDERS)
         if inside is not None:
             depths = depths or _subfolder(folder, _DEPTH_FOLDERS)
-        photos = _files_in(inside or folder, _PHOTO_SUFFIXES, "photos")
+        photos = _files_in(inside or folder, PHOTO_SUFFIXES, "photos")
     if not photos:
         raise InputError("there are no photos; give photos, or a folder that holds color/ and depth/")
     missing = next((photo for photo in photos if not photo.is_file()), None)
@@ -157,12 +156,7 @@ def _files_in(folder: Path, suffixes: Sequence[str], what: str) -> list[Path]:
         ) from None
     if not found:
         raise UnreadableFileError(f"there are no {what} in {folder}; give a folder of {', '.join(suffixes)}")
-    return sorted(found, key=lambda path: _natural(path.name))
-
-
-def _natural(name: str) -> list[tuple[int, str]]:
-    """Order frame2 before frame10."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
+    return sorted(found, key=lambda path: natural_key(path.name))
 
 
 def _paired(photos: Sequence[Path], maps: Sequence[Path] | None) -> Sequence[Path | None]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..console import note, print_json, print_rows, progress
+from ..many import found_files
 from ..options import (
     camera_options,
     depth_options,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 @click.command(
     name="calibrate", short_help="Turn relative depth into metres by what is known about the scene."
 )
-@click.argument("photos", metavar="PHOTO|DEPTH...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("names", metavar="PHOTO|DEPTH...", nargs=-1, required=True)
 @output_option("The calibration, a .json file; with --share scale a directory for one of each photo.")
 @click.option(
     "--report",
@@ -63,7 +64,7 @@ if TYPE_CHECKING:
 @json_option
 @verbosity_options
 def command(
-    photos: tuple[Path, ...],
+    names: tuple[str, ...],
     output: Path,
     report: Path | None,
     overwrite: bool,
@@ -89,7 +90,10 @@ def command(
     from depth3d.calibrate.fit import calibrate
     from depth3d.calibration_report import check_report_suffix, save_report
     from depth3d.errors import InputError
+    from depth3d.io.depth_files import DEPTH_SUFFIXES
+    from depth3d.io.inputs import PHOTO_SUFFIXES
 
+    photos = found_files(names, suffixes=(*PHOTO_SUFFIXES, *DEPTH_SUFFIXES), kind=None)
     if report:
         check_report_suffix(report)
         verbs.check_output(report, photos[0], overwrite=overwrite)

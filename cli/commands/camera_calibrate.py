@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..console import note, print_json, print_rows, progress
+from ..many import found_files
 from ..options import json_option, output_option, overwrite_option, verbosity_options
 from ..types import GridSize
 
@@ -18,7 +19,7 @@ _SIGMA_DIGITS = 2
 
 
 @click.command(name="calibrate", short_help="Calibrate a camera from photos of a board.")
-@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("names", metavar="IMAGES...", nargs=-1, required=True)
 @output_option("The camera: .json (ours) or .yaml (OpenCV).")
 @click.option(
     "--pattern",
@@ -49,7 +50,7 @@ _SIGMA_DIGITS = 2
 @json_option
 @verbosity_options
 def command(
-    images: tuple[Path, ...],
+    names: tuple[str, ...],
     output: Path,
     kind: Any,
     size: tuple[int, int],
@@ -66,7 +67,7 @@ def command(
     Photos that show no board are named and left out, and so are those that contradict the others.
 
     \b
-    depth3d camera calibrate board/*.jpg -o camera.json --board 9x6
+    depth3d camera calibrate board/ -o camera.json --board 9x6
     depth3d cloud photo.jpg --camera camera.json -o cloud.ply
     """
     from depth3d import verbs
@@ -75,6 +76,7 @@ def command(
     from depth3d.io.camera_files import check_camera_suffix
     from depth3d.io.images import load_image
 
+    images = found_files(names)
     check_camera_suffix(output)
     verbs.check_output(output, images[0], overwrite=overwrite)
     marker_m = None if marker_mm is None else marker_mm / 1000

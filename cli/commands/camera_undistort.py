@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from ..console import note, print_json
+from ..console import note, opening, report
+from ..many import many_photos
 from ..options import camera_options, json_option, output_option, overwrite_option, verbosity_options
 from ..scenes import check_outputs
+from ..sections import SectionedCommand
 
 
-@click.command(name="undistort", short_help="Resample a photo without lens distortion.")
-@click.argument("photo", type=click.Path(path_type=Path))
-@output_option("The straightened photo: .png, .jpg, .webp, .tif or .bmp.")
+def _suffixes() -> Sequence[str]:
+    from depth3d.io.images import IMAGE_SUFFIXES
+
+    return IMAGE_SUFFIXES
+
+
+@click.command(name="undistort", cls=SectionedCommand, short_help="Resample a photo without lens distortion.")
+@many_photos("{stem}_straight.png", also={"camera_output": "{stem}_camera.json"}, suffixes=_suffixes)
+@output_option("The straightened photo: .png, .jpg, .webp, .tif or .bmp; for many photos a folder.")
 @click.option(
     "--camera-output",
     type=click.Path(path_type=Path),
@@ -45,6 +54,7 @@ def command(
 
     \b
     depth3d camera undistort photo.jpg -o straight.png --camera camera.json --camera-output straight.json
+    depth3d camera undistort photos/ -o straight/ --camera camera.json
     """
     from depth3d import verbs
     from depth3d.calibrate.undistortion import undistort_image
@@ -57,6 +67,7 @@ def command(
     if camera_output:
         check_camera_suffix(camera_output)
         verbs.check_output(camera_output, sources["camera_file"] or photo, overwrite=overwrite)
+    opening()
     camera = camera_for(photo, **sources)
     if not any(camera.distortion):
         note(
@@ -66,7 +77,5 @@ def command(
     verbs.save(image, output, overwrite=overwrite)
     if camera_output:
         verbs.save(pinhole, camera_output, overwrite=overwrite)
-    if as_json:
-        print_json({"output": output, "camera_output": camera_output, "camera": camera_to_dict(pinhole)})
-    else:
-        click.echo(f"{output}: {pinhole!r}")
+    facts = {"output": output, "camera_output": camera_output, "camera": camera_to_dict(pinhole)}
+    report(facts, f"{output}: {pinhole!r}", as_json=as_json)

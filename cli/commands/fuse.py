@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from ..console import note, print_json, progress
+from ..many import found_files
 from ..options import (
     FILE,
     camera_options,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 @click.command(
     name="fuse", cls=SectionedCommand, short_help="Fuse photos with depth and poses into one mesh or cloud."
 )
-@click.argument("photos", nargs=-1, required=True, type=FILE)
+@click.argument("names", metavar="PHOTOS...", nargs=-1, required=True)
 @click.option(
     "--trajectory",
     type=FILE,
@@ -137,7 +138,7 @@ if TYPE_CHECKING:
 @json_option
 @verbosity_options
 def command(
-    photos: tuple[Path, ...],
+    names: tuple[str, ...],
     trajectory: Path,
     trajectory_format: Any,
     depths: Path | None,
@@ -161,8 +162,8 @@ def command(
 ) -> None:
     """Fuse PHOTOS, whose depth and poses are known, into one surface.
 
-    PHOTOS are files, or a folder of them, or a recording's folder that holds color/ and depth/. The depth
-    must be metric. Noise averages out over photos, and what one hides another shows.
+    PHOTOS are files, globs, lists (@list.txt), a folder of photos, or a recording's folder that holds color/
+    and depth/. The depth must be metric. Noise averages out over photos, and what one hides another shows.
 
     \b
     depth3d fuse recording/ --trajectory trajectory.log --camera camera.json -o room.ply
@@ -177,6 +178,8 @@ def command(
     from depth3d.lift.rigid_motion import moved
     from depth3d.rgbd_frames import find_frames, open_frames, pose_of_axes, world_axes
 
+    is_folder = len(names) == 1 and Path(names[0]).is_dir()  # it may hold color/ and depth/
+    photos = (Path(names[0]),) if is_folder else found_files(names)
     wanted = _checked_result(output, result, file_frame, unit)
     check_outputs(photos[0], [output], preview, overwrite=overwrite)
     known = load_trajectory(trajectory, format=trajectory_format)

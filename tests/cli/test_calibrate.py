@@ -220,7 +220,7 @@ def test_bad_words_get_one_sentence_and_leave_nothing(run, files, words, code, m
     ("words", "match"),
     [
         (["depth.npz", "mm.png", *TWO, "--report", "r.html", "-o", "c.json"], "--report shows one photo"),
-        (["photo.png", "photo.png", "--depth", "depth.npz", *TWO, "-o", "c.json"], "--depth belongs to one"),
+        (["photo.png", "mm.png", "--depth", "depth.npz", *TWO, "-o", "c.json"], "--depth belongs to one"),
         (["depth.npz", "mm.png", *TWO, "--share", "scale", "-o", "c.json"], "give a directory"),
         (["depth.npz", "mm.png", *TWO, "-o", "c.json"], "all relative or all metric"),
     ],
@@ -259,7 +259,7 @@ def test_nothing_is_overwritten_unless_asked(run, files):
 
 
 def test_anchors_of_many_photos_are_refused_by_estimate(run, files):
-    result = run("estimate", "photo.png", "photo.png", *TWO, "-o", "out")
+    result = run("estimate", "photo.png", "mm.png", *TWO, "-o", "out")
     assert result.exit_code == 1
     assert "anchors belong to one photo" in result.stderr
     assert not Path("out").exists()
