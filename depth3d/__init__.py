@@ -71,6 +71,9 @@ if TYPE_CHECKING:
     from depth3d.io.depth_files import load_depth as load_depth
     from depth3d.io.geometry_files import load_cloud as load_cloud
     from depth3d.io.images import load_image as load_image
+    from depth3d.io.inputs import FoundInput as FoundInput
+    from depth3d.io.inputs import find_inputs as find_inputs
+    from depth3d.io.manifest import Manifest as Manifest
     from depth3d.io.mesh_files import load_mesh as load_mesh
     from depth3d.io.photo_camera import camera_for as camera_for
     from depth3d.io.previews import colorize_depth as colorize_depth
@@ -91,8 +94,14 @@ if TYPE_CHECKING:
     from depth3d.lift.reliefs import relief as relief
     from depth3d.lift.solids import solid as solid
     from depth3d.lift.unproject import unproject as unproject
+    from depth3d.many_files import Made as Made
+    from depth3d.many_files import Task as Task
+    from depth3d.many_files import TaskResult as TaskResult
+    from depth3d.many_files import plan_tasks as plan_tasks
+    from depth3d.many_files import run_many as run_many
     from depth3d.measurement import Measurement as Measurement
     from depth3d.measurement import measure as measure
+    from depth3d.network_engine import BatchEngine as BatchEngine
     from depth3d.opened_photo import OpenedPhoto as OpenedPhoto
     from depth3d.opened_photo import open_photo as open_photo
     from depth3d.reference_files import samples_from_colmap as samples_from_colmap
@@ -158,6 +167,7 @@ if TYPE_CHECKING:
 _HOME_OF = {
     "Anchor": "calibrate.references",
     "Aperture": "render.aperture",
+    "BatchEngine": "network_engine",
     "Board": "calibrate.boards",
     "Bob": "render.paths",
     "BokehFilm": "video_effects",
@@ -187,6 +197,7 @@ _HOME_OF = {
     "FilmLook": "render.film_look",
     "FocusKey": "render.rack_focus",
     "FocusStack": "render.focus_stack",
+    "FoundInput": "io.inputs",
     "Handheld": "render.paths",
     "Inpainter": "render.inpainting",
     "KenBurns": "render.ken_burns",
@@ -195,6 +206,8 @@ _HOME_OF = {
     "KnownLength": "calibrate.references",
     "KnownSize": "calibrate.references",
     "Layers": "render.sheets",
+    "Made": "many_files",
+    "Manifest": "io.manifest",
     "Measurement": "measurement",
     "Mesh": "core.mesh",
     "NextMeasurement": "calibrate.next_measurement",
@@ -214,6 +227,8 @@ _HOME_OF = {
     "StereoPair": "render.stereo",
     "StereoViews": "render.stereo",
     "Sway": "render.paths",
+    "Task": "many_files",
+    "TaskResult": "many_files",
     "ThinLens": "core.lens",
     "Timing": "render.timing",
     "Trajectory": "io.trajectories",
@@ -247,6 +262,7 @@ _HOME_OF = {
     "estimate": "verbs",
     "evaluate": "evaluate.evaluation",
     "export_model": "export_files",
+    "find_inputs": "io.inputs",
     "find_markers": "calibrate.markers",
     "find_vanishing_points": "calibrate.vanishing_points",
     "flash": "render.effects",
@@ -273,6 +289,7 @@ _HOME_OF = {
     "open_photo": "opened_photo",
     "open_video": "io.video_input",
     "parallax": "render.parallax",
+    "plan_tasks": "many_files",
     "point_cloud": "lift.clouds",
     "profiled": "core.stages",
     "quilt": "render.stereo_layouts",
@@ -284,6 +301,7 @@ _HOME_OF = {
     "render_views": "render.views",
     "replace_background": "render.compositing",
     "resize_depth": "core.resample",
+    "run_many": "many_files",
     "sample_surface": "lift.mesh_views",
     "samples_from_colmap": "reference_files",
     "samples_from_file": "reference_files",
