@@ -3,11 +3,14 @@
 Contract: the real Small architecture (24.8 million weights, drawn from seed 0 so that the output has a
 healthy range; speed does not depend on their values), saved once and loaded by every contender. Two
 pictures of smoothed noise from seed 0: 640x480 and 4000x3000. A contender gets the decoded picture and
-gives a float map of the picture's size: ours in float32, ours in the automatic format, and the pipeline
-with its PIL processor, bicubic upsampling included. All are loaded in one process and take turns, one
-call each a round, after two rounds of warm-up; the figure is the median of 7 rounds with the smallest and
-the largest beside it. Peak memory is the resident set of a fresh process that loads one contender and
-estimates one picture. Needs no network and about 2 GB of memory.
+gives a float map of the picture's size: ours by each backend that is installed, in float32 and in the
+automatic format, and the pipeline with its PIL processor, bicubic upsampling included. All are loaded in one
+process and take turns, one call each a round, after two rounds of warm-up; the figure is the median of 7
+rounds with the smallest and the largest beside it. `off` is the root mean square difference to our own map in
+float32 by PyTorch, after affine alignment, as a share of its span. Peak memory is the resident set of a fresh
+process that loads one contender and estimates one picture; what backends compile is kept in a temporary
+folder, so the first process of each pays for it (`import_and_load_ms` of the first picture). Needs no network
+and about 3 GB of memory.
 
     python tests/benchmarks/bench_estimate.py [--rounds 7] [--output result.json]
 """
@@ -34,7 +37,15 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 SEED = 0
 WARM_UP = 2
 PICTURES = {"640x480": (480, 640), "4000x3000": (3000, 4000)}
-CONTENDERS = ("depth3d float32", "depth3d auto", "transformers pipeline")
+REFERENCE = "depth3d torch float32"
+OURS = {
+    REFERENCE: "torch",
+    "depth3d torch auto": "torch",
+    "depth3d onnx float32": "onnx",
+    "depth3d openvino float32": "openvino",
+    "depth3d openvino auto": "openvino",
+}
+PIPELINE = "transformers pipeline"
 PREPROCESSOR = {
     "image_processor_type": "DPTImageProcessor",
     "do_resize": True,
@@ -81,12 +92,21 @@ def picture(size_hw: tuple[int, int]) -> Any:
     return np.clip(127.5 + 60 * large, 0, 255).astype(np.uint8)
 
 
+def contenders() -> list[str]:
+    """Name those whose packages are installed."""
+    from depth3d.estimate.backends.choice import installed_backends
+
+    there = installed_backends()
+    return [*(name for name, backend in OURS.items() if backend in there), PIPELINE]
+
+
 def contender(name: str, folder: Path) -> Callable[[Any], Any]:
     """Load one contender; it takes an (H, W, 3) uint8 array and gives a float map of that size."""
     if name.startswith("depth3d"):
         from depth3d.estimate.estimator import DepthEstimator
 
-        estimator = DepthEstimator.from_pretrained(folder, device="cpu", dtype=name.split()[1])
+        _, backend, dtype = name.split()
+        estimator = DepthEstimator.from_pretrained(folder, device="cpu", backend=backend, dtype=dtype)
         return lambda image: estimator(image).values
     from PIL import Image
     from transformers import pipeline
@@ -135,24 +155,31 @@ def one_process(name: str, size: str, folder: Path) -> dict[str, float]:
 
 def interleaved(folder: Path, rounds: int) -> dict[str, Any]:
     """Let the contenders take turns on each picture."""
-    runners = {name: contender(name, folder) for name in CONTENDERS}
+    import torch
+
+    from depth3d.estimate.alignment import aligned_error
+
+    runners = {name: contender(name, folder) for name in contenders()}
     results: dict[str, Any] = {}
     for size, size_hw in PICTURES.items():
         image = picture(size_hw)
-        times: dict[str, list[float]] = {name: [] for name in CONTENDERS}
+        times: dict[str, list[float]] = {name: [] for name in runners}
+        maps: dict[str, torch.Tensor] = {}
         for turn in range(WARM_UP + rounds):
             for name, run in runners.items():
                 start = time.perf_counter()
-                run(image)
+                result = run(image)
                 if turn >= WARM_UP:
                     times[name].append(1e3 * (time.perf_counter() - start))
-        reference = statistics.median(times["transformers pipeline"])
+                maps[name] = torch.as_tensor(result.copy())
+        reference = statistics.median(times[PIPELINE])
         results[size] = {
             name: {
                 "median_ms": round(statistics.median(values), 1),
                 "min_ms": round(min(values), 1),
                 "max_ms": round(max(values), 1),
-                "over_pipeline": round(statistics.median(values) / reference, 3),
+                "times_the_pipeline": round(reference / statistics.median(values), 2),
+                "off": float(f"{aligned_error(maps[name], maps[REFERENCE]):.1e}"),
             }
             for name, values in times.items()
         }
@@ -195,12 +222,13 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as directory:
         folder = Path(directory)
+        os.environ["DEPTH3D_CACHE_DIR"] = str(folder / "cache")
         save_network(folder)
         for size, size_hw in PICTURES.items():
             np.save(folder / f"{size}.npy", picture(size_hw))
         memory: dict[str, Any] = {}
         for size in PICTURES:
-            for name in CONTENDERS:
+            for name in contenders():
                 command = [sys.executable, __file__, "--one", name, size, str(folder)]
                 done = subprocess.run(command, check=True, capture_output=True, text=True)
                 memory.setdefault(size, {})[name] = json.loads(done.stdout.splitlines()[-1])
