@@ -21,6 +21,8 @@ Inpainter: TypeAlias = Callable[[ImageArray, BoolMap], ImageArray]
 
 _WORKING_PX = 800_000
 """Size, in pixels in all, at which planes and patterns are looked for in larger pictures."""
+_ROWS = 128
+"""Rows of which the numbers of pixels are listed at a time."""
 _LEAST_SEEN_PX = 64
 """A surface of which less is seen has no pattern to speak of."""
 _NEAR_PX = 96
@@ -63,16 +65,13 @@ def continued(
     if not hole.any():
         return color
     source = source & ~hole & np.isfinite(color).all(axis=2)
-    result = np.array(color, dtype=np.float32)
-    if not source.any():
+    if source.any():
+        inside = _decoded(_filled(color, inverse_depth, source, hole, hidden, working_px, seed))
+    else:
         known = color[~hole & np.isfinite(color).all(axis=2)]
-        result[hole] = np.minimum(known, 1).mean(axis=0) if len(known) else 0.5
-        return result
-    seen = np.where(np.isfinite(inverse_depth), inverse_depth, 0).astype(np.float32)
-    behind = np.where(hole & np.isfinite(hidden), hidden, seen).astype(np.float32)
-    light = _encoded(color)
-    filled = _filled(light, seen, source, hole, behind, working_px, seed)
-    result[hole] = _decoded(filled[hole])
+        inside = np.minimum(known, 1).mean(axis=0) if len(known) else np.full(3, 0.5, np.float32)
+    result = np.array(color, dtype=np.float32)  # not before: large pictures take much memory
+    result[hole] = inside
     return result
 
 
@@ -111,7 +110,7 @@ def _require_one_size(color: FloatMap, *maps: FloatMap | BoolMap) -> None:
 
 
 def _filled(
-    light: FloatMap,
+    color: FloatMap,
     inverse_depth: FloatMap,
     source: BoolMap,
     hole: BoolMap,
@@ -119,15 +118,18 @@ def _filled(
     working_px: int,
     seed: int,
 ) -> FloatMap:
-    """Look for planes and moves at a working size; take the colours from the picture as it is."""
+    """Look for planes and moves at a working size; take the colours from the picture as it is.
+
+    Returns:
+        (n, 3) float32, the encoded colours of the hole's pixels.
+    """
     import cv2
 
     height, width = hole.shape
-    small = _Maps(light, inverse_depth, source, hole, hidden)
-    if height * width > working_px:
-        small = small.reduced((working_px / (height * width)) ** 0.5)
-        if not small.source.any():  # they are finer than the pixels of the working size
-            return _nearest(light, source)
+    light = _encoded(color)
+    small = _Maps.of(light, inverse_depth, source, hole, hidden, working_px)
+    if not small.source.any():  # they are finer than the pixels of the working size
+        return _nearest(light, source)[hole]
     planes = surface_planes(small.inverse_depth, small.source, small.hole, small.hidden, seed=seed)
     clipped = _beside_white(small.light)
     own = [_unclipped(planes.of_source == number, clipped) for number in range(len(planes.laws))]
@@ -135,7 +137,7 @@ def _filled(
     known = whole = _nearest(small.light, small.source)
     if small.hole.shape != hole.shape:
         smooth = cv2.resize(smooth, (width, height), interpolation=cv2.INTER_LINEAR)
-        whole = _nearest(light, source)
+        whole = _nearest(light, source, out=light)
     scale = small.hole.shape[1] / width, small.hole.shape[0] / height
     canvas = Canvas(whole, hole, smooth, scale)
     for number, seen in enumerate(own):
@@ -144,7 +146,7 @@ def _filled(
             # Perspective can't be told where inverse depths are lost in their tolerance.
             law = planes.laws[number] + np.array([0, 0, planes.tolerance])
             patched(canvas, known, seen, wanted, law, seed=seed)
-    return canvas.filled
+    return canvas.filled[hole]
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,26 +157,42 @@ class _Maps:
     hole: BoolMap
     hidden: FloatMap
 
-    def reduced(self, scale: float) -> _Maps:
+    @classmethod
+    def of(
+        cls,
+        light: FloatMap,
+        inverse_depth: FloatMap,
+        source: BoolMap,
+        hole: BoolMap,
+        hidden: FloatMap,
+        working_px: int,
+    ) -> _Maps:
+        """Take maps as they are, but for numbers that are none, or make them smaller if they are larger."""
+        seen = np.where(np.isfinite(inverse_depth), inverse_depth, 0).astype(np.float32, copy=False)
+        behind = np.where(hole & np.isfinite(hidden), hidden, seen).astype(np.float32, copy=False)
+        maps = cls(light, seen, source, hole, behind)
+        return maps if hole.size <= working_px else maps._reduced((working_px / hole.size) ** 0.5)
+
+    def _reduced(self, scale: float) -> _Maps:
         """Make them smaller; no pixel mixes surfaces, or colours that are no source."""
         import cv2
 
         height, width = self.hole.shape
         size = max(1, round(width * scale)), max(1, round(height * scale))
 
-        def mean(values: FloatMap, weight: FloatMap) -> tuple[FloatMap, FloatMap]:
+        def mean(of: BoolMap, *channels: FloatMap) -> tuple[list[FloatMap], FloatMap]:
+            weight = of.astype(np.float32)
             share = cv2.resize(weight, size, interpolation=cv2.INTER_AREA)
-            weighed = values * (weight if values.ndim == 2 else weight[..., None])
-            sums = cv2.resize(weighed, size, interpolation=cv2.INTER_AREA)
             least = np.maximum(share, 1e-6)
-            return sums / (least if values.ndim == 2 else least[..., None]), share
+            sums = (cv2.resize(values * weight, size, interpolation=cv2.INTER_AREA) for values in channels)
+            return [total / least for total in sums], share
 
-        light, share = mean(self.light, self.source.astype(np.float32))
-        hidden, hole_share = mean(self.hidden, self.hole.astype(np.float32))
+        channels, share = mean(self.source, *(self.light[..., c] for c in range(3)))
+        (behind,), hole_share = mean(self.hole, self.hidden)
         hole = hole_share > 0
         inverse_depth = cv2.resize(self.inverse_depth, size, interpolation=cv2.INTER_NEAREST_EXACT)
-        hidden = np.where(hole, hidden, inverse_depth)
-        return _Maps(light, inverse_depth, (share > 0.99) & ~hole, hole, hidden)
+        hidden = np.where(hole, behind, inverse_depth)
+        return _Maps(np.dstack(channels), inverse_depth, (share > 0.99) & ~hole, hole, hidden)
 
 
 def _beside_white(light: FloatMap) -> BoolMap:
@@ -211,21 +229,28 @@ def _smooth(small: _Maps, planes: SurfacePlanes, own: list[BoolMap]) -> FloatMap
     return _nearest(filled, small.hole)
 
 
-def _nearest(light: FloatMap, source: BoolMap) -> FloatMap:
+def _nearest(light: FloatMap, source: BoolMap, *, out: FloatMap | None = None) -> FloatMap:
     """Put the colour of the nearest source where there is none, so that nothing foreign is blended in."""
     import cv2
 
-    _, nearest = cv2.distanceTransformWithLabels(
-        (~source).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    of_label = np.zeros((int(nearest.max()) + 1, 3), dtype=np.float32)
-    of_label[nearest[source]] = light[source]
-    return np.asarray(of_label[nearest])
+    result = light.copy() if out is None else out
+    foreign = ~source
+    labels = cv2.distanceTransformWithLabels(
+        foreign.view(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )[1]
+    at = np.zeros(int(labels.max()) + 1, dtype=np.int32)
+    for top in range(0, len(source), _ROWS):
+        rows = slice(top, top + _ROWS)
+        at[labels[rows][source[rows]]] = np.flatnonzero(source[rows]) + top * source.shape[1]
+    result[foreign] = light.reshape(-1, 3)[at[labels[foreign]]]
+    return result
 
 
 def _encoded(color: FloatMap) -> FloatMap:
     """Turn linear light into steps that look alike; what is brighter than white ends there."""
-    return np.sqrt(np.clip(np.nan_to_num(color), 0, 1), dtype=np.float32)
+    light = np.nan_to_num(color).astype(np.float32, copy=False)
+    np.clip(light, 0, 1, out=light)
+    return np.sqrt(light, out=light)
 
 
 def _decoded(values: FloatMap) -> FloatMap:

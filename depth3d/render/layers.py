@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -15,14 +16,14 @@ from depth3d.core.stages import stage
 from depth3d.errors import InputError
 from depth3d.render.backdrop import backdrop_of
 from depth3d.render.cuts import Joints, find_joints
-from depth3d.render.hidden_depth import hidden_depth, overhang, silhouettes_of
+from depth3d.render.hidden_depth import Silhouettes, hidden_depth, overhang, silhouettes_of
 from depth3d.render.inpainting import Inpainter, continued, inpainted
 from depth3d.render.inverse_depth import inverse_depth_of, span_of
+from depth3d.render.local_planes import Index
 from depth3d.render.margin import joints_with_margin, mended_rim, with_margin
 from depth3d.render.sheets import Layers, Sheet
 from depth3d.render.silhouette_matting import recomposed_colors, unmix_silhouettes
 from depth3d.render.spread_colors import spread_behind
-from depth3d.render.surface_growth import Grown
 
 __all__ = ["default_reach_px", "layers", "layers_of"]
 
@@ -126,11 +127,85 @@ def layers_of(
     # What rounding leaves of a flat scene's relief is none.
     px_per_unit = max(reach, 1e-3) / max(span[1] - span[0], _LEAST_RELIEF * span[1], 1e-9)
     least_gap = max(_LEAST_PARALLAX_PX, _LEAST_SHARE * reach) / px_per_unit
-    inverse_depth = mended_rim(inverse_depth, least_gap)
-    joints = joints_with_margin(find_joints(inverse_depth, least_gap), margin)
-    whole = with_margin(inverse_depth, margin, span=span, px_per_unit=px_per_unit)
+    mended = mended_rim(inverse_depth, least_gap)
+    joints = joints_with_margin(find_joints(mended, least_gap), margin)
+    whole = with_margin(mended, margin, span=span, px_per_unit=px_per_unit)
+    del mended
     light = to_linear(cv2.copyMakeBorder(np.ascontiguousarray(image), *(margin,) * 4, cv2.BORDER_REFLECT_101))
     silhouettes = silhouettes_of(whole, joints)
+    clean = _away_px(silhouettes, whole.shape) >= _BAND_PX - 0.5
+    if not quick:
+        beyond = np.ones(whole.shape, dtype=np.bool_)
+        beyond[margin : margin + height, margin : margin + width] = False
+        light = continued(
+            light, whole, clean & ~beyond, beyond, whole, working_px=_MARGIN_WORKING_PX, seed=seed
+        )
+        del beyond
+    sides = _sides_of(whole, joints, silhouettes, px_per_unit, least_gap, motion)
+
+    # Large pictures take much memory: nothing is kept longer than it is needed.
+    mixed = unmix_silhouettes(
+        light, whole, sides.near, sides.far, sides.band, _away_px(silhouettes, whole.shape)
+    )
+    hole = sides.covers.copy()
+    hole.ravel()[mixed.at] |= sides.extends.ravel()[mixed.at] & (mixed.alpha > 0.02)
+    if quick and inpainter is None:
+        filled = spread_behind(light, whole, clean, hole, sides.far, least_gap=least_gap)
+    else:
+        filled = _hidden_colors(light, whole, clean, hole, sides.far, inpainter, seed)
+    mixed = recomposed_colors(light, mixed, filled.reshape(-1, 3)[mixed.at])
+    front_color = to_srgb(light)
+    back_color = np.where(hole[..., None], 0, front_color)
+    back_color[hole] = to_srgb(filled[hole])
+    del filled, hole, clean
+    front_color.reshape(-1, 3)[mixed.at] = to_srgb(mixed.near)
+    back_color.reshape(-1, 3)[mixed.at] = to_srgb(mixed.far)
+    backdrop = backdrop_of(light, whole, reach_px=reach, like=2 * least_gap)
+    del light, whole
+
+    alpha = np.ones(sides.near.shape, np.float32)
+    alpha.ravel()[mixed.at] = mixed.alpha
+    # Away from overhangs the joints are those of the photo, also in the margin.
+    photos, front_joints = _within(joints, ~sides.extends), find_joints(sides.near, least_gap)
+    right, down = photos.right | front_joints.right, photos.down | front_joints.down
+    front = Sheet(front_color, sides.near, alpha, right, down)
+    in_back = sides.covers | sides.extends | sides.overlap
+    back_joints = _within(find_joints(np.where(in_back, sides.far, -1e9), least_gap), in_back)
+    back = Sheet(back_color, sides.far, in_back.astype(np.float32), back_joints.right, back_joints.down)
+    wide = camera.cropped(-margin, -margin, width + 2 * margin, height + 2 * margin)
+    return Layers(front, back, backdrop, wide, margin, reach, image, is_metric)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sides:
+    """The nearer and the farther surface at each pixel.
+
+    Attributes:
+        near: (H, W) inverse depth of what is seen, and of surfaces that go on beyond their edges.
+        far: (H, W) of what is hidden where there is such a thing, else of what is seen.
+        extends: (H, W) bool: where a surface goes on beyond its edge.
+        covers: (H, W) bool: where something is hidden.
+        overlap: (H, W) bool: where what is hidden goes on under the visible surface that it continues.
+        band: (n,) flat indices of the pixels that two surfaces may share.
+    """
+
+    near: FloatMap
+    far: FloatMap
+    extends: BoolMap
+    covers: BoolMap
+    overlap: BoolMap
+    band: Index
+
+
+def _sides_of(
+    whole: FloatMap,
+    joints: Joints,
+    silhouettes: Silhouettes,
+    px_per_unit: float,
+    least_gap: float,
+    motion: tuple[float, float] | None,
+) -> _Sides:
+    """Continue surfaces on both sides of silhouettes."""
     behind = hidden_depth(
         whole, joints, silhouettes, px_per_unit=px_per_unit, least_gap=least_gap, motion=motion
     )
@@ -142,89 +217,23 @@ def layers_of(
         least_gap=least_gap,
         width_px=_BAND_PX + _OVERLAP_PX - 1,
     )
-    beside = np.zeros(whole.size, dtype=np.uint8)
-    beside[silhouettes.near] = 1
-    beside[silhouettes.far] = 1
-    away_px = cv2.distanceTransform(1 - beside.reshape(whole.shape), cv2.DIST_L2, 3)
-    clean = away_px >= _BAND_PX - 0.5
-
-    inside = np.zeros(whole.shape, dtype=np.bool_)
-    inside[margin : margin + height, margin : margin + width] = True
-    if not quick:
-        light = continued(
-            light, whole, clean & inside, ~inside, whole, working_px=_MARGIN_WORKING_PX, seed=seed
-        )
-
-    return _assembled(
-        light,
-        whole,
-        joints,
-        behind,
-        over,
-        away_px,
-        least_gap,
-        camera=camera.cropped(-margin, -margin, width + 2 * margin, height + 2 * margin),
-        margin=margin,
-        reach=reach,
-        photo=image,
-        is_metric=is_metric,
-        inpainter=inpainter,
-        seed=seed,
-        clean=clean,
-        quick=quick,
-    )
-
-
-def _assembled(
-    light: FloatMap,
-    whole: FloatMap,
-    joints: Joints,
-    behind: Grown,
-    over: Grown,
-    away_px: FloatMap,
-    least_gap: float,
-    *,
-    camera: Camera,
-    margin: int,
-    reach: float,
-    photo: ImageArray,
-    is_metric: bool,
-    inpainter: Inpainter | None,
-    seed: int,
-    clean: BoolMap,
-    quick: bool,
-) -> Layers:
     extends = (over.ring > 0) & (over.ring <= _BAND_PX)
     covers = (behind.ring > 0) & ~extends
     overlap = (over.ring > _BAND_PX) & ~covers
-    band = extends | (covers & (behind.ring <= _BAND_PX))
+    band = np.flatnonzero(extends | (covers & (behind.ring <= _BAND_PX)))
     near = np.where(extends, over.inverse_depth, whole)
     far = np.where(covers, behind.inverse_depth, whole)
-    mixed = unmix_silhouettes(light, whole, near, far, np.flatnonzero(band), away_px)
+    return _Sides(near, far, extends, covers, overlap, band)
 
-    alpha = np.ones(whole.shape, np.float32)
-    alpha.ravel()[mixed.at] = mixed.alpha
-    hole = covers | (extends & (alpha > 0.02))
-    if quick and inpainter is None:
-        filled = spread_behind(light, whole, clean, hole, far, least_gap=least_gap)
-    else:
-        filled = _hidden_colors(light, whole, clean, hole, far, inpainter, seed)
-    mixed = recomposed_colors(light, mixed, filled.reshape(-1, 3)[mixed.at])
-    alpha.ravel()[mixed.at] = mixed.alpha
-    front_color = to_srgb(light)
-    back_color = np.where(hole[..., None], 0, front_color)
-    back_color[hole] = to_srgb(filled[hole])
-    front_color.reshape(-1, 3)[mixed.at] = to_srgb(mixed.near)
-    back_color.reshape(-1, 3)[mixed.at] = to_srgb(mixed.far)
-    in_back = covers | extends | overlap
-    # Away from overhangs the joints are those of the photo, also in the margin.
-    photos, front_joints = _within(joints, ~extends), find_joints(near, least_gap)
-    right, down = photos.right | front_joints.right, photos.down | front_joints.down
-    front = Sheet(front_color, near, alpha, right, down)
-    back_joints = _within(find_joints(np.where(in_back, far, -1e9), least_gap), in_back)
-    back = Sheet(back_color, far, in_back.astype(np.float32), back_joints.right, back_joints.down)
-    backdrop = backdrop_of(light, whole, reach_px=reach, like=2 * least_gap)
-    return Layers(front, back, backdrop, camera, margin, reach, photo, is_metric)
+
+def _away_px(silhouettes: Silhouettes, shape: tuple[int, ...]) -> FloatMap:
+    """Measure how far pixels are from the nearest one beside a silhouette."""
+    import cv2
+
+    elsewhere = np.ones(shape, dtype=np.uint8)
+    elsewhere.ravel()[silhouettes.near] = 0
+    elsewhere.ravel()[silhouettes.far] = 0
+    return np.asarray(cv2.distanceTransform(elsewhere, cv2.DIST_L2, 3))
 
 
 def _within(joints: Joints, region: BoolMap) -> Joints:
@@ -246,7 +255,7 @@ def _hidden_colors(
 ) -> FloatMap:
     """Fill what is hidden, by our own means or somebody's."""
     if inpainter is None:
-        return np.array(continued(light, whole, clean, hole, far, seed=seed))
+        return continued(light, whole, clean, hole, far, seed=seed)
     answer = to_linear(inpainted(inpainter, to_srgb(light), hole))
     return np.where(hole[..., None], answer, light).astype(np.float32)
 

@@ -83,7 +83,7 @@ def grow(
     flat, right, down = surface.ravel(), joints.right.ravel(), joints.down.ravel()
     grown = np.zeros(flat.shape, np.float32)
     ring_of = np.zeros(flat.shape, np.int16)
-    slot = np.zeros(flat.shape, np.intp)
+    slot = np.zeros(flat.shape, np.int32)
     weights = _weights(motion)
 
     planes = np.stack([seeds.planes.offset, seeds.planes.right, seeds.planes.down]).astype(np.float64)
@@ -131,7 +131,7 @@ def grow(
 
 
 def _settled(
-    slot: Index, at: Index, plane: _Array, budget: _Array, weight: _Array, least_gap: float
+    slot: npt.NDArray[np.int32], at: Index, plane: _Array, budget: _Array, weight: _Array, least_gap: float
 ) -> tuple[Index, _Array, _Array]:
     """Give every pixel one plane: the mean of those that agree with most.
 
