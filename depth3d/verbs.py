@@ -7,10 +7,10 @@ Verbs of one room (`point_cloud`, `camera_for`, `load_image` ...) live there and
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -30,10 +30,19 @@ from depth3d.render.sheets import Layers
 if TYPE_CHECKING:
     from depth3d.core.arrays import ImageArray
     from depth3d.estimate.estimator import DepthEstimator
+    from depth3d.estimate.steady_depth import TemporalMode
 
 _LARGEST_CALIBRATION = 64 << 20  # one by a dense depth map lists tens of thousands of references
 
-__all__ = ["check_output", "estimate", "load_calibration", "loaded_estimator", "make_directory", "save"]
+__all__ = [
+    "check_output",
+    "estimate",
+    "estimate_video",
+    "load_calibration",
+    "loaded_estimator",
+    "make_directory",
+    "save",
+]
 
 
 def estimate(
@@ -70,6 +79,41 @@ def estimate(
     return loaded_estimator(model, device=device, dtype=dtype, input_size=input_size)(image)
 
 
+def estimate_video(
+    frames: Iterable[ImageArray],
+    *,
+    model: str | Path = "auto",
+    temporal: TemporalMode = "offline",
+    device: str = "auto",
+    dtype: str = "auto",
+    input_size: int | None = None,
+) -> Iterator[DepthMap]:
+    """Estimate the depth of the frames of a film, without flicker, as they come.
+
+    Args:
+        frames: (H, W, 3) uint8 sRGB, all of one size, in order, in any number: `(frame.image for frame in
+            film.frames())` of an opened film.
+        model: As for `estimate`.
+        temporal: `offline` looks half a second ahead, `causal` only back, for what is live, and `off`
+            estimates each frame alone. See `SteadyDepth`.
+        device: As for `estimate`.
+        dtype: As for `estimate`.
+        input_size: As for `estimate`.
+
+    Returns:
+        One map a frame, in order. The network is loaded at once, frames are taken as maps are asked for.
+
+    Raises:
+        InputError: A frame is no image, or not of the size of the first; an argument is out of range.
+        ModelError: The network can't be had or can't be loaded.
+        DeviceError: The device is not there.
+    """
+    from depth3d.estimate.steady_depth import SteadyDepth
+
+    estimator = loaded_estimator(model, device=device, dtype=dtype, input_size=input_size)
+    return SteadyDepth(estimator, mode=temporal).stream(frames)
+
+
 def loaded_estimator(model: str | Path, **options: Any) -> DepthEstimator:
     """Load an estimator, or hand out the one that was loaded last with the same options.
 
@@ -85,9 +129,16 @@ _LOADING = threading.Lock()
 @lru_cache(maxsize=1)
 @stage("loading the network")
 def _loaded(model: str | Path, **options: Any) -> DepthEstimator:
+    from depth3d.estimate.quick_estimator import quick_estimator
+
+    if quick := quick_estimator(model, **options):
+        return cast("DepthEstimator", quick)  # it is called alike
     from depth3d.estimate.estimator import DepthEstimator
 
-    return DepthEstimator.from_pretrained(model, **options)
+    estimator = DepthEstimator.from_pretrained(model, **options)
+    if estimator.backend == "openvino" and (quick := quick_estimator(model, **options)):
+        return cast("DepthEstimator", quick)  # the first time, too: or its maps would differ by a rounding
+    return estimator
 
 
 def check_output(path: Path, source: Path, *, overwrite: bool) -> None:

@@ -12,9 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import torch
-
-__all__ = ["bound_threads", "fewer_threads", "usable_cpus"]
+__all__ = ["asked_threads", "bound_threads", "fewer_threads", "usable_cpus"]
 
 _ASKED_BY = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OMP_THREAD_LIMIT")
 
@@ -36,12 +34,20 @@ def usable_cpus(root: str | Path = "/") -> int:
     return max(1, min(counts))
 
 
+def asked_threads() -> int | None:
+    """Tell the number of threads that the environment asks for; None where it asks for none."""
+    counts = [os.environ.get(name, "") for name in _ASKED_BY]
+    return min((int(count) for count in counts if count.isdecimal() and int(count) > 0), default=None)
+
+
 def bound_threads() -> int:
     """Lower PyTorch's number of threads to `usable_cpus`; never raise it, and leave it where someone set it.
 
     Returns:
         The number of threads from now on.
     """
+    import torch
+
     if not any(os.environ.get(name) for name in _ASKED_BY):
         usable = usable_cpus()
         if torch.get_num_threads() > usable:
@@ -62,6 +68,8 @@ def fewer_threads(share: int) -> Iterator[int]:
     Yields:
         The number of threads; after the block it is what it was.
     """
+    import torch
+
     before = bound_threads()
     torch.set_num_threads(max(1, before // share))
     try:

@@ -24,11 +24,9 @@ from depth3d.estimate.mini import MINI_ARCHITECTURE, MINI_RULE, MiniDepth
 from depth3d.estimate.original_layout import architecture_of, is_original_layout, named_max_depth_m, renamed
 from depth3d.estimate.outputs import SUPPORTED_MODEL_TYPES, OutputMeaning, RawOutput, output_meaning
 from depth3d.estimate.preprocess import InputRule, input_rule
+from depth3d.estimate.registry import FILE_SUFFIXES
 
 __all__ = ["FILE_SUFFIXES", "LoadedModel", "load_checkpoint"]
-
-FILE_SUFFIXES = (".pth", ".pt", ".safetensors")
-"""Single files that can hold weights."""
 
 _HARMLESS_IF_MISSING = ("mask_token", "pooler.dense.weight", "pooler.dense.bias")
 """Weights that only training uses."""

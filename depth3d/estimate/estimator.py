@@ -28,17 +28,21 @@ from depth3d.estimate.hub import locate_weights
 from depth3d.estimate.network import DepthNetwork, NetworkInput
 from depth3d.estimate.outputs import OutputMeaning
 from depth3d.estimate.prediction import Prediction
-from depth3d.estimate.preprocess import InputRule, check_input_size, network_size, reflect_padding
+from depth3d.estimate.preprocess import (
+    DEFAULT_MAX_TOKENS,
+    InputRule,
+    check_input_size,
+    network_size,
+    reflect_padding,
+)
 from depth3d.estimate.registry import AUTO, ModelCard
+from depth3d.estimate.settled_networks import SettledNetwork, remember
 from depth3d.estimate.tta import average_fields, views_for
 from depth3d.estimate.upsample import upsample, upsample_guided
 
 __all__ = ["DEFAULT_MAX_TOKENS", "DepthEstimator"]
 
 _log = logging.getLogger("depth3d")
-
-DEFAULT_MAX_TOKENS = 4096
-"""Enough for 3:1 at 518; 16:9 takes 2442."""
 
 _Image: TypeAlias = "np.ndarray[Any, Any]"
 
@@ -180,7 +184,7 @@ class DepthEstimator:
         loaded = load_checkpoint(path, max_depth_m=max_depth_m, name=card.name)
         if not card.commercial_use:
             _say_once(f"{card.name} is licensed {card.licence}: not for commercial use")
-        return cls(
+        estimator = cls(
             loaded,
             card=card,
             device=device,
@@ -192,6 +196,11 @@ class DepthEstimator:
             refine=refine,
             max_tokens=max_tokens,
         )
+        blob = estimator._network.blob
+        if blob is not None and not loaded.soft_edges:
+            settled = SettledNetwork(blob.path, blob.form, blob.circumstances, loaded.rule, loaded.meaning)
+            remember(path, {"dtype": dtype, "backend": backend, "max_depth_m": max_depth_m}, settled)
+        return estimator
 
     @property
     def kind(self) -> DepthKind:

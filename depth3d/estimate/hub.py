@@ -17,7 +17,7 @@ from threading import Thread
 from typing import Any, TypeVar
 
 from depth3d.errors import CheckpointError, ModelUnavailableError, UnknownModelError
-from depth3d.estimate.registry import ALIASES, AUTO, MODELS, ModelCard, model_card
+from depth3d.estimate.registry import ALIASES, AUTO, FILE_SUFFIXES, MODELS, ModelCard, model_card
 from depth3d.estimate.video_depth import refuse_video_network
 
 __all__ = ["cached_folder", "download", "fetch", "is_cached", "locate_weights"]
@@ -96,8 +96,6 @@ def locate_weights(name_or_path: str | Path) -> tuple[ModelCard, Path]:
         UnknownModelError: The name means nothing, or is that of a network for films.
         ModelUnavailableError: The weights are not cached and the hub is out of reach.
     """
-    from depth3d.estimate.checkpoints import FILE_SUFFIXES
-
     refuse_video_network(name_or_path)
     try:
         path = Path(name_or_path).expanduser()

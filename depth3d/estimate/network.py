@@ -15,6 +15,7 @@ from depth3d.core.arrays import ImageArray
 from depth3d.core.depth import DepthMap
 from depth3d.core.stages import stage
 from depth3d.estimate.alignment import aligned_error
+from depth3d.estimate.backends.openvino_blobs import Blob
 from depth3d.estimate.outputs import OutputMeaning
 from depth3d.estimate.preprocess import InputRule, to_network
 
@@ -76,6 +77,11 @@ class DepthNetwork:
     def dtype(self) -> torch.dtype:
         """The number format of the weights."""
         return _dtype_of(self._network)
+
+    @property
+    def blob(self) -> Blob | None:
+        """The file of the compiled network that OpenVINO runs, if it does."""
+        return getattr(self._network, "blob", None)
 
     def bytes_per_image(self, input_size: int) -> float:
         """Estimate what one 16:9 image takes while it passes.

@@ -11,16 +11,24 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from depth3d.core.depth import DepthKind
 from depth3d.errors import CheckpointError
 
-__all__ = ["SUPPORTED_MODEL_TYPES", "OutputMeaning", "RawOutput", "output_meaning"]
+if TYPE_CHECKING:
+    import torch
 
-_NEAREST_M, _FARTHEST_M = 1e-4, 1e4
+__all__ = [
+    "FARTHEST_M",
+    "NEAREST_M",
+    "SUPPORTED_MODEL_TYPES",
+    "OutputMeaning",
+    "RawOutput",
+    "output_meaning",
+]
+
+NEAREST_M, FARTHEST_M = 1e-4, 1e4
 """Bounds of metric depth, so that inverses exist; those of Depth Pro's own post-processing."""
 
 SUPPORTED_MODEL_TYPES = {
@@ -75,9 +83,9 @@ class OutputMeaning:
         if self.raw is RawOutput.DISPARITY or self.kind is DepthKind.RELATIVE:
             return raw
         if self.raw is RawOutput.DEPTH_M:
-            return raw.clamp(_NEAREST_M, _FARTHEST_M).reciprocal()
+            return raw.clamp(NEAREST_M, FARTHEST_M).reciprocal()
         widths = 2 * math.tan(math.radians(fov_x_deg if fov_x_deg is not None else math.nan) / 2)
-        return (raw * widths).clamp(1 / _FARTHEST_M, 1 / _NEAREST_M)
+        return (raw * widths).clamp(1 / FARTHEST_M, 1 / NEAREST_M)
 
     def from_field(self, field: torch.Tensor) -> torch.Tensor:
         """Turn a field into the values of a `DepthMap`: disparity as it is, inverse depth to metres."""

@@ -12,16 +12,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import torch
-from torch.nn.functional import interpolate, pad
-
-from depth3d.accel.tensors import tensor_view
 from depth3d.core.arrays import ImageArray
 from depth3d.errors import CheckpointError, InputError
 
-__all__ = ["InputRule", "input_rule", "network_size", "reflect_padding", "to_network"]
+if TYPE_CHECKING:
+    import torch  # only what touches tensors imports it: networks can run without
+
+__all__ = ["DEFAULT_MAX_TOKENS", "InputRule", "input_rule", "network_size", "reflect_padding", "to_network"]
+
+DEFAULT_MAX_TOKENS = 4096
+"""Enough for 3:1 at 518; 16:9 takes 2442."""
 
 SizePolicy = Literal["shorter_side", "longer_side", "nearest_scale", "exact", "floor"]
 
@@ -182,6 +184,11 @@ def to_network(
     Returns:
         (1, 3, height, width) float32 on the device, channels last in memory.
     """
+    import torch
+    from torch.nn.functional import pad
+
+    from depth3d.accel.tensors import tensor_view
+
     pixels = tensor_view(image).permute(2, 0, 1)[None]
     if rule.pads:
         rows, columns = reflect_padding(*image.shape[:2])
@@ -214,6 +221,9 @@ def check_input_size(input_size: int, max_tokens: int) -> None:
 
 
 def _resize(pixels: torch.Tensor, size_hw: tuple[int, int], mode: str) -> torch.Tensor:
+    import torch
+    from torch.nn.functional import interpolate
+
     if tuple(pixels.shape[-2:]) == size_hw:
         return pixels
     if pixels.dtype == torch.uint8 and pixels.device.type != "cpu":

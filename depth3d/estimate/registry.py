@@ -13,7 +13,10 @@ from typing import Any
 from depth3d.core.depth import DepthKind
 from depth3d.errors import UnknownModelError
 
-__all__ = ["ALIASES", "AUTO", "MODELS", "ModelCard", "model_card"]
+__all__ = ["ALIASES", "AUTO", "FILE_SUFFIXES", "MODELS", "ModelCard", "model_card"]
+
+FILE_SUFFIXES = (".pth", ".pt", ".safetensors")
+"""Single files that can hold weights."""
 
 _APACHE, _NON_COMMERCIAL = "Apache-2.0", "CC-BY-NC-4.0"
 

@@ -14,9 +14,10 @@ import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["artefact", "cache_folder", "fingerprint"]
 
@@ -52,6 +53,8 @@ def fingerprint(network: torch.nn.Module) -> str:
     Returns:
         64 hexadecimal digits; 0.1 s for 25 million weights.
     """
+    import torch
+
     digest = hashlib.sha256(repr(network).encode())
     digest.update(repr(getattr(network, "config", None)).encode())
     digest.update(repr(getattr(getattr(network, "head", None), "max_depth", None)).encode())

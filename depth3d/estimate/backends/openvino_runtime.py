@@ -12,6 +12,7 @@ from depth3d.errors import DeviceError
 from depth3d.estimate import network as network_module
 from depth3d.estimate.backends.artefacts import artefact, fingerprint
 from depth3d.estimate.backends.graph import GRAPH_VERSION, write_network
+from depth3d.estimate.backends.openvino_blobs import Blob, circumstances, settings_for
 from depth3d.estimate.backends.runner import GraphNetwork
 from depth3d.estimate.network import agrees
 from depth3d.estimate.preprocess import InputRule
@@ -72,11 +73,8 @@ def _compiled(network: torch.nn.Module, of: str, dtype: torch.dtype) -> GraphNet
     import openvino
 
     core = openvino.Core()
-    settings = {
-        "PERFORMANCE_HINT": "LATENCY",
-        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-        "INFERENCE_PRECISION_HINT": _NAMES[dtype],
-    }
+    form = _NAMES[dtype]
+    settings = settings_for(form)
 
     def make(path: Path) -> None:
         with tempfile.TemporaryDirectory() as folder:
@@ -85,13 +83,10 @@ def _compiled(network: torch.nn.Module, of: str, dtype: torch.dtype) -> GraphNet
             compiled = core.compile_model(str(graph), "CPU", settings)
             path.write_bytes(compiled.export_model().getvalue())
 
-    model = artefact(
-        "openvino",
-        ".blob",
-        make,
-        lambda path: core.import_model(path.read_bytes(), "CPU", settings),
-        **_circumstances(of, _NAMES[dtype]),
-    )
+    def read(path: Path) -> tuple[Path, Any]:
+        return path, core.import_model(path.read_bytes(), "CPU", settings)
+
+    path, model = artefact("openvino", ".blob", make, read, **_circumstances(of, form))
     request = model.create_infer_request()
 
     def run(pixels: torch.Tensor) -> torch.Tensor:
@@ -99,20 +94,12 @@ def _compiled(network: torch.nn.Module, of: str, dtype: torch.dtype) -> GraphNet
         return torch.from_numpy(results[0])
 
     exact = network if dtype is torch.float16 else None
-    return GraphNetwork(run, network, dtype, exact)
+    compiled = GraphNetwork(run, network, dtype, exact)
+    compiled.blob = Blob(path, form, circumstances())
+    return compiled
 
 
 def _circumstances(of: str, form: str) -> dict[str, Any]:
     """List what a compiled network depends on, besides its own numbers."""
-    import openvino
-
-    core = openvino.Core()
-    return {
-        "network": of,
-        "form": form,
-        "graph": GRAPH_VERSION,
-        "torch": torch.__version__,
-        "openvino": openvino.__version__,
-        "cpu": core.get_property("CPU", "FULL_DEVICE_NAME"),
-        "abilities": sorted(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")),
-    }
+    own = {"network": of, "form": form, "graph": GRAPH_VERSION, "torch": torch.__version__}
+    return own | circumstances()

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from depth3d.estimate.backends.openvino_blobs import Blob
 from depth3d.estimate.depth_anything import DepthAnythingOutput
 
 __all__ = ["GraphNetwork"]
@@ -35,6 +36,7 @@ class GraphNetwork(torch.nn.Module):
         self._run = run
         self.config: Any = getattr(source, "config", None)
         self.dtype = dtype
+        self.blob: Blob | None = None
         self._exact = [exact]  # in a list: no part of this module
 
     def forward(self, pixel_values: torch.Tensor) -> DepthAnythingOutput:

@@ -1,0 +1,72 @@
+"""Networks that OpenVINO has compiled, as files: what they depend on, and loading them, without PyTorch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from depth3d.accel.threads import asked_threads, usable_cpus
+
+__all__ = ["Blob", "circumstances", "import_blob", "settings_for"]
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """A compiled network.
+
+    Attributes:
+        path: The file.
+        form: The number format that it computes in: `bf16`, `f16` or `f32`.
+        circumstances: What it depends on besides the network.
+    """
+
+    path: Path
+    form: str
+    circumstances: Mapping[str, Any]
+
+
+def circumstances() -> dict[str, Any]:
+    """List what a compiled network depends on besides the network: OpenVINO and the processor."""
+    import openvino
+
+    core = openvino.Core()
+    return {
+        "openvino": openvino.__version__,
+        "cpu": core.get_property("CPU", "FULL_DEVICE_NAME"),
+        "abilities": sorted(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")),
+    }
+
+
+def settings_for(form: str) -> dict[str, Any]:
+    """Give OpenVINO's settings for a number format.
+
+    Args:
+        form: `bf16`, `f16` or `f32`.
+
+    Returns:
+        With the number of threads where someone asked for one, or where this process may not use the whole
+        machine; else OpenVINO chooses, by the kinds of cores that there are.
+    """
+    settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": form}
+    threads = asked_threads() or usable_cpus()
+    if threads != os.cpu_count():
+        settings["INFERENCE_NUM_THREADS"] = threads
+    return settings
+
+
+def import_blob(path: Path, form: str) -> Any:
+    """Load a compiled network.
+
+    Args:
+        path: The file.
+        form: The number format that it was made for.
+
+    Raises:
+        RuntimeError: OpenVINO can't take the file.
+    """
+    import openvino
+
+    return openvino.Core().import_model(path.read_bytes(), "CPU", settings_for(form))

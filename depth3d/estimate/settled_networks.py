@@ -1,0 +1,127 @@
+"""What was found out about a checkpoint on this machine: which compiled network runs it, in which format.
+
+Reading weights, taking their digest and trying number formats needs PyTorch, whose import alone takes longer
+than a picture. It is done once: a record beside the compiled network says how it came out, and names the
+checkpoint by what a file system tells without reading it (as `make` and `git` do).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from depth3d._version import __version__
+from depth3d.core.depth import DepthKind
+from depth3d.estimate.backends.artefacts import cache_folder
+from depth3d.estimate.outputs import OutputMeaning, RawOutput
+from depth3d.estimate.preprocess import InputRule
+
+__all__ = ["SettledNetwork", "recall", "remember"]
+
+_log = logging.getLogger("depth3d")
+
+_RECORD_VERSION = 1
+_PARTS = ("config.json", "preprocessor_config.json", "model.safetensors")
+"""What a network in a directory is made of."""
+
+
+@dataclass(frozen=True, slots=True)
+class SettledNetwork:
+    """A compiled network and what must be known to use it.
+
+    Attributes:
+        blob: The file, made by this very OpenVINO for this very processor.
+        form: The number format that it computes in, as OpenVINO calls it: `bf16`, `f16` or `f32`.
+        circumstances: What the file depends on besides the weights, such as OpenVINO's version.
+        rule: How it wants its images.
+        meaning: Of its output.
+    """
+
+    blob: Path
+    form: str
+    circumstances: Mapping[str, Any]
+    rule: InputRule
+    meaning: OutputMeaning
+
+
+def remember(checkpoint: Path, asked: Mapping[str, Any], settled: SettledNetwork) -> None:
+    """Write down how a checkpoint runs here; nothing happens where the cache can't be written.
+
+    Args:
+        checkpoint: The directory or file of the weights.
+        asked: The options that decide it, such as `dtype`.
+        settled: What was found.
+    """
+    path = _record_of(checkpoint, asked)
+    if path is None or not settled.blob.is_relative_to(path.parent):
+        return
+    record = {
+        "blob": settled.blob.name,
+        "form": settled.form,
+        "circumstances": dict(settled.circumstances),
+        "rule": asdict(settled.rule),
+        "meaning": asdict(settled.meaning),
+    }
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        partial.write_text(json.dumps(record, indent=1))
+        partial.replace(path)
+    except OSError as error:
+        _log.debug("can't keep %s: %s", path, error)
+        with suppress(OSError):
+            partial.unlink()
+
+
+def recall(checkpoint: Path, asked: Mapping[str, Any]) -> SettledNetwork | None:
+    """Read what was written down about a checkpoint.
+
+    Args:
+        checkpoint: The directory or file of the weights.
+        asked: The options that decide it.
+
+    Returns:
+        None if nothing was, if the checkpoint has changed since, if the compiled network is gone, or if the
+        record is damaged.
+    """
+    path = _record_of(checkpoint, asked)
+    if path is None or not path.is_file():
+        return None
+    try:
+        record = json.loads(path.read_text())
+        rule, meaning = record["rule"], record["meaning"]
+        rule |= {key: tuple(rule[key]) for key in ("size_hw", "mean", "std")}
+        meaning |= {"raw": RawOutput(meaning["raw"]), "kind": DepthKind(meaning["kind"])}
+        settled = SettledNetwork(
+            path.with_name(Path(record["blob"]).name),
+            str(record["form"]),
+            dict(record["circumstances"]),
+            InputRule(**rule),
+            OutputMeaning(**meaning),
+        )
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        _log.debug("%s is damaged: %s", path, error)
+        return None
+    return settled if settled.blob.is_file() else None
+
+
+def _record_of(checkpoint: Path, asked: Mapping[str, Any]) -> Path | None:
+    """Name the record of a checkpoint as it is now; None where it is not all there."""
+    try:
+        files = [checkpoint] if checkpoint.is_file() else [checkpoint / part for part in _PARTS]
+        facts: list[Any] = [_RECORD_VERSION, __version__, sorted(asked.items(), key=str)]
+        for file in files:
+            if file.exists() or file.name != "preprocessor_config.json":
+                real = file.resolve()
+                state = real.stat()
+                facts.append([str(real), state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino])
+    except (OSError, RuntimeError):
+        return None
+    name = hashlib.sha256(repr(facts).encode()).hexdigest()[:32]
+    return cache_folder() / "openvino" / f"{name}.json"
