@@ -154,6 +154,7 @@ if TYPE_CHECKING:
     from depth3d.render.views import ViewRenderer as ViewRenderer
     from depth3d.render.views import render_views as render_views
     from depth3d.verbs import estimate as estimate
+    from depth3d.verbs import estimate_video as estimate_video
     from depth3d.verbs import save as save
     from depth3d.video_clouds import CloudFilm as CloudFilm
     from depth3d.video_effects import BokehFilm as BokehFilm
@@ -260,6 +261,7 @@ _HOME_OF = {
     "draw_vanishing_lines": "calibrate.line_pictures",
     "error_picture": "evaluate.error_pictures",
     "estimate": "verbs",
+    "estimate_video": "verbs",
     "evaluate": "evaluate.evaluation",
     "export_model": "export_files",
     "find_inputs": "io.inputs",

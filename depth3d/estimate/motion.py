@@ -28,6 +28,8 @@ _STILL_PX = 0.1
 
 _EXPLAINED_WINDOW = (7, 7)
 
+_FADE_WINDOW = (9, 9)
+
 _NOISE_LEVELS = 0.3
 """Mean difference in 8-bit levels that says nothing."""
 
@@ -64,8 +66,12 @@ class Motion:
 
     @property
     def trust(self) -> FloatMap:
-        """(h, w) in 0..1: 0 where the other frame does not show the point."""
-        return np.asarray(self.closed * self.alike)
+        """(h, w) in 0..1: 0 where the other frame does not show the point, and fading towards it.
+
+        Averages that end at a sharp line would draw that line into a smooth floor.
+        """
+        sure = self.closed * self.alike
+        return np.asarray(np.minimum(sure, cv2.blur(sure, _FADE_WINDOW)))
 
     @classmethod
     def rest(cls, height: int, width: int) -> Motion:
@@ -96,9 +102,10 @@ def warped(values: FloatMap, flow: FloatMap) -> FloatMap:
     """
     height, width = flow.shape[:2]
     place = _grid(width, height) + flow
-    held = np.clip(place, 0, np.array([width - 1, height - 1], dtype=np.float32))
-    found = cv2.remap(values, held, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    found[np.abs(place - held).max(axis=2) > 0.5] = np.nan
+    found = cv2.remap(values, place, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    x, y = place[..., 0], place[..., 1]
+    inside = (x >= -0.5) & (x <= width - 0.5) & (y >= -0.5) & (y <= height - 0.5)
+    found[~inside] = np.nan
     return np.asarray(found)
 
 
@@ -204,14 +211,19 @@ def _explained(flow: FloatMap, guess: FloatMap, here: Sketch, there: Sketch) -> 
 
 def _judged(flow: FloatMap, back: FloatMap, here: Sketch, there: Sketch) -> Motion:
     gap = flow + warped(back, flow)
-    allowed = _FLOW_SLACK_PX**2 + _FLOW_SLACK_SHARE**2 * np.square(flow).sum(axis=2)
-    closed = np.nan_to_num(np.exp(-0.5 * np.square(gap).sum(axis=2) / allowed))
+    allowed = _FLOW_SLACK_PX**2 + _FLOW_SLACK_SHARE**2 * _squared_length(flow)
+    closed = np.nan_to_num(np.exp(-0.5 * _squared_length(gap) / allowed))
     fetched = warped(there.color.astype(np.float32), flow)
     known = closed > 0.5
     gain, offset = _exposure(here.color[known], fetched[known])
-    apart = np.nan_to_num(np.abs(here.color - (gain * fetched + offset)).max(axis=2), nan=255)
+    red, green, blue = cv2.split(np.abs(here.color - (gain * fetched + offset).astype(np.float32)))
+    apart = np.nan_to_num(np.maximum(np.maximum(red, green), blue), nan=255)
     alike = np.exp(-0.5 * np.square(cv2.blur(apart, (3, 3)) / _COLOR_SLACK))
     return Motion(flow, closed.astype(np.float32), alike.astype(np.float32))
+
+
+def _squared_length(flow: FloatMap) -> FloatMap:
+    return np.asarray(np.square(flow[..., 0]) + np.square(flow[..., 1]))
 
 
 def _exposure(here: FloatMap | ImageArray, there: FloatMap) -> tuple[float, float]:

@@ -202,3 +202,15 @@ def test_what_is_no_source_is_refused() -> None:
 def test_networks_for_films_are_named_in_the_refusal(name) -> None:
     with pytest.raises(UnknownModelError, match=r"is a network for films.*depth3d\.VideoDepth"):
         d3.DepthEstimator.from_pretrained(name)
+
+
+def test_the_verb_is_an_estimator_made_steady(estimator, monkeypatch) -> None:
+    import depth3d.verbs as verbs
+
+    asked = {}
+    monkeypatch.setattr(verbs, "loaded_estimator", lambda *a, **k: asked.update(k, model=a[0]) or estimator)
+    frames = [picture(k, 70, 70) for k in range(3)]
+    found = d3.estimate_video(frames, model="mini", temporal="off", device="cpu")
+    assert (asked["model"], asked["device"]) == ("mini", "cpu")
+    for depth, frame in zip(found, frames, strict=True):
+        np.testing.assert_allclose(depth.values, estimator(frame).values, rtol=1e-5, atol=1e-6)
