@@ -125,8 +125,9 @@ depth_options = section(
     "Depth",
     click.option(
         "--depth", type=FILE, metavar="FILE",
-        help="Use this depth and skip the network: a depth file, or a phone photo that carries depth. For many "
-        "photos a folder with maps of their names, or a template: 'maps/{stem}.png', '{photo}' for their own.",
+        help="Use this depth and skip the network: a depth file, or a phone photo that carries depth. For "
+        "many photos a folder with maps of their names, or a template: 'maps/{stem}.png'; '{photo}' is what "
+        "each carries.",
     ),
     click.option(
         "--depth-kind", type=click.Choice(["relative", "metric"]),
