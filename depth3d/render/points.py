@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from depth3d.accel.tensors import tensor_view
-from depth3d.core.arrays import BoolMap, FloatArray, FloatMap
+from depth3d.core.arrays import BoolMap, FloatMap
 from depth3d.render.sheets import Layers, Sheet
 
 __all__ = ["LINKS", "Points"]
@@ -15,6 +18,9 @@ __all__ = ["LINKS", "Points"]
 LINKS = ((1, 0), (-1, 0), (0, 1), (0, -1))
 """Steps (across, down) to the four neighbours, which are the bits of `Points.links`."""
 
+_ROWS = 128
+_CHUNK = 1 << 18
+"""Rows, and points, that are worked on together."""
 _ALL, _WHOLE = 15, 16
 _CLEAR_MOST = 15
 _THICKNESS = 0.004
@@ -53,27 +59,20 @@ class Points:
         self.front_count, self.count = size, size + len(at)
         back_point = np.full(size, -1, dtype=np.int32)
         back_point[at] = np.arange(size, self.count, dtype=np.int32)
-        sheets = [_Sheet(front, slice(None)), _Sheet(back, at)]
+        order, rank, self.nearest_q = _ordered(front, back, at)
+        self.rank, self.order = tensor_view(rank).to(device), tensor_view(order).to(device)
+        self.back_pixel = tensor_view(at.astype(np.int32)).to(device)
+        self.back_point = tensor_view(back_point).to(device)
+        self.device = device
+        sheets = [_lists(front, slice(None)), _lists(back, at)]
 
         def joined(name: str) -> torch.Tensor:
-            parts = [getattr(sheet, name) for sheet in sheets]
-            return tensor_view(np.concatenate(parts)).to(device)
+            """Join two lists, and let go of them, as large pictures take much memory."""
+            return tensor_view(np.concatenate([lists.pop(name) for lists in sheets])).to(device)
 
         self.q = joined("q")
         self.plane = joined("a"), joined("b"), joined("c")
         self.rgba, self.links, self.clear = joined("rgba"), joined("links"), joined("clear")
-        q = np.concatenate([sheets[0].q, sheets[1].q * np.float32(1 - _BEHIND_BIAS)])
-        alpha = np.concatenate([front.alpha.ravel(), back.alpha.ravel()[at]])
-        order = np.argsort(q, kind="stable").astype(np.int32)
-        rank = np.empty(self.count, dtype=np.int32)
-        rank[order] = np.arange(1, self.count + 1, dtype=np.int32)
-        rank[alpha <= 0] = 0
-        self.rank = tensor_view(rank).to(device)
-        self.order = tensor_view(np.concatenate([order[:1], order])).to(device)
-        self.back_pixel = tensor_view(at.astype(np.int32)).to(device)
-        self.back_point = tensor_view(back_point).to(device)
-        self.nearest_q = float(q.max())
-        self.device = device
         self._blocks: Blocks | None = None
         ends = torch.nonzero((self.links & _ALL) != _ALL)[:, 0]
         self._end = torch.full((self.count,), -1, dtype=torch.int32, device=device)
@@ -202,54 +201,79 @@ class Blocks:
     def __init__(self, points: Points, side: int) -> None:
         height, width = points.height, points.width
         self.across, down = -(-width // side), -(-height // side)
-        pixel = points.pixel(torch.arange(points.count, device=points.device))
-        block = pixel // width // side * self.across + pixel % width // side
-        self.q, self.a, self.b = (
-            np.stack([_extreme(each, block, down * self.across, how) for how in ("amin", "amax")])
-            for each in (points.q, *points.plane[:2])
-        )
+        # The front sheet has points everywhere: no block stays infinite.
+        every = points.q, *points.plane[:2]
+        shape = len(every), down * self.across
+        low = torch.full(shape, math.inf, device=points.device)
+        high = torch.full(shape, -math.inf, device=points.device)
+        for start in range(0, points.count, _CHUNK):
+            part = slice(start, min(start + _CHUNK, points.count))
+            pixel = points.pixel(torch.arange(part.start, part.stop, device=points.device))
+            block = (pixel // width // side * self.across + pixel % width // side).long()
+            for number, values in enumerate(every):
+                low[number].scatter_reduce_(0, block, values[part], "amin")
+                high[number].scatter_reduce_(0, block, values[part], "amax")
+        bounds = torch.stack([low, high], dim=1).cpu().numpy()
+        self.q, self.a, self.b = (np.asarray(each, dtype=np.float64) for each in bounds)
         left = np.tile(np.arange(self.across) * side, down).astype(np.float64)
         top = np.repeat(np.arange(down) * side, self.across).astype(np.float64)
         self.u, self.v = (np.stack([low, low + side]) for low in (left, top))
 
 
-def _extreme(values: torch.Tensor, group: torch.Tensor, groups: int, how: str) -> FloatArray:
-    found = torch.zeros(groups, device=values.device)
-    found = found.scatter_reduce_(0, group.long(), values, how, include_self=False)
-    return np.asarray(found.cpu().numpy(), dtype=np.float64)
+def _ordered(
+    front: Sheet, back: Sheet, at: npt.NDArray[np.intp]
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], float]:
+    """Sort the points of two sheets from far to near: `order` and `rank`, and the largest inverse depth."""
+    behind = back.inverse_depth.ravel()[at] * np.float32(1 - _BEHIND_BIAS)
+    q = np.concatenate([front.inverse_depth.ravel(), behind])
+    order = np.empty(len(q) + 1, dtype=np.int32)
+    order[1:] = np.argsort(q, kind="stable")
+    order[0] = order[1]
+    rank = np.empty(len(q), dtype=np.int32)
+    rank[order[1:]] = np.arange(1, len(q) + 1, dtype=np.int32)
+    rank[: front.alpha.size][front.alpha.ravel() <= 0] = 0
+    return order, rank, float(q.max())
 
 
-class _Sheet:
-    """The lists of one sheet, at some of its pixels."""
-
-    def __init__(self, sheet: Sheet, at: slice | npt.NDArray[np.intp]) -> None:
-        q = sheet.inverse_depth
-        height, width = q.shape
-        seen = sheet.alpha > 0
-        right, down = sheet.joined_right.copy(), sheet.joined_down.copy()
-        right[:, -1:] = False
-        down[-1:] = False
-        right[:, :-1] &= seen[:, :-1] & seen[:, 1:]
-        down[:-1] &= seen[:-1] & seen[1:]
-        left, up = np.zeros_like(right), np.zeros_like(down)
-        left[:, 1:], up[1:] = right[:, :-1], down[:-1]
-        a = _slope(q, right, left, axis=1)
-        b = _slope(q, down, up, axis=0)
-        u = np.arange(width, dtype=np.float32) + np.float32(0.5)
-        v = (np.arange(height, dtype=np.float32) + np.float32(0.5))[:, None]
-        self.q, self.a, self.b = (x.ravel()[at] for x in (q, a, b))
-        self.c = (q - a * u - b * v).ravel()[at]
-        links = np.zeros(q.shape, dtype=np.uint8)
-        for k, link in enumerate((right, left, down, up)):
-            links |= link.astype(np.uint8) * np.uint8(1 << k)
-        opaque = sheet.alpha == 1
-        whole = np.zeros(q.shape, dtype=np.uint8)
-        whole[:-1, :-1] = right[:-1, :-1] & right[1:, :-1] & down[:-1, :-1] & down[:-1, 1:]
-        whole[:-1, :-1] &= opaque[:-1, :-1] & opaque[:-1, 1:] & opaque[1:, :-1] & opaque[1:, 1:]
-        self.links = (links | whole * np.uint8(_WHOLE)).ravel()[at]
-        alpha = np.rint(255 * np.clip(sheet.alpha, 0, 1)).astype(np.uint8)
-        self.rgba = np.concatenate([sheet.color, alpha[..., None]], axis=-1).reshape(-1, 4)[at]
-        self.clear = _clearance((links == _ALL) & (alpha == 255)).ravel()[at]
+def _lists(sheet: Sheet, at: slice | npt.NDArray[np.intp]) -> dict[str, npt.NDArray[Any]]:
+    """List q, a, b, c, links, rgba and clear of one sheet, at some of its pixels."""
+    q = sheet.inverse_depth
+    height, width = q.shape
+    seen = sheet.alpha > 0
+    right, down = sheet.joined_right.copy(), sheet.joined_down.copy()
+    right[:, -1:] = False
+    down[-1:] = False
+    right[:, :-1] &= seen[:, :-1] & seen[:, 1:]
+    down[:-1] &= seen[:-1] & seen[1:]
+    left, up = np.zeros_like(right), np.zeros_like(down)
+    left[:, 1:], up[1:] = right[:, :-1], down[:-1]
+    links = np.zeros(q.shape, dtype=np.uint8)
+    for k, link in enumerate((right, left, down, up)):
+        links |= link.view(np.uint8) << np.uint8(k)
+    alpha = np.rint(255 * np.clip(sheet.alpha, 0, 1)).astype(np.uint8)
+    lists = {
+        "rgba": np.concatenate([sheet.color, alpha[..., None]], axis=-1).reshape(-1, 4)[at],
+        "clear": _clearance((links == _ALL) & (alpha == 255)).ravel()[at],
+    }
+    opaque = sheet.alpha == 1
+    whole = right[:-1, :-1] & right[1:, :-1] & down[:-1, :-1] & down[:-1, 1:]
+    whole &= opaque[:-1, :-1] & opaque[:-1, 1:] & opaque[1:, :-1] & opaque[1:, 1:]
+    links[:-1, :-1] |= whole * np.uint8(_WHOLE)
+    lists["links"] = links.ravel()[at]
+    u = np.arange(width, dtype=np.float32) + np.float32(0.5)
+    v = (np.arange(height, dtype=np.float32) + np.float32(0.5))[:, None]
+    a, b = np.empty_like(q), np.empty_like(q)
+    c = np.empty_like(q)
+    for top in range(0, height, _ROWS):
+        rows = slice(top, min(top + _ROWS, height))
+        a[rows] = _slope(q[rows], right[rows], left[rows], axis=1)
+        # A row more on either side feeds the differences.
+        first, last = max(top - 1, 0), min(rows.stop + 1, height)
+        some = slice(first, last)
+        b[rows] = _slope(q[some], down[some], up[some], axis=0)[top - first :][: rows.stop - top]
+        c[rows] = q[rows] - a[rows] * u - b[rows] * v[rows]
+    lists |= {"q": q.ravel()[at], "a": a.ravel()[at], "b": b.ravel()[at], "c": c.ravel()[at]}
+    return lists
 
 
 def _slope(q: FloatMap, ahead: BoolMap, behind: BoolMap, axis: int) -> FloatMap:

@@ -47,9 +47,9 @@ class Backdrop:
     """
 
     def __init__(self, sheet: Sheet, device: torch.device) -> None:
-        light = tensor_view(to_linear(sheet.color)).to(device).permute(2, 0, 1)
         q = tensor_view(sheet.inverse_depth).to(device)
-        self._q, self._light = q[None, None], light[None].contiguous()
+        light = [tensor_view(to_linear(sheet.color[..., k])).to(device) for k in range(3)]
+        self._q, self._light = q[None, None], torch.stack(light)[None]
         self._middle = float(q.mean())
         self.height, self.width = q.shape
 

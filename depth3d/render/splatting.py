@@ -50,7 +50,7 @@ class Splat:
         # What the camera has passed is not seen: its order would be the reverse.
         ahead = float(pose[2, 3])
         self._most_q = 1 / ahead if ahead * points.nearest_q >= 1 else None
-        self._at = torch.empty(points.count, dtype=torch.int64, device=points.device)
+        self._at = torch.empty(points.count, dtype=torch.int32, device=points.device)
         self._extra: list[tuple[torch.Tensor, torch.Tensor]] = []
         chunk = self._chunk = _CHUNK.get(points.device.type, _CHUNK_ELSEWHERE)
         rows = max(1, chunk // points.width)
@@ -99,7 +99,7 @@ class Splat:
             behind = points.q[part] < around.index_select(0, self._at[part])
             found.append(torch.nonzero(behind)[:, 0] + start)
         point = [torch.cat(found)]
-        place = [self._at.index_select(0, point[0])]
+        place = [self._at.index_select(0, point[0]).long()]
         for more, where in self._extra:
             hits = torch.nonzero(points.q.index_select(0, more) < around.index_select(0, where))[:, 0]
             point.append(more[hits])
