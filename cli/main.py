@@ -18,6 +18,7 @@ from depth3d.errors import Depth3DError
 
 from .console import one_line, verbosity
 from .profiling import AS_PROCESS
+from .quick_exit import quick_exit
 
 __all__ = ["cli", "main"]
 
@@ -124,4 +125,11 @@ def main() -> None:
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
         logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it speaks of homes that can't be written
-    cli(prog_name="depth3d", obj=AS_PROCESS)
+    # OpenVINO's converter, which we don't use, takes longer to import than the rest of it, and reports home.
+    sys.modules.setdefault("openvino.tools.ovc", None)  # type: ignore[arg-type]
+    try:
+        cli(prog_name="depth3d", obj=AS_PROCESS)
+    except SystemExit as stop:
+        if stop.code is None or isinstance(stop.code, int):
+            quick_exit(stop.code or 0)
+        raise
