@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from depth3d.core.arrays import FloatMap, ImageArray
+from depth3d.core.arrays import BoolMap, FloatMap, ImageArray
 
 __all__ = ["WORKING_SIDE_PX", "Motion", "Sketch", "motions", "sketch", "steadied", "texture", "warped"]
 
@@ -199,14 +199,19 @@ def _explained(flow: FloatMap, guess: FloatMap, here: Sketch, there: Sketch) -> 
         fetched = cv2.remap(gray, grid + tried, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(cv2.blur(np.abs(here.gray - fetched), _EXPLAINED_WINDOW))
 
-    known = np.isfinite(guess[..., 0])
     as_found = missed(flow)
-    better = known & (missed(np.where(known[..., None], guess, flow)) <= 1.1 * as_found + _NOISE_LEVELS)
-    flow = np.where(better[..., None], guess, flow)
+    guess = np.where(np.isfinite(guess), guess, flow)
+    flow = _mixed(flow, guess, missed(guess) <= 1.1 * as_found + _NOISE_LEVELS)
     if float(np.median(np.abs(flow[::4, ::4]).max(axis=2))) > _STILL_PX:
         return flow
     at_rest = cv2.blur(cv2.absdiff(here.gray, there.gray).astype(np.float32), _EXPLAINED_WINDOW)
-    return np.where((at_rest <= 1.1 * as_found + _NOISE_LEVELS)[..., None], np.float32(0), flow)
+    return _mixed(flow, np.zeros_like(flow), at_rest <= 1.1 * as_found + _NOISE_LEVELS)
+
+
+def _mixed(flow: FloatMap, guess: FloatMap, better: BoolMap) -> FloatMap:
+    """Go over from one to the other gradually: a break in the flow breaks a smooth floor."""
+    share = cv2.blur(better.astype(np.float32), _FADE_WINDOW)[..., None]
+    return np.asarray(flow + share * (guess - flow))
 
 
 def _judged(flow: FloatMap, back: FloatMap, here: Sketch, there: Sketch) -> Motion:
