@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import re
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -25,6 +26,8 @@ __all__ = ["cached_folder", "download", "fetch", "is_cached", "locate_weights"]
 _log = logging.getLogger("depth3d")
 
 _Answer = TypeVar("_Answer")
+
+_REPOSITORY = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
 
 _CONFIGS = ("config.json", "preprocessor_config.json")
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
@@ -230,14 +233,19 @@ def _unavailable(card: ModelCard, why: str) -> ModelUnavailableError:
 
 
 def _cached_file(card: ModelCard, name: str, revision: str | None) -> Path | None:
-    from huggingface_hub import try_to_load_from_cache
-    from huggingface_hub.errors import HFValidationError
+    """Look up a file in the cache, as `huggingface_hub` does, whose client takes 0.1 s to import."""
+    from huggingface_hub import constants
 
-    try:
-        found = try_to_load_from_cache(card.hub_id, name, revision=revision)
-    except HFValidationError:
+    if len(card.hub_id) > 96 or not _REPOSITORY.fullmatch(card.hub_id):
         return None
-    return Path(found) if isinstance(found, str) else None
+    folder = Path(constants.HF_HUB_CACHE) / f"models--{card.hub_id.replace('/', '--')}"
+    reference = folder / "refs" / (revision or "main")
+    try:
+        commit = reference.read_text() if reference.is_file() else revision or "main"
+        found = folder / "snapshots" / commit / name
+        return found if found.is_file() else None
+    except OSError:
+        return None
 
 
 def _has_weights(folder: Path) -> bool:

@@ -12,7 +12,7 @@ from depth3d.errors import DeviceError
 from depth3d.estimate import network as network_module
 from depth3d.estimate.backends.artefacts import artefact, fingerprint
 from depth3d.estimate.backends.graph import GRAPH_VERSION, write_network
-from depth3d.estimate.backends.openvino_blobs import Blob, circumstances, settings_for
+from depth3d.estimate.backends.openvino_blobs import Blob, circumstances, import_blob, settings_for
 from depth3d.estimate.backends.runner import GraphNetwork
 from depth3d.estimate.network import agrees
 from depth3d.estimate.preprocess import InputRule
@@ -84,7 +84,7 @@ def _compiled(network: torch.nn.Module, of: str, dtype: torch.dtype) -> GraphNet
             path.write_bytes(compiled.export_model().getvalue())
 
     def read(path: Path) -> tuple[Path, Any]:
-        return path, core.import_model(path.read_bytes(), "CPU", settings)
+        return path, import_blob(path, form)
 
     path, model = artefact("openvino", ".blob", make, read, **_circumstances(of, form))
     request = model.create_infer_request()
