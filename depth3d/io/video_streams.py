@@ -120,11 +120,13 @@ def _opened(path: Path, clock: Fraction) -> Any:
     import av
 
     muxer = MUXERS[path.suffix.lower()]
-    indexed = {"fflags": "bitexact"}  # else .mkv and .webm hold a random number: same frames, same bytes
+    # Else .mkv and .webm hold a random number. Without the plus sign it would take the place of `autobsf`,
+    # which makes AAC from transport streams fit.
+    options = {"fflags": "+bitexact"}
     if muxer in ("mp4", "mov"):
         ticks = clock.numerator * -(-1000 // clock.numerator)  # else lengths are rounded to milliseconds
-        indexed |= {"movflags": "faststart", "movie_timescale": str(ticks)}
-    return av.open(str(path), mode="w", format=muxer, container_options=indexed)
+        options |= {"movflags": "faststart", "movie_timescale": str(ticks)}
+    return av.open(str(path), mode="w", format=muxer, container_options=options)
 
 
 class _Video:

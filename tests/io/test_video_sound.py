@@ -116,6 +116,7 @@ WRITTEN = [
     ("aac.mkv", "a.mp4", "aac", True),
     ("aac.mkv", "a.webm", "opus", False),
     ("aac.ts", "a.mp4", "aac", False),  # each packet loses the header that only streams need
+    ("aac.ts", "a.mkv", "aac", False),
     ("opus.webm", "a.webm", "opus", True),
     ("opus.webm", "a.mp4", "opus", True),
     ("opus.webm", "a.mov", "aac", False),
