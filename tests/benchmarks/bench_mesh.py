@@ -1,4 +1,4 @@
-"""Meshes against the truth, the cuts that others make, and the plain script: a markdown table each.
+"""Meshes against the truth, the cuts that others make, and the plain script.
 
 Contract. `exact`: scenes of `depth3d.synthetic` at 644x476 with exact depth, all options at their defaults
 but `min_island_px=0`. A triangle bridges a step if one of its sides joins two pixels between which the
@@ -19,24 +19,22 @@ grids that cut at |grad z| > 0.05 m, and at (max - min) / z > 0.04 within 3x3 pi
 fast_simplification is installed, one that merges them to as many; wall seconds and peak resident memory, the
 median of the rounds, smallest and largest beside it.
 
-    python tests/benchmarks/bench_mesh.py [--large] [--rounds 3] [--output result.json]
+    python tests/benchmarks/bench_mesh.py [--scenes step floor] [--output result.json]
+    python tests/benchmarks/bench_mesh.py --large [--megapixels 12] [--rounds 3]
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
-import platform
-import statistics
-import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import contract
 import mesh_baselines as baselines
 import mesh_truth
 import numpy as np
@@ -50,6 +48,8 @@ PATCH = 14
 FACE_SHARE = 0.05
 LARGE_WH = (4000, 3000)
 LARGE_FACES = 1_000_000
+"""For 12 megapixels, and in proportion for less."""
+OURS, PLAIN = "depth3d mesh", "plain script, all faces"
 SCENES = {
     "tilted plane": lambda: synthetic.plane_scene((0.2, 0.3, 0.9)),
     "floor": lambda: synthetic.floor_scene(),
@@ -145,69 +145,63 @@ def percent(value: float) -> str:
     return f"{100 * value:.3g} %" if abs(value) >= 5e-6 else "0 %"
 
 
-def distances(row: dict[str, Any]) -> list[str]:
-    return [percent(row[side][what]) for side in ("to_truth", "from_truth") for what in ("mean", "max")]
+def distances(row: dict[str, Any]) -> contract.Row:
+    sides = {"off": "to_truth", "back": "from_truth"}
+    return {f"{n}: {what}": percent(row[side][what]) for n, side in sides.items() for what in ("mean", "max")}
 
 
-def table(head: list[str], rows: list[list[str]]) -> None:
-    for cells in (head, ["---"] * len(head), *rows):
-        print("| " + " | ".join(cells) + " |")
-    print()
-
-
-def print_exact(report: dict[str, Any]) -> None:
-    head = ["scene", "faces", "area / true", "bridging", "lost", "Euler (true)", "parts (true)"]
-    table(
-        [*head, "off: mean", "max", "back: mean", "max"],
-        [
-            [
-                name, f"{r['full']['faces']:,}", f"{r['area']:.4f}",
-                f"{r['bridging']} (+{r['bridging_small']})", percent(r["lost"]),
-                f"{r['topology']['euler']} ({r['perfect']['euler']})",
-                f"{r['topology']['parts']} ({r['perfect']['parts']})",
-                *distances(r["full"]),
-            ]
+def exact_tables(report: dict[str, Any]) -> contract.Tables:
+    return {
+        "Meshes of exact depth": {
+            name: {
+                "faces": r["full"]["faces"],
+                "area / true": f"{r['area']:.4f}",
+                "bridging": f"{r['bridging']} (+{r['bridging_small']})",
+                "lost": percent(r["lost"]),
+                "Euler (true)": f"{r['topology']['euler']} ({r['perfect']['euler']})",
+                "parts (true)": f"{r['topology']['parts']} ({r['perfect']['parts']})",
+                **distances(r["full"]),
+            }
             for name, r in report.items()
-        ],
-    )  # fmt: skip
-    table(
-        ["5 % of the faces", "faces", "Euler", "off: mean", "max", "back: mean", "max", "in the air", "s"],
-        [
-            [
-                name, f"{r['few']['faces']:,}", str(r["few_topology"]["euler"]),
-                *distances(r["few"]),
-                str(r["few"]["in_the_air"]), f"{r['few_seconds']:.2f}",
-            ]
+        },
+        "Meshes of 5 % of the faces": {
+            name: {
+                "faces": r["few"]["faces"],
+                "Euler": r["few_topology"]["euler"],
+                **distances(r["few"]),
+                "in the air": r["few"]["in_the_air"],
+                "seconds": contract.rounded(r["few_seconds"], 3),
+            }
             for name, r in report.items()
-        ],
-    )  # fmt: skip
+        },
+    }
 
 
-def print_upsampled(report: dict[str, Any]) -> None:
-    rows = []
+def upsampled_tables(report: dict[str, Any]) -> contract.Tables:
+    rows: dict[str, contract.Row] = {}
     for name, rules in report.items():
         for rule, r in rules.items():
-            figures = ["-"] * 4
+            row: contract.Row = {"faces": r["faces"], "good surface lost": percent(r["lost"])}
             if r["faces"]:
-                figures = [f"{r['in_the_air']:,}", percent(r["in_the_air_area_share"])]
-                figures += [percent(r["to_truth"]["mean"]), percent(r["to_truth"]["max"])]
-            rows.append([name, rule, f"{r['faces']:,}", percent(r["lost"]), *figures])
-    table(
-        ["scene", "cut", "faces", "good surface lost", "in the air", "their area", "off: mean", "max"], rows
-    )
+                row |= {"in the air": r["in_the_air"], "their area": percent(r["in_the_air_area_share"])}
+                row |= {f"off: {what}": percent(r["to_truth"][what]) for what in ("mean", "max")}
+            rows[f"{name}, {rule}"] = row
+    return {"Meshes of upsampled depth, by who cuts": rows}
 
 
-def large(rounds: int) -> dict[str, Any]:
-    """Time both on a photo of 12 megapixels, in turns."""
+def large(rounds: int, megapixels: float) -> dict[str, contract.Row]:
+    """Time all on a large photo, in turns."""
     import cv2
 
-    width, height = LARGE_WH
+    share = (megapixels * 1e6 / (LARGE_WH[0] * LARGE_WH[1])) ** 0.5
+    width, height = (round(share * side) for side in LARGE_WH)
+    most = round(LARGE_FACES * share**2)
     camera, scene = synthetic.default_camera(width, height), synthetic.random_scene(1)
     quarter = synthetic.render_image(scene, camera.resized(width // 4, height // 4), samples=1)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         photo, depth = folder / "photo.jpg", folder / "depth.npy"
-        d3.save(cv2.resize(quarter, LARGE_WH, interpolation=cv2.INTER_CUBIC), photo)
+        d3.save(cv2.resize(quarter, (width, height), interpolation=cv2.INTER_CUBIC), photo)
         np.save(depth, synthetic.render_depth(scene, camera).values)
         ours = [
             sys.executable,
@@ -220,44 +214,30 @@ def large(rounds: int) -> dict[str, Any]:
             "--depth-kind",
             "metric",
         ]
-        ours += [
-            "--fov-x-deg",
-            "60",
-            "--max-faces",
-            LARGE_FACES,
-            "-o",
-            folder / "ours.glb",
-            "--overwrite",
-            "-q",
-        ]
+        ours += ["--fov-x-deg", "60", "--max-faces", most, "-o", folder / "ours.glb", "--overwrite", "-q"]
         plain = [sys.executable, baselines.__file__, photo, depth, camera.fx, folder / "plain.glb"]
-        commands = {"depth3d mesh": ours, "plain script, all faces": [*plain, 0]}
+        commands = {OURS: ours, PLAIN: [*plain, 0]}
         if find_spec("fast_simplification"):
-            commands["plain script, fast_simplification"] = [*plain, LARGE_FACES]
-        runs: dict[str, list[dict[str, float]]] = {label: [] for label in commands}
-        for _ in range(rounds):
-            for label, words in commands.items():
-                runs[label].append(_run([str(word) for word in words]))
-                output = folder / ("ours.glb" if label == "depth3d mesh" else "plain.glb")
-                runs[label][-1] |= {"faces": _faces_in(output), "file_mb": output.stat().st_size / 1e6}
+            commands["plain script, fast_simplification"] = [*plain, most]
+        runs: dict[str, list[contract.Finished]] = {label: [] for label in commands}
+        files: dict[str, contract.Row] = {}
+
+        def run(label: str) -> Callable[[], None]:
+            def call() -> None:
+                runs[label].append(contract.fresh(commands[label]))
+                output = folder / ("ours.glb" if label == OURS else "plain.glb")
+                size_mb = round(output.stat().st_size / 1e6, 1)
+                files[label] = {"faces": _faces_in(output), "file MB": size_mb}
+
+            return call
+
+        contract.in_turns({label: run(label) for label in commands}, rounds, warm_up=0)
+    peaks = {label: [run.peak_mb for run in found] for label, found in runs.items()}
+    times = {label: [run.seconds for run in found] for label, found in runs.items()}
+    rows = contract.compared(times, *(label for label in commands if label != OURS), unit="seconds")
     return {
-        label: {
-            figure: [f(run[figure] for run in found) for f in (statistics.median, min, max)]
-            for figure in ("seconds", "peak_mb", "faces", "file_mb")
-        }
-        for label, found in runs.items()
+        label: row | {"peak MB": contract.spread(peaks[label])} | files[label] for label, row in rows.items()
     }
-
-
-def _run(words: list[str]) -> dict[str, float]:
-    """Run a command; seconds, and its own peak of resident memory."""
-    start = time.perf_counter()
-    child = subprocess.Popen(words, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(child.pid, 0)
-    seconds = time.perf_counter() - start
-    if os.waitstatus_to_exitcode(status):
-        raise SystemExit(f"{' '.join(words)} failed")
-    return {"seconds": seconds, "peak_mb": usage.ru_maxrss / 1024}
 
 
 def _faces_in(path: Path) -> int:
@@ -266,45 +246,24 @@ def _faces_in(path: Path) -> int:
     return document["accessors"][document["meshes"][0]["primitives"][0]["indices"]]["count"] // 3
 
 
-def print_large(report: dict[str, Any]) -> None:
-    def spread(figures: list[float], pattern: str) -> str:
-        median, least, most = (pattern.format(figure) for figure in figures)
-        return median if least == most else f"{median} ({least} to {most})"
-
-    table(
-        ["12 megapixels to GLB", "seconds", "peak MB", "faces", "file MB"],
-        [
-            [
-                label, spread(r["seconds"], "{:.1f}"), spread(r["peak_mb"], "{:,.0f}"),
-                spread(r["faces"], "{:,}"), spread(r["file_mb"], "{:.0f}"),
-            ]
-            for label, r in report.items()
-        ],
-    )  # fmt: skip
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--large", action="store_true", help="time 12 megapixels instead")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser = contract.parser(__doc__, rounds=3)
+    parser.add_argument("--large", action="store_true", help="time a large photo instead")
+    parser.add_argument("--megapixels", type=float, default=12, help="of the large photo")
     parser.add_argument("--scenes", nargs="*", default=list(SCENES), help="names of some")
-    parser.add_argument("--output", type=Path)
     options = parser.parse_args()
-    report: dict[str, Any] = {
-        "python": platform.python_version(),
-        "cores": os.cpu_count(),
-        "numpy": np.__version__,
-    }
     if options.large:
-        report["large"] = large(options.rounds)
-        print_large(report["large"])
-    else:
-        report["exact"] = {name: exact(SCENES[name]()) for name in options.scenes}
-        print_exact(report["exact"])
-        report["upsampled"] = {name: upsampled(SCENES[name]()) for name in options.scenes}
-        print_upsampled(report["upsampled"])
-    if options.output:
-        options.output.write_text(json.dumps(report, indent=2) + "\n")
+        results = {
+            f"Photo and depth to GLB, {options.megapixels:g} MP": large(options.rounds, options.megapixels)
+        }
+        contract.publish("mesh", results, output=options.output, settings={"rounds": options.rounds})
+        return
+    details = {
+        "exact": {name: exact(SCENES[name]()) for name in options.scenes},
+        "upsampled": {name: upsampled(SCENES[name]()) for name in options.scenes},
+    }
+    results = exact_tables(details["exact"]) | upsampled_tables(details["upsampled"])
+    contract.publish("mesh", results, output=options.output, details=details)
 
 
 if __name__ == "__main__":
