@@ -8,6 +8,7 @@ PAMI 2008). Only windows that touch an unknown pixel are looked at: silhouettes 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -32,7 +33,7 @@ _MOST_STEPS = 300
 _TOLERANCE = 1e-3
 _WORKING_UNKNOWN = 250_000
 """With more unknown pixels it is solved at a smaller size, and the windows' laws are applied at full size."""
-_WINDOWS_AT_ONCE = 1 << 16
+_WINDOWS_AT_ONCE = 1 << 14
 
 
 def follow_colors(
@@ -56,21 +57,25 @@ def follow_colors(
     weight = np.broadcast_to(np.asarray(trust, dtype=np.float32), values.shape)
     factor = (_WORKING_UNKNOWN / count) ** 0.5
     if factor >= 1:
-        solved = _solved(_windows(light, unknown), values, unknown, weight)
+        solved = _solved(_Windows.of(light, unknown), values, unknown, weight)
     else:
         import cv2
 
         size = (max(1, round(width * factor)), max(1, round(height * factor)))
         small_light, small_values, share, small_weight = (
-            cv2.resize(a.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+            cv2.resize(a.astype(np.float32, copy=False), size, interpolation=cv2.INTER_AREA)
             for a in (light, values, unknown, weight)
         )
-        windows = _windows(small_light, share > 0)
-        rough = _solved(windows, small_values, share > 0, small_weight)
-        laws = cv2.resize(windows.laws(rough), (width, height), interpolation=cv2.INTER_LINEAR)
-        solved = (laws[..., :3] * light).sum(axis=2) + laws[..., 3]
-    solved = np.clip(solved, values.min(), values.max())
-    return np.where(unknown, solved, values).astype(np.float32)
+        windows = _Windows.of(small_light, share > 0)
+        small_values[share > 0] = _solved(windows, small_values, share > 0, small_weight)
+        laws = windows.laws(small_values)
+        solved = np.zeros(count, dtype=np.float32)
+        for k in range(4):
+            law = cv2.resize(laws[..., k], (width, height), interpolation=cv2.INTER_LINEAR)[unknown]
+            solved += law * light[..., k][unknown] if k < 3 else law
+    result = values.astype(np.float32)
+    result[unknown] = np.clip(solved, values.min(), values.max())
+    return result
 
 
 def matting_laplacian(light: FloatMap, unknown: BoolMap) -> csr_array:
@@ -83,45 +88,57 @@ def matting_laplacian(light: FloatMap, unknown: BoolMap) -> csr_array:
     Returns:
         (H * W, H * W) sparse; the rows of unknown pixels are those of the whole picture's Laplacian.
     """
-    return _windows(light, unknown).laplacian()
+    return _Windows.of(light, unknown).laplacian()
 
 
 @dataclass(frozen=True, slots=True)
 class _Windows:
-    """Windows of 3 x 3 pixels, cut at the border, with the colours' statistics.
+    """Windows of 3 x 3 pixels, cut at the border, that touch an unknown pixel.
 
     Attributes:
-        shape: (height, width) of the picture.
-        pixels: (n, 9) numbers of their pixels; those outside repeat the middle one with no weight.
-        inside: (n, 9) 1 or 0.
-        offsets: (n, 9, 3) colours less the window's mean, 0 outside.
-        mean: (n, 3) colours.
-        inverse: (n, 3, 3) of their covariance, regularised.
+        light: (H, W, 3) colours.
+        rows: (n,) of their middles.
+        columns: (n,) of their middles.
     """
 
-    shape: tuple[int, int]
-    pixels: _Index
-    inside: _Array
-    offsets: _Array
-    mean: _Array
-    inverse: _Array
+    light: FloatMap
+    rows: _Index
+    columns: _Index
 
-    def laplacian(self) -> csr_array:
+    @classmethod
+    def of(cls, light: FloatMap, unknown: BoolMap) -> _Windows:
+        """Find the windows that touch an unknown pixel."""
+        import cv2
+
+        touched = cv2.dilate(unknown.view(np.uint8), np.ones((3, 3), np.uint8))
+        return cls(light, *np.nonzero(touched))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.light.shape[0], self.light.shape[1]
+
+    def parts(self) -> Iterator[_Statistics]:
+        """Give the colours' statistics, of so many windows at a time that it takes little memory."""
+        for start in range(0, len(self.rows), _WINDOWS_AT_ONCE):
+            some = slice(start, start + _WINDOWS_AT_ONCE)
+            yield _Statistics.of(self.light, self.rows[some], self.columns[some])
+
+    def laplacian(self, number: npt.NDArray[np.int32] | None = None) -> csr_array:
+        """Assemble the Laplacian, of all pixels or of those that have a number, from 0 on, and not -1."""
         from scipy.sparse import coo_array
 
-        size = self.shape[0] * self.shape[1]
+        size = self.shape[0] * self.shape[1] if number is None else int(number.max()) + 1
         total: Any = coo_array((size, size)).tocsr()
-        for start in range(0, len(self.pixels), _WINDOWS_AT_ONCE):
-            some = slice(start, start + _WINDOWS_AT_ONCE)
-            inside, offsets, pixels = self.inside[some], self.offsets[some], self.pixels[some]
-            both = inside[:, :, None] * inside[:, None, :]
-            affinity = offsets @ self.inverse[some] @ offsets.transpose(0, 2, 1)
-            affinity = (both + affinity) / inside.sum(axis=1)[:, None, None]
-            part = np.eye(9) * inside[:, :, None] - affinity
-            rows = np.broadcast_to(pixels[:, :, None], part.shape)
-            columns = np.broadcast_to(pixels[:, None, :], part.shape)
+        for part in self.parts():
+            both = part.inside[:, :, None] * part.inside[:, None, :]
+            affinity = part.offsets @ part.inverse @ part.offsets.transpose(0, 2, 1)
+            affinity = (both + affinity) / part.inside.sum(axis=1)[:, None, None]
+            values = np.eye(9) * part.inside[:, :, None] - affinity
+            pixels = part.pixels if number is None else number[part.pixels]
+            rows = np.broadcast_to(pixels[:, :, None], values.shape)
+            columns = np.broadcast_to(pixels[:, None, :], values.shape)
             used = both > 0
-            total = total + coo_array((part[used], (rows[used], columns[used])), (size, size)).tocsr()
+            total = total + coo_array((values[used], (rows[used], columns[used])), (size, size)).tocsr()
         return total
 
     def laws(self, values: FloatMap) -> FloatMap:
@@ -130,55 +147,79 @@ class _Windows:
         Returns:
             (H, W, 4) float32 slopes and offset; 0 where there is no window.
         """
-        given = values.ravel()[self.pixels].astype(np.float64) * self.inside
-        count = self.inside.sum(axis=1)
-        slopes = np.einsum("nij,nkj,nk->ni", self.inverse, self.offsets, given) / count[:, None]
-        offset = given.sum(axis=1) / count - (slopes * self.mean).sum(axis=1)
-        law = np.concatenate([slopes, offset[:, None]], axis=1)
         size = self.shape[0] * self.shape[1]
-        at = self.pixels.ravel()
-        times = np.bincount(at, self.inside.ravel(), minlength=size)
-        sums = [np.bincount(at, (self.inside * law[:, k, None]).ravel(), minlength=size) for k in range(4)]
-        averaged = np.stack(sums, axis=1) / np.maximum(times, 1)[:, None]
-        return np.asarray(averaged.reshape(*self.shape, 4), dtype=np.float32)
+        sums, times = np.zeros((4, size)), np.zeros(size)
+        for part in self.parts():
+            given = values.ravel()[part.pixels].astype(np.float64) * part.inside
+            count = part.inside.sum(axis=1)
+            slopes = np.einsum("nij,nkj,nk->ni", part.inverse, part.offsets, given) / count[:, None]
+            offset = given.sum(axis=1) / count - (slopes * part.mean).sum(axis=1)
+            at = part.pixels.ravel()
+            times += np.bincount(at, part.inside.ravel(), minlength=size)
+            for total, law in zip(sums, (*slopes.T, offset), strict=True):
+                total += np.bincount(at, (part.inside * law[:, None]).ravel(), minlength=size)
+        averaged = (sums / np.maximum(times, 1)).astype(np.float32)
+        return np.ascontiguousarray(averaged.T).reshape(*self.shape, 4)
 
 
-def _windows(light: FloatMap, unknown: BoolMap) -> _Windows:
-    """Gather the windows that touch an unknown pixel."""
+@dataclass(frozen=True, slots=True)
+class _Statistics:
+    """The colours of some windows.
+
+    Attributes:
+        pixels: (n, 9) numbers of their pixels; those outside repeat the middle one with no weight.
+        inside: (n, 9) 1 or 0.
+        offsets: (n, 9, 3) colours less the window's mean, 0 outside.
+        mean: (n, 3) colours.
+        inverse: (n, 3, 3) of their covariance, regularised.
+    """
+
+    pixels: _Index
+    inside: _Array
+    offsets: _Array
+    mean: _Array
+    inverse: _Array
+
+    @classmethod
+    def of(cls, light: FloatMap, rows: _Index, columns: _Index) -> _Statistics:
+        """Gather the colours around some middles."""
+        height, width = light.shape[:2]
+        steps = [(down, right) for down in (-1, 0, 1) for right in (-1, 0, 1)]
+        y = rows[:, None] + np.array([down for down, _ in steps])
+        x = columns[:, None] + np.array([right for _, right in steps])
+        there = (y >= 0) & (y < height) & (x >= 0) & (x < width)
+        pixels = np.where(there, y * width + x, (rows * width + columns)[:, None])
+        inside = there.astype(np.float64)
+        count = inside.sum(axis=1)
+        colors = light.reshape(-1, 3)[pixels].astype(np.float64) * inside[..., None]
+        mean = colors.sum(axis=1) / count[:, None]
+        offsets = (colors - mean[:, None]) * inside[..., None]
+        covariance = offsets.transpose(0, 2, 1) @ offsets / count[:, None, None]
+        covariance += np.eye(3) * (_SMOOTHNESS / count)[:, None, None]
+        return cls(pixels, inside, offsets, mean, np.linalg.inv(covariance))
+
+
+def _solved(
+    windows: _Windows, values: FloatMap, unknown: BoolMap, trust: FloatMap
+) -> npt.NDArray[np.float32]:
+    """Minimise the windows' misfit plus trust x (value - guess)^2; give the unknown pixels' values."""
     import cv2
 
-    height, width = unknown.shape
-    touched = cv2.dilate(unknown.astype(np.uint8), np.ones((3, 3), np.uint8))
-    rows, columns = np.nonzero(touched)
-    steps = [(down, right) for down in (-1, 0, 1) for right in (-1, 0, 1)]
-    y = rows[:, None] + np.array([down for down, _ in steps])
-    x = columns[:, None] + np.array([right for _, right in steps])
-    there = (y >= 0) & (y < height) & (x >= 0) & (x < width)
-    pixels = np.where(there, y * width + x, (rows * width + columns)[:, None])
-    inside = there.astype(np.float64)
-    count = inside.sum(axis=1)
-    colors = light.reshape(-1, 3)[pixels].astype(np.float64) * inside[..., None]
-    mean = colors.sum(axis=1) / count[:, None]
-    offsets = (colors - mean[:, None]) * inside[..., None]
-    covariance = offsets.transpose(0, 2, 1) @ offsets / count[:, None, None]
-    covariance += np.eye(3) * (_SMOOTHNESS / count)[:, None, None]
-    return _Windows((height, width), pixels, inside, offsets, mean, np.linalg.inv(covariance))
-
-
-def _solved(windows: _Windows, values: FloatMap, unknown: BoolMap, trust: FloatMap) -> FloatMap:
-    """Minimise the windows' misfit plus trust x (value - guess)^2 over the unknown pixels."""
-    laplacian: Any = windows.laplacian()
-    free = np.flatnonzero(unknown)
-    guess = values.ravel().astype(np.float64)
-    weight = np.maximum(trust.ravel()[free], _LEAST_TRUST).astype(np.float64)
+    # Only the windows' pixels are numbered: silhouettes are a small part of a picture.
+    used = cv2.dilate(unknown.view(np.uint8), np.ones((5, 5), np.uint8)).ravel().view(np.bool_)
+    number = np.where(used, np.cumsum(used, dtype=np.int32) - np.int32(1), np.int32(-1))
+    laplacian: Any = windows.laplacian(number)
+    del number
+    free = np.flatnonzero(unknown.ravel()[used])
+    guess = values.ravel()[used].astype(np.float64)
+    weight = np.maximum(trust[unknown], _LEAST_TRUST).astype(np.float64)
     rows = laplacian[free]
     fixed = guess.copy()
     fixed[free] = 0
     target = weight * guess[free] - rows @ fixed
     form = rows[:, free]
-    whole = guess.copy()
-    whole[free] = _conjugate_gradients(form, weight, target, guess[free])
-    return whole.reshape(values.shape).astype(np.float32)
+    del laplacian, rows
+    return _conjugate_gradients(form, weight, target, guess[free]).astype(np.float32)
 
 
 def _conjugate_gradients(form: Any, weight: _Array, target: _Array, start: _Array) -> _Array:

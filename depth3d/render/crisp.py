@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from depth3d.core.arrays import BoolMap, FloatMap, ImageArray
 from depth3d.core.stages import stage
+from depth3d.render.extremes import highest, lowest
 from depth3d.render.level_ground import levelled
 
 __all__ = ["crisp_disparity"]
@@ -154,8 +155,6 @@ def _edges(disparity: FloatMap, least: float, widest_px: float) -> list[tuple[in
 
     What is wider is no ramp of this map but the shape of a thing. In an exact map most steps take a pixel.
     """
-    import cv2
-
     if least <= 0:
         return []
     free = np.ones(disparity.shape, dtype=np.bool_)
@@ -164,14 +163,15 @@ def _edges(disparity: FloatMap, least: float, widest_px: float) -> list[tuple[in
     reach = 1
     low, high = _extremes(disparity, reach)
     while reach <= widest_px:
-        wide_low, wide_high = _extremes(disparity, 2 * reach)
+        wide_low = lowest(low, 2 * reach, of_reach=reach)
+        wide_high = highest(high, 2 * reach, of_reach=reach)
         step = high - low
         found = free & (step > np.maximum(least, _SATURATED * (wide_high - wide_low)))
         found &= _beside(disparity >= (low + high) / 2)
         free &= ~found
         if reach > 1:
             # Between surfaces that really end there one pixel takes the whole step.
-            found &= cv2.dilate(steepest, _square(reach)) < _SHARPEST * step
+            found &= highest(steepest, reach) < _SHARPEST * step
         edges.append((reach, found))
         large = np.minimum(step[found] / (_LARGE_STEPS * least), 1)
         weights.append(float((large**2).sum()))
@@ -312,7 +312,7 @@ def _restored(
         # A speck is no nearer than all that the map shows around it.
         _, areas, figures, _ = cv2.connectedComponentsWithStats(thin.astype(np.uint8), connectivity=8)
         length = np.maximum(figures[:, cv2.CC_STAT_WIDTH], figures[:, cv2.CC_STAT_HEIGHT])
-        top = np.maximum(cv2.dilate(disparity, _square(3 * size)), result)
+        top = np.maximum(highest(disparity, 3 * size), result)
         raised = np.where((length < _LEAST_LENGTH * size)[areas], np.minimum(raised, top), raised)
         result = np.where(thin, raised, result).astype(np.float32)
     return result
@@ -340,6 +340,4 @@ def _square(reach: int) -> npt.NDArray[np.uint8]:
 
 
 def _extremes(values: FloatMap, reach: int) -> tuple[FloatMap, FloatMap]:
-    import cv2
-
-    return cv2.erode(values, _square(reach)), cv2.dilate(values, _square(reach))
+    return lowest(values, reach), highest(values, reach)

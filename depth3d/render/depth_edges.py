@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from depth3d.core.arrays import BoolMap, FloatMap
+from depth3d.render.extremes import highest, lowest
 from depth3d.render.focus import find_focus
 
 __all__ = ["EdgeBand", "edge_band", "thing_at", "widest_ramp_px"]
@@ -26,6 +27,8 @@ _LEAST_RAMP_PX = 8
 _SEARCH_SIDE_PX = 320
 """Longer side of the map on which a thing's outline is looked for."""
 _LEVELS = 64
+_ROWS = 128
+"""Rows that are looked at together, which bounds the memory."""
 
 
 def widest_ramp_px(size_wh: tuple[int, int]) -> int:
@@ -62,14 +65,16 @@ def edge_band(disparity: FloatMap, level: float | None = None) -> EdgeBand:
         disparity: (H, W) float32, larger is nearer, all known.
         level: Only silhouettes whose sides lie below and above it; None takes all.
     """
+    steps = _steps(disparity, level)  # it takes memory of its own
     mask = np.zeros(disparity.shape, dtype=np.bool_)
     low_beside, high_beside = disparity.copy(), disparity.copy()
     width_px = np.zeros_like(disparity)
-    for reach, found in _steps(disparity, level):
+    for reach, found in steps:
         near = _widened(found, reach + (reach > 1))
         low, high = _extremes(disparity, 2 * reach)
-        low_beside[near] = np.minimum(low_beside, low)[near]
-        high_beside[near] = np.maximum(high_beside, high)[near]
+        np.minimum(low_beside, low, out=low_beside, where=near)
+        np.maximum(high_beside, high, out=high_beside, where=near)
+        del low, high
         width_px[near] = 2 * reach
         mask |= near
     return EdgeBand(mask, low_beside, high_beside, width_px)
@@ -85,14 +90,19 @@ def _steps(disparity: FloatMap, level: float | None) -> list[tuple[int, BoolMap]
     low, high = _extremes(disparity, reach)
     around = high - low
     while least > 0 and reach <= limit and left.any():
-        wide_low, wide_high = _extremes(disparity, 2 * reach)
-        found = left & (high - low > np.maximum(least, _SATURATED * (wide_high - wide_low)))
-        # The slope here is that of a ramp so wide, not that of a surface which ends nearby.
-        found &= around >= _STEEP * (high - low) / reach
+        wide_low = lowest(low, 2 * reach, of_reach=reach)
+        wide_high = highest(high, 2 * reach, of_reach=reach)
+        found = left.copy()
+        for top in range(0, len(found), _ROWS):
+            rows = slice(top, top + _ROWS)
+            rise, wide_rise = high[rows] - low[rows], wide_high[rows] - wide_low[rows]
+            found[rows] &= rise > np.maximum(least, _SATURATED * wide_rise)
+            # The slope here is that of a ramp so wide, not that of a surface which ends nearby.
+            found[rows] &= around[rows] >= _STEEP * rise / reach
+            if level is not None:
+                found[rows] &= (low[rows] < level) & (high[rows] >= level)
         if level is None:
             found &= _beside(disparity >= (low + high) / 2)
-        else:
-            found &= (low < level) & (high >= level)
         if found.any():
             steps.append((reach, found))
             left &= ~found
@@ -166,7 +176,4 @@ def _beside(inside: BoolMap) -> BoolMap:
 
 
 def _extremes(values: FloatMap, reach: int) -> tuple[FloatMap, FloatMap]:
-    import cv2
-
-    square = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
-    return cv2.erode(values, square), cv2.dilate(values, square)
+    return lowest(values, reach), highest(values, reach)

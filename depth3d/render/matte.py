@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from depth3d.core.arrays import FloatMap
+from depth3d.core.arrays import BoolMap, FloatMap
 from depth3d.core.color import to_linear
 from depth3d.core.depth import DepthMap
 from depth3d.core.scene import RGBD
@@ -22,6 +22,8 @@ _TRUST = 0.3
 """What depth weighs beside colour on the plateaus at both sides of a silhouette."""
 _TRUST_POWER = 4
 """How fast that falls on the ramp between them. Both were chosen on scenes with known alpha."""
+_ROWS = 128
+"""Rows that are worked on together, which bounds the memory."""
 _GENTLE = 0.5
 """Slopes below this share of the ramp's mean slope may be a surface's."""
 
@@ -91,15 +93,20 @@ def depth_matte(
     inside = _inside(disparity, low, high, fade)
     if connected and at is not None:
         inside *= _island(inside, at)
-    unknown = np.zeros(inside.shape, dtype=np.bool_)
-    trust = np.full(inside.shape, _TRUST, dtype=np.float32)
-    for level in (low, high):
-        if math.isfinite(level):
-            band = edge_band(disparity, level)
-            unknown |= band.mask
-            here = trust_in_depth(disparity, np.float32(level), band)
-            trust = np.where(band.mask, np.minimum(trust, here), trust)
+    unknown, trust = _in_doubt(disparity, [level for level in (low, high) if math.isfinite(level)])
+    del disparity  # large pictures take much memory
     return follow_colors(to_linear(scene.image), inside, unknown, trust=trust)
+
+
+def _in_doubt(disparity: FloatMap, levels: list[float]) -> tuple[BoolMap, FloatMap]:
+    """Find the pixels around the silhouettes of a range, and the trust in depth there."""
+    unknown = np.zeros(disparity.shape, dtype=np.bool_)
+    trust = np.full(disparity.shape, _TRUST, dtype=np.float32)
+    for level in levels:
+        band = edge_band(disparity, level)
+        unknown |= band.mask
+        np.minimum(trust, trust_in_depth(disparity, np.float32(level), band), out=trust, where=band.mask)
+    return unknown, trust
 
 
 def trust_in_depth(disparity: FloatMap, level: FloatMap | np.float32, band: EdgeBand) -> FloatMap:
@@ -117,16 +124,24 @@ def trust_in_depth(disparity: FloatMap, level: FloatMap | np.float32, band: Edge
         (H, W) float32, what `follow_colors` takes.
     """
     tiny = np.finfo(np.float32).tiny
-    room = np.where(disparity >= level, band.high - level, level - band.low)
-    by_value = np.clip(np.abs(disparity - level) / np.maximum(room, tiny), 0, 1)
-    ramp = np.where(band.mask, (band.high - band.low) / np.maximum(band.width_px, 1), 1)
-    by_slope = np.clip(1 - _slope(disparity) / (_GENTLE * ramp), 0, 1)
-    return np.asarray(_TRUST * np.maximum(by_value, by_slope) ** _TRUST_POWER, dtype=np.float32)
+    levels = np.broadcast_to(np.asarray(level, dtype=np.float32), disparity.shape)
+    trust = np.empty(disparity.shape, dtype=np.float32)
+    for top in range(0, len(disparity), _ROWS):
+        rows = slice(top, min(top + _ROWS, len(disparity)))
+        here, at, low, high = disparity[rows], levels[rows], band.low[rows], band.high[rows]
+        room = np.where(here >= at, high - at, at - low)
+        by_value = np.clip(np.abs(here - at) / np.maximum(room, tiny), 0, 1)
+        ramp = np.where(band.mask[rows], (high - low) / np.maximum(band.width_px[rows], 1), 1)
+        by_slope = np.clip(1 - _slope(disparity, rows) / (_GENTLE * ramp), 0, 1)
+        trust[rows] = _TRUST * np.maximum(by_value, by_slope) ** _TRUST_POWER
+    return trust
 
 
-def _slope(disparity: FloatMap) -> FloatMap:
-    """Measure the slope a pixel, of either axis towards its gentler side; 0 at an exact step."""
+def _slope(whole: FloatMap, rows: slice) -> FloatMap:
+    """Measure the slope a pixel of some rows, of either axis towards its gentler side; 0 at an exact step."""
     slopes = []
+    first, last = max(rows.start - 1, 0), min(rows.stop + 1, len(whole))
+    disparity = whole[first:last]
     for axis in (0, 1):
         steps = np.abs(np.diff(disparity, axis=axis))
         ends = (
@@ -136,7 +151,7 @@ def _slope(disparity: FloatMap) -> FloatMap:
         before, after = (np.pad(steps, end, constant_values=np.inf) for end in ends)
         gentler = np.minimum(before, after)
         slopes.append(np.where(np.isfinite(gentler), gentler, 0))
-    return np.asarray(np.maximum(*slopes))
+    return np.asarray(np.maximum(*slopes))[rows.start - first :][: rows.stop - rows.start]
 
 
 def check_selection(
