@@ -61,6 +61,62 @@ def test_help_is_quick():
     assert min(once() for _ in range(5)) < 0.15
 
 
+UNUSED = {
+    "transformers", "torchvision", "scipy", "matplotlib", "open3d", "trimesh", "pandas", "onnx",
+    "onnxruntime", "huggingface_hub.hf_api", "sympy", "av", "rich", "ray", "fsspec",
+}  # fmt: skip
+"""What no command on one photo that is at hand has a use for."""
+
+
+def modules_of_command(words, tmp_path):
+    """Run a command in a fresh interpreter and tell all modules that it loaded."""
+    code = (
+        "import atexit, json, sys\n"
+        f"file = open({str(tmp_path / 'loaded.json')!r}, 'w')\n"
+        "atexit.register(lambda: (json.dump(sorted(sys.modules), file), file.close()))\n"
+        f"sys.argv[1:] = {[str(word) for word in words]!r}\n"
+        "from depth3d_cli.main import main\nmain()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return set(json.loads((tmp_path / "loaded.json").read_text()))
+
+
+def test_a_cloud_of_given_depth_needs_neither_a_network_nor_open3d(photo, disparity, tmp_path):
+    words = ["cloud", photo, "--depth", disparity, "-o", tmp_path / "cloud.ply"]
+    assert not modules_of_command(words, tmp_path) & (UNUSED | {"torch", "openvino"})
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["estimate", "-o", "d.npz"], ["cloud", "-o", "c.ply"], ["mesh", "-o", "m.glb"]],
+    ids=lambda w: w[0],
+)
+def test_mini_needs_torch_alone(words, photo, tmp_path):
+    command, flag, name = words
+    words = [command, photo, "--model", "mini", flag, tmp_path / name]
+    assert not modules_of_command(words, tmp_path) & (UNUSED | {"openvino"})
+
+
+def test_inspecting_and_listing_need_little(photo, tmp_path):
+    assert not modules_of_command(["inspect", photo], tmp_path) & (UNUSED | {"torch", "openvino"})
+    assert not modules_of_command(["models"], tmp_path) & (
+        (UNUSED - {"huggingface_hub"}) | {"torch", "openvino"}
+    )
+
+
+def test_a_network_that_openvino_has_run_needs_no_torch(photo, tmp_path, tiny_folder, monkeypatch):
+    pytest.importorskip("openvino")
+    pytest.importorskip("onnx")
+    monkeypatch.setenv("DEPTH3D_CACHE_DIR", str(tmp_path / "cache"))
+    words = ["cloud", photo, "--model", tiny_folder, "--input-size", 70, "--backend", "openvino"]
+    words += ["--device", "cpu", "-o", tmp_path / "c.ply", "--overwrite"]
+    assert "torch" in modules_of_command(words, tmp_path)
+    first = (tmp_path / "c.ply").read_bytes()
+    assert not modules_of_command(words, tmp_path) & (UNUSED | {"torch", "openvino.tools.ovc.convert"})
+    assert (tmp_path / "c.ply").read_bytes() == first
+
+
 def test_every_public_name_resolves_and_is_listed():
     assert set(depth3d.__all__) <= set(dir(depth3d))
     for name in depth3d.__all__:
