@@ -15,6 +15,7 @@ from depth3d.core.stages import stage
 from depth3d.errors import InputError
 from depth3d.lift.flying_pixels import flying_pixels
 from depth3d.lift.normals import grid_normals
+from depth3d.lift.selection import selected
 from depth3d.lift.unproject import checked_stride, unproject
 
 __all__ = ["FlyingPixels", "point_cloud", "remove_outliers", "voxel_downsample"]
@@ -78,21 +79,30 @@ def point_cloud(
         _check_outliers(outlier_neighbors, outlier_std)
     near, far = checked_range(depth_range_m)
 
-    points = unproject(scene.depth, scene.camera, stride=step)
-    z = points[..., 2]
-    keep: BoolMap = (z >= near) & (z <= far)  # NaN compares false
+    adrift: BoolMap | None = None
     if flying == "remove":
         adrift = flying_pixels(
             scene.depth,
             tolerance=flying_tolerance,
             max_width_px=flying_width_px,
             noise_per_m=noise_per_m,
-        )
-        keep &= ~adrift[::step, ::step]
+        )[::step, ::step]
+    points = unproject(scene.depth, scene.camera, stride=step)
+    z = points[..., 2]
+    keep: BoolMap = (z >= near) & (z <= far)  # NaN compares false
+    if adrift is not None:
+        keep &= ~adrift
+    directions: FloatMap | None = None
     if normals:
         directions = grid_normals(scene.depth, scene.camera)[::step, ::step]
         keep &= ~np.isnan(directions[..., 0])
-    cloud = PointCloud(points[keep], scene.image[::step, ::step][keep], directions[keep] if normals else None)
+    chosen = selected(points, keep)
+    del points, z  # large pictures take much memory
+    cloud = PointCloud(
+        chosen,
+        selected(scene.image[::step, ::step], keep),
+        None if directions is None else selected(directions, keep),
+    )
     if outlier_neighbors is not None:
         cloud = remove_outliers(cloud, neighbors=outlier_neighbors, std=outlier_std)
     if voxel_m is not None:

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from depth3d.core.arrays import BoolMap, FloatMap, ImageArray
+from depth3d.core.arrays import BoolMap, FloatMap
 from depth3d.core.camera import Camera
 from depth3d.core.depth import DepthMap
 from depth3d.core.mesh import Mesh
@@ -18,6 +18,7 @@ from depth3d.errors import InputError
 from depth3d.lift.clouds import checked_range
 from depth3d.lift.flying_pixels import flying_pixels
 from depth3d.lift.normals import grid_normals
+from depth3d.lift.selection import selected
 from depth3d.lift.silhouettes import snap_to_surfaces
 from depth3d.lift.simplification import Simplifier
 from depth3d.lift.triangulation import GridFaces, large_islands, triangulate
@@ -31,6 +32,7 @@ SilhouettePixels: TypeAlias = Literal["snap", "remove", "keep"]
 Paint: TypeAlias = Literal["texture", "colors", "none"]
 """Whether the photo becomes the texture, the colours of the vertices, or nothing."""
 
+_FACES_PER_BLOCK = 1 << 18
 _ISLAND_SHARE = 1e-4
 """Share of the picture's pixels below which an island is dropped, unless told otherwise."""
 
@@ -141,11 +143,28 @@ def mesh(
         )
         if max_grazing_deg is not None:
             faces = faces[_facing(points, faces, max_grazing_deg)]
-        faces = faces[large_islands(faces, z.shape, -(-int(min_island_px) // step**2))]
+        faces = _only(faces, large_islands(faces, z.shape, -(-int(min_island_px) // step**2)))
         few = _simplified(points, faces, scene.camera, max_error_px, max_faces)
         if few is not None:
-            return _without_idle_vertices(scene, step, points, few, directions, paint)
+            break
         step *= 2
+
+    # Of what follows large pictures take most: nothing is kept longer than it is needed.
+    del faces, z, keep, depth
+    used = np.zeros(points.shape[:2], dtype=np.bool_)
+    used.ravel()[few] = True
+    few = _renumbered(few, used)
+    vertices = selected(points, used)
+    del points
+    if directions is not None:
+        directions = selected(directions[::step, ::step], used)
+    uv, colors = None, None
+    if paint == "texture":
+        uv = _uv_of(used, step, scene.camera)
+    elif paint == "colors":
+        colors = selected(scene.image[::step, ::step], used)
+    texture = scene.image if paint == "texture" else None
+    return Mesh(vertices, few, uv=uv, texture=texture, colors=colors, normals=directions)
 
 
 def check_limits(max_error_px: float | None, max_faces: int | None, *, least_faces: int = 2) -> None:
@@ -182,44 +201,32 @@ def _simplified(
     return simplifier.at_most(max_faces, max_error_px or 0.0)
 
 
-def _without_idle_vertices(
-    scene: RGBD,
-    step: int,
-    points: FloatMap,
-    faces: GridFaces,
-    directions: FloatMap | None,
-    paint: Paint,
-) -> Mesh:
-    """Keep the pixels that a triangle uses, and number them anew."""
-    used = np.zeros(points.shape[0] * points.shape[1], dtype=np.bool_)
-    used[faces] = True
-    number = np.cumsum(used, dtype=np.int32) - np.int32(1)
-    pixels = np.flatnonzero(used)
-    uv: FloatMap | None = None
-    texture: ImageArray | None = None
-    colors: ImageArray | None = None
-    rows, cols = np.divmod(pixels, points.shape[1])
-    if paint == "texture":
-        texture = scene.image
-        uv = np.empty((len(pixels), 2), dtype=np.float32)
-        uv[:, 0] = (cols * step + 0.5) / scene.camera.width
-        uv[:, 1] = (rows * step + 0.5) / scene.camera.height
-    elif paint == "colors":
-        colors = scene.image[rows * step, cols * step]
-    return Mesh(
-        _locked(points.reshape(-1, 3)[pixels]),
-        _locked(number[faces]),
-        uv=None if uv is None else _locked(uv),
-        texture=texture,
-        colors=colors,
-        normals=None if directions is None else _locked(directions[rows * step, cols * step]),
-    )
+def _only(faces: GridFaces, keep: BoolMap) -> GridFaces:
+    """Drop triangles; nothing is copied where none goes."""
+    return faces if keep.all() else faces[keep]
 
 
-def _locked(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Lock an array that nobody else holds, so that `Mesh` need not copy it."""
-    array.flags.writeable = False
-    return array
+def _renumbered(faces: GridFaces, used: BoolMap) -> GridFaces:
+    """Number the pixels anew that a triangle uses: in place, and locked, so that `Mesh` need not copy it."""
+    number = np.cumsum(used, dtype=np.int32)
+    number -= 1
+    for start in range(0, len(faces), _FACES_PER_BLOCK):
+        some = faces[start : start + _FACES_PER_BLOCK]
+        some[:] = number[some]
+    whole: npt.NDArray[Any] | None = faces
+    while isinstance(whole, np.ndarray):
+        whole.flags.writeable = False
+        whole = whole.base
+    return faces
+
+
+def _uv_of(used: BoolMap, step: int, camera: Camera) -> FloatMap:
+    """Give the places in the photo, 0..1, of the pixels that a triangle uses."""
+    height, width = used.shape
+    places = np.empty((height, width, 2), dtype=np.float32)
+    places[..., 0] = (np.arange(width) * step + 0.5) / camera.width
+    places[..., 1] = ((np.arange(height) * step + 0.5) / camera.height)[:, None]
+    return selected(places, used)
 
 
 def _facing(points: FloatMap, faces: GridFaces, max_grazing_deg: float) -> BoolMap:

@@ -7,11 +7,10 @@ import numpy.typing as npt
 
 from depth3d.core.camera import Camera
 from depth3d.core.depth import DepthMap
+from depth3d.lift.selection import PIXELS_PER_BLOCK
 from depth3d.lift.unproject import PointMap, check_camera_fits
 
 __all__ = ["grid_normals"]
-
-_ROWS_PER_BLOCK = 256
 
 
 def grid_normals(depth: DepthMap, camera: Camera) -> PointMap:
@@ -38,8 +37,9 @@ def grid_normals(depth: DepthMap, camera: Camera) -> PointMap:
     depth.require_metric("grid_normals()")
     check_camera_fits(depth, camera)
     normals = np.empty((depth.height, depth.width, 3), dtype=np.float32)
-    for top in range(0, depth.height, _ROWS_PER_BLOCK):
-        bottom = min(top + _ROWS_PER_BLOCK, depth.height)
+    rows_per_block = max(8, PIXELS_PER_BLOCK // depth.width)
+    for top in range(0, depth.height, rows_per_block):
+        bottom = min(top + rows_per_block, depth.height)
         # One row more on either side feeds the differences.
         first, last = max(top - 1, 0), min(bottom + 1, depth.height)
         block = _normals_of_rows(depth, camera, slice(first, last))

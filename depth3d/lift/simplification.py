@@ -57,17 +57,15 @@ class Simplifier:
     ) -> None:
         height, width = q.shape
         self._width = width
-        # Each triangle's square by its first row and column; corner by corner, for there may be millions.
-        squares = np.minimum(np.minimum(faces[:, 0], faces[:, 1]), faces[:, 2]) // np.int32(width)
-        first_col = faces[:, 0] % np.int32(width)
-        for corner in (1, 2):
-            np.minimum(first_col, faces[:, corner] % np.int32(width), out=first_col)
-        squares *= np.int32(width)
-        squares += first_col
-        del first_col
-        count = np.bincount(squares, minlength=height * width).reshape(height, width)[:-1, :-1]
+        # How many triangles each square has; in blocks, for there may be millions.
+        blocks = [slice(k, k + _TRIANGLES_PER_BLOCK) for k in range(0, len(faces), _TRIANGLES_PER_BLOCK)]
+        of_square = np.zeros(height * width, dtype=np.uint8)
+        for block in blocks:
+            np.add.at(of_square, self._squares(faces[block]), np.uint8(1))
+        count = of_square.reshape(height, width)[:-1, :-1]
         self._whole: BoolMap = count == 2
-        self._border_faces: GridFaces = faces[count[squares // width, squares % width] == 1]
+        alone = (faces[block][of_square[self._squares(faces[block])] == 1] for block in blocks)
+        self._border_faces: GridFaces = np.concatenate([faces[:0], *alone])
         self._levels = max(max(width, height) - 2, 0).bit_length()
         steps = 1 << self._levels
         self._cols = np.arange(steps + 1) * (width - 1) // steps
@@ -78,6 +76,13 @@ class Simplifier:
             for axis in (0, 1):
                 self._add_errors(rays_xy[..., axis], focal_px, relative=False)
         self._pass_on_to_ancestors()
+
+    def _squares(self, faces: GridFaces) -> npt.NDArray[np.int32]:
+        """Number each triangle's square by its first row and column."""
+        width = np.int32(self._width)
+        a, b, c = (np.ascontiguousarray(corner) for corner in faces.T)
+        row = np.minimum(np.minimum(a, b), c) // width
+        return np.asarray(row * width + np.minimum(np.minimum(a % width, b % width), c % width))
 
     def within(self, max_error_px: float) -> GridFaces:
         """Leave out all vertices that change the surface by no more than an error.
@@ -170,7 +175,7 @@ class Simplifier:
             best = most if len(most) <= max_faces else best
         return without_flat_triangles(best, self._width)
 
-    def _at_border(self, count: npt.NDArray[np.intp]) -> FloatMap:
+    def _at_border(self, count: npt.NDArray[np.uint8]) -> FloatMap:
         """Start with infinite errors around squares that lack triangles, so that these stay as they are."""
         import cv2
 

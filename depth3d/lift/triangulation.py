@@ -29,7 +29,7 @@ _MOST_STEEPENING = 2
 _TIMES_THE_NOISE = 5
 """How many times the noise a jump must exceed."""
 
-_QUADS_PER_BLOCK = _FACES_PER_BLOCK = 1 << 18
+_QUADS_PER_BLOCK = _FACES_PER_BLOCK = 1 << 16
 """Rows are triangulated, and islands gathered, in blocks of about so many, which bounds the memory."""
 
 
@@ -50,7 +50,8 @@ def triangulate(q: FloatMap, keep: BoolMap, *, tolerance: float, noise_per_m: fl
         The triangles, row by row.
     """
     height, width = q.shape
-    blocks: list[GridFaces] = []
+    # As many as there could be at the most: memory that is not written to takes none.
+    faces, count = np.empty((2 * max(height - 1, 0) * max(width - 1, 0), 3), dtype=np.int32), 0
     rows_per_block = max(1, _QUADS_PER_BLOCK // max(width, 1))
     for top in range(0, height - 1, rows_per_block):
         bottom = min(top + rows_per_block, height - 1)
@@ -58,8 +59,10 @@ def triangulate(q: FloatMap, keep: BoolMap, *, tolerance: float, noise_per_m: fl
         padded = np.full((bottom - top + 7, width + 6), np.nan, dtype=np.float32)
         first, last = max(top - 3, 0), min(bottom + 4, height)
         padded[first - top + 3 : last - top + 3, 3:-3] = q[first:last]
-        blocks.append(_faces_of_rows(padded, keep[top : bottom + 1], top, tolerance, noise_per_m))
-    return np.concatenate(blocks) if blocks else np.empty((0, 3), dtype=np.int32)
+        block = _faces_of_rows(padded, keep[top : bottom + 1], top, tolerance, noise_per_m)
+        faces[count : count + len(block)] = block
+        count += len(block)
+    return faces[:count]
 
 
 def _faces_of_rows(
@@ -150,6 +153,7 @@ def large_islands(faces: GridFaces, shape_hw: tuple[int, ...], least_vertices: i
         flat[cells[:, 0] + cells[:, 1]] = flat[cells[:, 1] + cells[:, 2]] = 1
     _, labels = cv2.connectedComponents(fine, connectivity=4, ltype=cv2.CV_32S)
     of_pixel = np.asarray(labels)[::2, ::2].reshape(-1)
+    del labels, fine, flat
     is_large = np.bincount(of_pixel) >= least_vertices
     large: BoolMap = is_large[of_pixel][faces[:, 1]]
     return large

@@ -85,7 +85,7 @@ def test_every_normal_is_a_unit_vector_towards_the_camera():
 def test_blocks_of_rows_join_without_a_seam(monkeypatch):
     depth = DepthMap(np.random.default_rng(3).uniform(0.5, 5.0, (80, 96)), "metric")
     whole = grid_normals(depth, CAMERA)
-    monkeypatch.setattr("depth3d.lift.normals._ROWS_PER_BLOCK", 7)
+    monkeypatch.setattr("depth3d.lift.normals.PIXELS_PER_BLOCK", 9 * 96)
     np.testing.assert_array_equal(grid_normals(depth, CAMERA), whole)
 
 

@@ -1,0 +1,35 @@
+"""`selected`: what a mask keeps of a picture, without an index for every pixel."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from depth3d.core.arrays import BoolMap
+
+__all__ = ["PIXELS_PER_BLOCK", "selected"]
+
+PIXELS_PER_BLOCK = 1 << 17
+"""Rows are worked on in blocks of about this many pixels, which bounds the memory."""
+
+
+def selected(values: npt.NDArray[Any], keep: BoolMap) -> npt.NDArray[Any]:
+    """Give `values[keep]`, which NumPy would look up by 16 bytes of indices a pixel.
+
+    Args:
+        values: (H, W, ...).
+        keep: (H, W) bool.
+
+    Returns:
+        (n, ...) in reading order, locked: nobody else holds it, so that the public types need no copy.
+    """
+    found = np.empty((np.count_nonzero(keep), *values.shape[2:]), dtype=values.dtype)
+    rows, start = max(1, PIXELS_PER_BLOCK // max(1, keep.shape[1])), 0
+    for top in range(0, len(keep), rows):
+        part = values[top : top + rows][keep[top : top + rows]]
+        found[start : start + len(part)] = part
+        start += len(part)
+    found.flags.writeable = False
+    return found
