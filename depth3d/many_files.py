@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any, TypeAlias
 from depth3d import verbs
 from depth3d.core.stages import WAITING, stage
 from depth3d.errors import Depth3DError, InputError, ModelError, OutputExistsError
-from depth3d.io.atomic import recorded_writes, remove_stale_partials
+from depth3d.io.atomic import check_writable, recorded_writes, remove_stale_partials
 from depth3d.io.files_here import files_here
 from depth3d.io.inputs import FoundInput
 from depth3d.io.manifest import Manifest, digest_of_file, is_unchanged, name_below, record_of_outputs
@@ -173,7 +174,7 @@ def run_many(
         One result a task, as they come; the files of each are there.
 
     Raises:
-        InputError: `jobs` is less than 1.
+        InputError: `jobs` is less than 1, or an output is one of the photos, be it another one's.
         FileError: An output may not be replaced, or can't be written.
         ModelError: The network can't be had, which no other photo would change.
         EndOfRunError: The work says so.
@@ -204,9 +205,7 @@ def _recorded(
             close()
         if manifest is not None:
             manifest.close()
-        for folder in created:
-            with suppress(OSError):  # there is something in it
-                folder.rmdir()
+        _remove_empty(created)
 
 
 def _prepare(tasks: Sequence[Task], manifest: Manifest | None, *, overwrite: bool) -> list[Path]:
@@ -215,7 +214,8 @@ def _prepare(tasks: Sequence[Task], manifest: Manifest | None, *, overwrite: boo
     Returns:
         The folders that were not there before, innermost first.
     """
-    local = [(task.input, path) for task in tasks for path in task.outputs if isinstance(path, Path)]
+    local = [path for task in tasks for path in task.outputs if isinstance(path, Path)]
+    _keep_inputs(tasks)
     if not overwrite and manifest is not None:
         manifest.check(path for task in tasks for path in task.outputs)
     elif not overwrite:
@@ -224,22 +224,51 @@ def _prepare(tasks: Sequence[Task], manifest: Manifest | None, *, overwrite: boo
                 raise OutputExistsError(
                     f"{output} already exists; use --overwrite (overwrite=True) or another name"
                 )
-    folders = {path.parent for _, path in local}
+    folders = {path.parent for path in local}
     if manifest is not None and isinstance(manifest.folder, Path):
         folders.add(manifest.folder)
     created = {one for folder in folders for one in (folder, *folder.parents) if not one.exists()}
+    innermost_first = sorted(created, key=lambda folder: -len(folder.parts))
+    try:
+        for folder in folders:
+            verbs.make_directory(folder)
+        for path in local:
+            if not path.is_dir():  # else a folder of pictures, whose own writer looks at it
+                check_writable(path, overwrite=overwrite or manifest is not None)
+        if manifest is not None:
+            if isinstance(manifest.folder, Path):
+                remove_stale_partials(manifest.folder, below=True)
+            manifest.plan(path for task in tasks for path in task.outputs)
+    except BaseException:
+        _remove_empty(innermost_first)
+        raise
+    return innermost_first
+
+
+def _remove_empty(folders: Iterable[Path]) -> None:
     for folder in folders:
-        verbs.make_directory(folder)
-    for photo, path in local:
-        if path.is_dir():
-            continue  # a folder of pictures, whose own writer looks at it
-        source = photo if isinstance(photo, Path) else Path()
-        verbs.check_output(path, source, overwrite=overwrite or manifest is not None)
-    if manifest is not None:
-        if isinstance(manifest.folder, Path):
-            remove_stale_partials(manifest.folder, below=True)
-        manifest.plan(path for task in tasks for path in task.outputs)
-    return sorted(created, key=lambda folder: -len(folder.parts))
+        with suppress(OSError):  # there is something in it
+            folder.rmdir()
+
+
+def _keep_inputs(tasks: Sequence[Task]) -> None:
+    """Refuse to write over what any task reads, under whatever name."""
+    read = {_real(path) for task in tasks for path in (task.input, *task.reads)}
+    for task in tasks:
+        for output in task.outputs:
+            if _real(output) in read:
+                is_own = _real(output) == _real(task.input)
+                which = (
+                    "the input itself" if is_own else f"an input, too, and would be written for {task.input}"
+                )
+                raise InputError(f"{output} is {which}; give another output")
+
+
+def _real(path: AnyPath) -> str:
+    try:
+        return os.path.realpath(path) if isinstance(path, Path) else str(path)
+    except ValueError:  # a NUL in the name
+        return str(path)
 
 
 @dataclass(frozen=True, slots=True)

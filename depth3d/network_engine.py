@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from depth3d.accel.ahead import ahead, mapped_ahead
 from depth3d.core.arrays import ImageArray
-from depth3d.errors import Depth3DError, InputError
-from depth3d.estimate.estimator import DepthEstimator
-from depth3d.estimate.prediction import Prediction
+from depth3d.errors import InputError
 from depth3d.io.images import Photo, load_photo
 from depth3d.many_files import Carry, Task, TaskResult, default_jobs
 from depth3d.ready_photos import ReadyPhoto, offering
+
+if TYPE_CHECKING:
+    from depth3d.estimate.estimator import DepthEstimator
+    from depth3d.estimate.prediction import Prediction
 
 __all__ = ["BatchEngine"]
 
@@ -92,15 +95,15 @@ def _loaded(path: Path | None) -> Photo | None:
         return None
     try:
         return load_photo(path)
-    except Depth3DError:
+    except Exception:  # also what a bug or a lack of memory raises: one photo must not end the run
         return None
 
 
-def _predict_each(source: DepthEstimator, images: Sequence[ImageArray]) -> list[Prediction | Depth3DError]:
+def _predict_each(source: DepthEstimator, images: Sequence[ImageArray]) -> list[Prediction | Exception]:
     """Predict together; where that fails, one by one, so that only the image at fault is without."""
     try:
         return [*source.predict(list(images))]
-    except Depth3DError as error:
+    except Exception as error:  # as above
         if len(images) == 1:
             return [error]
     return [result for image in images for result in _predict_each(source, [image])]

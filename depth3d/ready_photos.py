@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from depth3d.errors import Depth3DError
-
 if TYPE_CHECKING:
     from depth3d.estimate.prediction import Prediction
     from depth3d.io.images import Photo
@@ -30,16 +28,16 @@ class ReadyPhoto:
 
     path: Path
     photo: Photo
-    outcome: Prediction | Depth3DError
+    outcome: Prediction | Exception
 
     @property
     def prediction(self) -> Prediction:
         """The depth.
 
         Raises:
-            Depth3DError: Why there is none.
+            Exception: Why there is none.
         """
-        if isinstance(self.outcome, Depth3DError):
+        if isinstance(self.outcome, Exception):
             raise self.outcome
         return self.outcome
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import depth3d as d3
-from depth3d.errors import InputError, ModelError, OutputExistsError
+from depth3d.errors import FileError, InputError, ModelError, OutputExistsError
 from depth3d.io.atomic import writing
 from depth3d.io.inputs import find_inputs
 from depth3d.io.manifest import MANIFEST_NAME, Manifest
@@ -127,6 +127,25 @@ def test_nothing_is_begun_where_an_output_may_not_be_replaced(photos):
 def test_an_output_that_is_the_photo_is_refused(photos):
     with pytest.raises(InputError, match="is the input itself"):
         run_many(plan_tasks(photos, "p/{parent}/{name}"), upper, overwrite=True)
+
+
+def test_an_output_that_is_another_photo_is_refused_under_any_name(photos):
+    Path("link").symlink_to("p")
+    tasks = [
+        Task(Path("p/0.jpg"), (Path("out/0.txt"), Path("link/2.jpg"))),
+        Task(Path("p/2.jpg"), (Path("b"),)),
+    ]
+    with pytest.raises(InputError, match=r"link/2\.jpg is an input, too, and would be written for p/0\.jpg"):
+        run_many(tasks, upper, manifest=Manifest(Path("out")), overwrite=True)
+    assert not Path("out").exists()
+
+
+def test_folders_of_a_run_that_is_refused_are_not_left(photos):
+    Path("file").write_text("no folder")
+    tasks = plan_tasks(photos, "{stem}/a.txt")
+    with pytest.raises(FileError, match=r"file is no directory"):
+        run_many([*tasks, replace(tasks[0], outputs=(Path("file/a.txt"),))], upper)
+    assert sorted(path.name for path in Path().iterdir()) == ["file", "p"]
 
 
 def resumed(photos, work=upper, options=None, **more):
@@ -266,6 +285,26 @@ def test_a_batch_is_repeated_whole_so_that_its_numbers_stay(pictures, tiny_folde
     assert run() == ["2"]
     assert passes == [2, 1]  # the batch of what is missing; and that of the photo that fails
     assert {path.name: path.read_bytes() for path in Path("out").glob("*.npy")} == whole
+
+
+@pytest.mark.parametrize("raised", [MemoryError(), KeyError("bug")])
+def test_what_one_photo_of_a_batch_raises_is_told_of_it_alone(pictures, raised):
+    class Source:
+        def predict(self, images):
+            if any(image[0, 0, 0] == first for image in images):
+                raise raised
+            return [None for _ in images]
+
+    def save(task):
+        ready = ready_photo(task.input)
+        if ready:
+            ready.prediction  # noqa: B018
+        Path(task.output).write_text("done")
+
+    first = d3.load_image("p/1.png")[0, 0, 0]
+    tasks = [task for task in plan_tasks(pictures, "out", name="{stem}.txt") if task.input.stem != "2"]
+    results = list(run_many(tasks, save, engine=BatchEngine(Source, 4, jobs=2)))
+    assert [type(result.error) for result in results] == [type(None), type(raised), type(None), type(None)]
 
 
 @pytest.mark.parametrize(("batch_size", "jobs"), [(0, 1), (1, 0)])

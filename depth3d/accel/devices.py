@@ -6,6 +6,7 @@ import re
 
 import torch
 
+from depth3d.accel.threads import share_threads
 from depth3d.errors import DeviceError
 
 __all__ = ["describe_device", "free_memory_bytes", "resolve_device"]
@@ -25,6 +26,7 @@ def resolve_device(name: str | torch.device = "auto") -> torch.device:
     Raises:
         DeviceError: The name is unknown, or there is no such device on this machine.
     """
+    share_threads()
     text = str(name).strip().lower()
     if text == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "mps" if _has_mps() else "cpu")

@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from depth3d.accel.threads import share_threads
+
 __all__ = ["tensor_view"]
 
 
@@ -31,4 +33,5 @@ def tensor_view(array: npt.NDArray[Any]) -> torch.Tensor:
         A tensor of the same shape and strides, to be read only: PyTorch has no read-only tensors, and
         the public types of depth3d hold locked arrays that nobody may change.
     """
+    share_threads()
     return torch.from_numpy(np.asarray(_Borrowed(array)))

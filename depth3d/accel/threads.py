@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import math
 import os
+import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["asked_threads", "bound_threads", "fewer_threads", "usable_cpus"]
+__all__ = ["asked_threads", "bound_threads", "fewer_threads", "share_threads", "usable_cpus"]
 
 _ASKED_BY = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OMP_THREAD_LIMIT")
 
@@ -46,6 +48,11 @@ def bound_threads() -> int:
     Returns:
         The number of threads from now on.
     """
+    share_threads()
+    return _lowered()
+
+
+def _lowered() -> int:
     import torch
 
     if not any(os.environ.get(name) for name in _ASKED_BY):
@@ -56,26 +63,59 @@ def bound_threads() -> int:
 
 
 @contextmanager
-def fewer_threads(share: int) -> Iterator[int]:
+def fewer_threads(share: int) -> Iterator[None]:
     """Let each thread that first calls PyTorch in this block use a share of the processors.
 
     Without it every one of n threads would have a team of a thread a processor, and on a busy machine teams
     wait for each other: a run of twelve photos on two processors took six times as long.
 
+    PyTorch is not imported for that: where it is not there yet, `share_threads` divides when it is needed.
+
     Args:
-        share: By what the number of threads is divided; at least one is left.
-
-    Yields:
-        The number of threads; after the block it is what it was.
+        share: By what the number of threads is divided; at least one is left. After the block it is what it
+            was.
     """
-    import torch
-
-    before = bound_threads()
-    torch.set_num_threads(max(1, before // share))
+    block = _Share(share)
+    _blocks.append(block)
     try:
-        yield torch.get_num_threads()
+        if "torch" in sys.modules:
+            block.take()
+        yield
     finally:
-        torch.set_num_threads(before)
+        _blocks.remove(block)
+        block.give_back()
+
+
+def share_threads() -> None:
+    """Divide the threads as the `fewer_threads` blocks around say; called before the first tensor is made."""
+    for block in tuple(_blocks):
+        block.take()
+
+
+class _Share:
+    """One block of `fewer_threads`."""
+
+    def __init__(self, share: int) -> None:
+        self._share = share
+        self._before: int | None = None
+        self._lock = threading.Lock()
+
+    def take(self) -> None:
+        with self._lock:
+            if self._before is None:
+                import torch
+
+                self._before = _lowered()
+                torch.set_num_threads(max(1, self._before // self._share))
+
+    def give_back(self) -> None:
+        if self._before is not None:
+            import torch
+
+            torch.set_num_threads(self._before)
+
+
+_blocks: list[_Share] = []
 
 
 def _quotas(root: Path) -> list[float]:

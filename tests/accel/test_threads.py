@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
 from depth3d.accel import threads
-from depth3d.accel.threads import bound_threads, usable_cpus
+from depth3d.accel.threads import bound_threads, fewer_threads, share_threads, usable_cpus
 
 
 @pytest.fixture
@@ -103,3 +105,44 @@ def test_threads_are_lowered_never_raised_and_left_where_someone_set_them(
     monkeypatch.setattr(torch, "get_num_threads", lambda: count)
     monkeypatch.setattr(torch, "set_num_threads", set_count)
     assert bound_threads() == expected == count
+
+
+def test_blocks_divide_and_give_back() -> None:
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(6)
+        with fewer_threads(3):
+            divided = torch.get_num_threads()
+            share_threads()  # once is enough
+            assert torch.get_num_threads() == divided == bound_threads() <= 2
+            with fewer_threads(100):
+                assert torch.get_num_threads() == 1
+            assert torch.get_num_threads() == divided
+        assert divided <= torch.get_num_threads() <= 6
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_blocks_wait_for_pytorch_and_do_not_import_it() -> None:
+    program = """
+import sys
+from depth3d.accel.threads import fewer_threads
+with fewer_threads(4):
+    assert "torch" not in sys.modules
+    import torch
+    torch.set_num_threads(4)
+    from depth3d.accel.devices import resolve_device
+    resolve_device("cpu")
+    assert torch.get_num_threads() == 1
+assert torch.get_num_threads() == 4
+with fewer_threads(4):
+    import numpy as np
+    from depth3d.accel.tensors import tensor_view
+    tensor_view(np.ones(1))
+    assert torch.get_num_threads() == 1
+"""
+    environment = {**os.environ, "OMP_NUM_THREADS": "4"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
