@@ -19,7 +19,7 @@ from depth3d.io.depth_files import DEPTH_SUFFIXES
 from depth3d.io.images import load_photo
 from depth3d.io.photo_camera import camera_for
 from depth3d.metres import Metres, to_metres
-from depth3d.photo_depth import PhotoDepth, fit_depth_to, input_size_of, read_any_depth
+from depth3d.photo_depth import PhotoDepth, fit_depth_to, input_size_of, read_any_depth, resized_note
 from depth3d.ready_photos import ready_photo
 
 __all__ = [
@@ -67,6 +67,10 @@ class FileDepth:
         return [
             Prediction(fit_depth_to(self._depth, image.shape[1], image.shape[0]), None) for image in images
         ]
+
+    def notes(self, image: ImageArray) -> tuple[str, ...]:
+        """Say what `predict` does to the depth for an image: a sentence, if it resizes it."""
+        return tuple(resized_note(self._depth, image.shape[1], image.shape[0]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +189,7 @@ def estimate_file(
     input_size = getattr(source, "input_size", None)
     if input_size is not None:
         lines["input_size"] = str(input_size)
+    resized = source.notes(photo.image) if isinstance(source, FileDepth) else ()
     made = Metres(prediction.depth)
     if calibration is not None or references or focal_correct:
         model = source.model if isinstance(source, FileDepth) else source.name
@@ -194,7 +199,7 @@ def estimate_file(
         )
         lines["metres"] = "; ".join(made.notes) or repr(made.calibration)
     _write(job, made.depth, kept, lines, style or PreviewStyle(), png_scale, overwrite)
-    return FileResult(job, made.depth, source.name, made.notes)
+    return FileResult(job, made.depth, source.name, (*resized, *made.notes))
 
 
 def _write(
