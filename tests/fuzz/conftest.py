@@ -123,12 +123,26 @@ _CALIBRATION = json.dumps(
      "covariance": [[0.1, 0], [0, 0.1]], "inliers": [True, False], "residuals_m": [0.1, None],
      "references": [{"kind": "anchor"}], "quality": {"n": 2}, "notes": ["a"]}
 )  # fmt: skip
-_MANIFEST = (
-    json.dumps({"plan": {"options": {}, "outputs": ["a.npz"]}})
-    + "\n"
-    + json.dumps({"input": "a.jpg", "sha256": "00", "options": "11", "outputs": {"a.npz": "22"}})
-    + "\n"
-)
+
+
+def _manifest():
+    """Let a run of two files say what it plans and what it has made."""
+    import tempfile
+
+    from depth3d.io.manifest import MANIFEST_NAME, Manifest, record_of_outputs
+
+    with tempfile.TemporaryDirectory() as folder:
+        outputs = [Path(folder) / name for name in ("a.npz", "b.npz")]
+        manifest = Manifest(Path(folder), {"command": "estimate", "model": "mini"})
+        manifest.plan(outputs)
+        for path in outputs:
+            path.write_text("depth")
+            manifest.append(
+                {"input": "a.jpg", "inputs": ["00"], "output": path.name,
+                 "outputs": record_of_outputs({path: path}, Path(folder)),
+                 "facts": {"photo": "a.jpg"}, "summary": "done", "notes": ["a note"]}
+            )  # fmt: skip
+        return (Path(folder) / MANIFEST_NAME).read_bytes()
 
 
 def _geometry():
@@ -223,7 +237,7 @@ def seeds():
         "cameras.bin": _CAMERAS_BIN,
         "foreign.stl": _STL,
         "calibration.json": _CALIBRATION.encode(),
-        "depth3d_manifest.jsonl": _MANIFEST.encode(),
+        "depth3d_manifest.jsonl": _manifest(),
         "film.mp4": _film("mp4", "libx264"),
         "film.webm": _film("webm", "libvpx-vp9"),
         "film.mkv": _film("mkv", "ffv1"),
