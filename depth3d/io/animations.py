@@ -20,6 +20,8 @@ __all__ = ["write_gif", "write_webp"]
 _LARGEST = {"gif": 65535, "webp": 16383}
 _GIF_TICK, _WEBP_TICK = Fraction(1, 100), Fraction(1, 1000)
 _GIF_LEAST, _WEBP_LEAST = 2, 11  # ticks: browsers show shorter frames for a tenth of a second each
+_GIF_LONGEST = 65535
+"""Ticks that a GIF can show a frame: eleven minutes."""
 
 
 def write_gif(shown: Iterable[Shown], path: Path, made: VideoFormat, *, loops: int) -> int:
@@ -48,10 +50,11 @@ def write_gif(shown: Iterable[Shown], path: Path, made: VideoFormat, *, loops: i
         end = starts.pop()
         waiting.seek(0)
         # A GIF says how often it repeats, and nothing where it plays once.
-        options = {"loop": str(loops - 1 if loops else 0), "final_delay": str(end - starts[-1])}
+        last = min(end - starts[-1], _GIF_LONGEST)
+        options = {"loop": str(loops - 1 if loops else 0), "final_delay": str(last)}
         if loops == 1:
             options["loop"] = "-1"
-        with av.open(str(path), mode="w", format="gif", container_options=options) as container:
+        with av.open(f"file:{path}", "w", format="gif", container_options=options) as container:
             stream = container.add_stream("gif", rate=round(1 / _GIF_TICK))
             stream.height, stream.width = shape[:2]
             stream.pix_fmt = "pal8"
@@ -81,7 +84,7 @@ def write_webp(shown: Iterable[Shown], path: Path, made: VideoFormat, *, loops: 
 
     count = length = 0
     options = {"quality": str(made.quality)}
-    with av.open(str(path), mode="w", format="webp", container_options={"loop": str(loops)}) as container:
+    with av.open(f"file:{path}", "w", format="webp", container_options={"loop": str(loops)}) as container:
         stream = container.add_stream("libwebp_anim", rate=1 / _WEBP_TICK, options=options)
         stream.pix_fmt = "bgra"
         stream.codec_context.time_base = _WEBP_TICK

@@ -83,6 +83,7 @@ def write_frames(
         name = f"frame_{count:05d}.{made.codec}"
         save_image(one.image, folder / name, quality=made.quality or 95)
         lines.append(f"{name},{float(one.start_s):.9f},{float(one.end_s):.9f}")
+        del one
     for path in _frames_in(folder):
         match = _NAME.fullmatch(path.name)
         if match and (int(match[1]) > count or match[2] != made.codec):

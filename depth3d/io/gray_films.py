@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from depth3d.errors import InputError, UnreadableFileError
+from depth3d.io.video_decoding import opened
 
 __all__ = ["gray_frames"]
 
@@ -32,7 +33,7 @@ def gray_frames(path: str | Path) -> Iterator[tuple[float, npt.NDArray[np.uint16
     import av
 
     try:
-        with av.open(str(path)) as container:
+        with opened(Path(path)) as container:
             if not container.streams.video:
                 raise UnreadableFileError(f"{path} has no pictures in it; give a film")
             stream: Any = container.streams.video[0]
@@ -47,5 +48,5 @@ def gray_frames(path: str | Path) -> Iterator[tuple[float, npt.NDArray[np.uint16
                 time_s = float(frame.pts * frame.time_base) if frame.pts is not None else 0.0
                 zero = time_s if zero is None else zero
                 yield time_s - zero, frame.to_ndarray(format="gray16le")
-    except OSError as error:  # PyAV's errors are such
+    except (av.error.FFmpegError, OSError) as error:
         raise UnreadableFileError(f"can't read {path}: {error.strerror or error}; check the file") from None

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -70,7 +71,9 @@ def _shown(frames: Iterable[Any], rate: Fraction | None) -> Iterator[Shown]:
     waiting: tuple[npt.NDArray[Any], Fraction] | None = None
     first_s = last_s = Fraction(0)
     gap_s = 1 / DEFAULT_RATE
-    for number, frame in enumerate(frames):
+    numbers = count()  # `enumerate` would hold a frame while the next one is made
+    for frame in frames:
+        number = next(numbers)
         is_timed = rate is None and isinstance(frame, VideoFrame)
         image = _checked(frame.image if isinstance(frame, VideoFrame) else frame)
         kind = kind or (image.shape, image.dtype, is_timed)

@@ -10,6 +10,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from depth3d.io.video_decoding import opened
+
 __all__ = ["CopiedTrack", "EncodedTrack", "Track"]
 
 _MARGIN_S = Fraction(1, 2)
@@ -63,9 +65,7 @@ class Track:
         raise NotImplementedError
 
     def _open(self) -> None:
-        import av
-
-        self._source = av.open(str(self._path))
+        self._source = opened(self._path)
         self.template = self._source.streams.audio[self._index]
         """The track that is read."""
 

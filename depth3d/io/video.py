@@ -153,7 +153,8 @@ def save_video(
         made = check_video(path, **how, gray16=True, overwrite=overwrite)
     rate = None if fps is None else exact_rate(fps)
     sound_from_s = Fraction(first.time_s) if isinstance(first, VideoFrame) else Fraction(0)
-    shown = shown_frames(chain([first], frames), rate, on_frame=on_frame)
+    # An iterator lets go of what it gave; the list itself would hold the first frame as long as the film.
+    shown = shown_frames(chain(iter([first]), frames), rate, on_frame=on_frame)
     del first
     if made.suffixes == ("",):
         return write_frames(shown, path, made, overwrite=overwrite, keep_times=is_timed)

@@ -58,6 +58,9 @@ CODECS = {
 VIDEO_SUFFIXES = tuple(dict.fromkeys(s for made in CODECS.values() for s in made.suffixes if s))
 """Suffixes of films in one file."""
 
+_SLOWEST = 1e-5
+"""Frames a second: less than one a day is a mistake."""
+
 
 def check_video_suffix(path: str | Path) -> Path:
     """Return the path if its suffix is that of a film in one file.
@@ -136,13 +139,15 @@ def exact_rate(fps: float) -> Fraction:
     """Turn a rate into the fraction that is meant: 29.97 is 30000/1001.
 
     Raises:
-        InputError: Not between 0 and 1000.
+        InputError: Not between a frame a day and 1000 frames a second.
     """
-    if not (math.isfinite(fps) and 0 < fps <= 1000):
-        raise InputError(f"fps must lie between 0 and 1000, got {fps!r}")
+    if not (math.isfinite(fps) and _SLOWEST <= fps <= 1000):
+        raise InputError(f"fps must lie between {_SLOWEST:.5f} and 1000, got {fps!r}")
     television = Fraction(math.ceil(fps) * 1000, 1001)
     if math.ceil(fps) in (24, 30, 48, 60, 120) and abs(fps - television) < 0.005:
         return television
+    if fps < 1:  # 1/3600 is a frame an hour
+        return 1 / (1 / Fraction(fps)).limit_denominator(1001)
     return Fraction(fps).limit_denominator(1001)
 
 

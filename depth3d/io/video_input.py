@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import math
 from collections.abc import Generator
@@ -151,15 +152,17 @@ class VideoFile:
     def _frames(self) -> Generator[VideoFrame, None, None]:
         zero: Fraction | None = None
         with closing(staged("reading", self._source.pictures(self._from_s, self.size_wh))) as pictures:
-            for number, (time_s, image) in enumerate(pictures):
+            numbers = itertools.count()  # `enumerate` would hold a picture while the next one is decoded
+            for time_s, image in pictures:
                 if self._until_s is not None and time_s >= self._until_s:
                     break
                 zero = time_s if zero is None else zero
-                frame = VideoFrame(image, time_s - zero, number)
-                del image  # else the last one would be held while the next is decoded
+                frame = VideoFrame(image, time_s - zero, next(numbers))
+                is_last = frame.number + 1 == self.max_frames
+                del image  # which would be held, too
                 yield frame
                 del frame
-                if self._is_closed or number + 1 == self.max_frames:
+                if self._is_closed or is_last:
                     break
         self._tell_notes()
 

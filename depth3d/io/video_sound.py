@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from depth3d.io.sound_tracks import CopiedTrack, EncodedTrack, Track
+from depth3d.io.video_decoding import opened
 
 if TYPE_CHECKING:
     from depth3d.io.video_input import VideoFile
@@ -83,7 +84,7 @@ class Sound:
         import av
 
         try:
-            with av.open(str(path)) as container:
+            with opened(path) as container:
                 return len(container.streams.audio)
         except av.error.FFmpegError as error:
             self._warn("can't be read", error)

@@ -126,7 +126,7 @@ def _opened(path: Path, clock: Fraction) -> Any:
     if muxer in ("mp4", "mov"):
         ticks = clock.numerator * -(-1000 // clock.numerator)  # else lengths are rounded to milliseconds
         options |= {"movflags": "faststart", "movie_timescale": str(ticks)}
-    return av.open(str(path), mode="w", format=muxer, container_options=options)
+    return av.open(f"file:{path}", mode="w", format=muxer, container_options=options)
 
 
 class _Video:
@@ -263,10 +263,10 @@ def _converter(size_wh: tuple[int, int], pixels: str) -> Any:
 @contextmanager
 def _quiet_encoder() -> Iterator[None]:
     # SVT-AV1 writes to stderr by itself, past FFmpeg's log, and listens to nothing but this.
-    before = os.environ.get("SVT_LOG")
-    os.environ["SVT_LOG"] = before or "1"
+    is_ours = "SVT_LOG" not in os.environ
+    os.environ.setdefault("SVT_LOG", "1")
     try:
         yield
     finally:
-        if before is None:
-            del os.environ["SVT_LOG"]
+        if is_ours:
+            os.environ.pop("SVT_LOG", None)  # another thread may have been quicker

@@ -42,6 +42,11 @@ def test_gif_frames_begin_when_they_should(fps, tmp_path):
     assert loop == 0
 
 
+def test_a_gif_shows_no_frame_for_longer_than_it_can_say(tmp_path):
+    save_video(film(2, (8, 12)), tmp_path / "a.gif", fps=1 / 3600)
+    assert read(tmp_path / "a.gif")[1] == [655_350, 655_350]
+
+
 def test_webp_frames_begin_when_they_should(tmp_path):
     save_video(film(20, (16, 24)), tmp_path / "a.webp", fps=23)
     kind, durations, pictures, loop = read(tmp_path / "a.webp")

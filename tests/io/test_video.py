@@ -215,7 +215,7 @@ def test_refusals_leave_nothing_behind(name, tmp_path):
         save_video([*frames(1), *frames(1, (10, 20))], path)
     with pytest.raises(InputError, match="frame must"):
         save_video([np.zeros((4, 4))], path)
-    with pytest.raises(InputError, match="fps must lie between 0 and 1000, got 0"):
+    with pytest.raises(InputError, match=r"fps must lie between 0.00001 and 1000, got 0"):
         save_video(frames(), path, fps=0)
     with pytest.raises(InputError, match="quality of"):
         save_video(frames(), path, quality=1000)
@@ -243,7 +243,7 @@ def test_refusals_leave_nothing_behind(name, tmp_path):
         ("a.mp4", {"loops": 2}, InputError, "h264 says nothing of loops"),
         ("a.gif", {"loops": -1}, InputError, "loops must be a whole number"),
         ("a.gif", {"fps": 60}, InputError, "slow a gif of more than 50 frames a second down, got 60"),
-        ("a.mp4", {"fps": float("nan")}, InputError, "fps must lie between 0 and 1000, got nan"),
+        ("a.mp4", {"fps": float("nan")}, InputError, "fps must lie between 0.00001 and 1000, got nan"),
         ("gone/a.mp4", {}, FileError, "does not exist; create it first"),
     ],
 )

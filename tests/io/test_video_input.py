@@ -1,6 +1,7 @@
 """Films that were made here are read back: which frames, in what order, how large, which way up."""
 
 import logging
+import weakref
 from fractions import Fraction
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 import depth3d as d3
 from depth3d.errors import InputError
+from depth3d.io import video_graph
 from depth3d.io.video_resize import fitted_size
 
 LEVELS = range(0, 240, 6)  # 40 frames, told apart by their gray
@@ -241,6 +243,22 @@ def test_what_is_asked_for_is_checked(write_film, tmp_path):
     ]:
         with pytest.raises(InputError, match=sentence):
             d3.open_video(path, **wrong)
+
+
+def test_frames_are_let_go_before_the_next_one_is_decoded(write_film, tmp_path, monkeypatch):
+    decoded, array = [], video_graph._array
+
+    def watched(frame):
+        assert all(image() is None for image in decoded)
+        image = array(frame)
+        decoded.append(weakref.ref(image))
+        return image
+
+    monkeypatch.setattr(video_graph, "_array", watched)
+    with d3.open_video(write_film(tmp_path / "a.mp4", LEVELS)) as film:
+        for frame in film:
+            del frame
+    assert len(decoded) > 40
 
 
 def test_fitted_sizes_keep_their_aspect():

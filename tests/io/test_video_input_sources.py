@@ -50,7 +50,7 @@ def test_a_folder_plays_at_the_rate_that_is_given(folder):
     assert numbers(frames) == [5, 6, 7]
     assert [frame.time_s for frame in frames] == [i / film.fps for i in range(3)]
     assert film.notes == ()
-    with pytest.raises(InputError, match="fps must lie between 0 and 1000"):
+    with pytest.raises(InputError, match=r"fps must lie between 0.00001 and 1000"):
         d3.open_video(folder, fps=0)
 
 

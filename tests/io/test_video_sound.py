@@ -1,6 +1,7 @@
 """Sound of one film in another: beeps stay with their flashes, packets as they are; damage ends no film."""
 
 import errno
+import shutil
 from fractions import Fraction
 from types import SimpleNamespace
 
@@ -232,6 +233,17 @@ def test_sound_is_read_along_with_the_frames_and_lies_beside_them(films, tmp_pat
 def test_files_without_sound(name, films, tmp_path):
     with open_video(films("aac.mp4", "aac"), end_s=0.2) as film:
         assert save_video(film, tmp_path / name, sound=film) == 5
+
+
+def test_names_with_colons_are_no_addresses(films, tmp_path, monkeypatch, caplog):
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(films("aac.mp4", "aac"), "data:a.mp4")
+    for name in ("http:b.mp4", "12:30.mkv", "c:d.gif", "c:d.webp"):
+        with open_video("data:a.mp4", start_s=2, end_s=2.2) as film:
+            save_video(film, name, sound=film)
+        with open_video(name) as made:
+            assert made.has_sound == (name[-3:] in ("mp4", "mkv"))
+    assert not caplog.records
 
 
 def test_a_film_without_sound(tmp_path):

@@ -2,6 +2,7 @@
 
 import csv
 import struct
+import weakref
 from fractions import Fraction
 
 import av
@@ -77,6 +78,13 @@ def test_a_constant_rate_stays_exactly_constant(name, gap, tmp_path):
         assert times == [k * gap for k in range(50)]
 
 
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.webm"])
+def test_a_frame_an_hour(name, tmp_path):
+    save_video((frame.image for frame in timed(range(4))), tmp_path / name, fps=1 / 3600)
+    times, rate, length_s = read(tmp_path / name)
+    assert (times, rate, length_s) == ([0, 3600, 7200, 10_800], Fraction(1, 3600), 14_400)
+
+
 def test_the_clock_holds_the_times_of_common_films_and_never_runs_away():
     for ticks in (24_000, 30_000, 60_000, 600, 1000, 90_000, 15_360, 12_800, 1_000_000):
         assert ticks_a_second(Fraction(1, ticks)) % ticks == 0
@@ -112,6 +120,24 @@ def test_animations_keep_times_and_show_nothing_too_briefly(name, tick_s, least,
     ends = [*times[1:], times[-1] + gaps[-1] / 100]
     assert all(np.abs(ends - end).min() <= tick_s / 2 + 1e-9 for end in np.cumsum(durations)[:-1])
     assert np.cumsum(durations)[-1] == pytest.approx(ends[-1], abs=least * tick_s)
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "folder"])
+@pytest.mark.parametrize("has_times", [False, True])
+def test_frames_are_let_go_before_the_next_one_is_made(name, has_times, tmp_path):
+    made = []
+
+    def watched():
+        for number in range(6):
+            held = sum(image() is not None for image in made)
+            assert held <= has_times  # whose length is known only when the next one is there
+            image = np.zeros((16, 16, 3), np.uint8)
+            image.flags.writeable = False  # else it is copied
+            made.append(weakref.ref(image))
+            yield VideoFrame(image, Fraction(number, 30), number) if has_times else image
+            del image
+
+    assert save_video(watched(), tmp_path / name) == 6
 
 
 def test_a_folder_gets_a_list_of_times(tmp_path):
