@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections import deque
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
@@ -112,10 +113,10 @@ class FrameGraph:
             steps.append(("scale", dict(_SCALING)))
         steps.append(("format", {"pix_fmts": "gbrp"}))
         steps += [(name, {"dir": way} if way else {}) for name, way in TURNS[turn][0]]
-        with tempfile.TemporaryDirectory(prefix="depth3d-") as folder:
+        with ExitStack() as files:
             for name, options in steps:
                 if name == "lut3d":
-                    options["file"] = str(_written_cube(colors, Path(folder)))
+                    options["file"] = str(files.enter_context(_written_cube(colors)))
                 node = graph.add(name, **options)
                 last.link_to(node)
                 last = node
@@ -168,10 +169,12 @@ def _tags(colors: FrameColors) -> dict[str, str]:
     return {"colorspace": matrix, "range": "full" if colors.is_full else "limited"}
 
 
-def _written_cube(colors: FrameColors, folder: Path) -> Path:
-    path = folder / "colors.cube"
-    path.write_text(_cube_text(colors))
-    return path
+@contextmanager
+def _written_cube(colors: FrameColors) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="depth3d-") as folder:
+        path = Path(folder, "colors.cube")
+        path.write_text(_cube_text(colors))
+        yield path
 
 
 @lru_cache(maxsize=4)

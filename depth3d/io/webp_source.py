@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -57,7 +58,7 @@ class WebPAnimation:
             raise UnreadableFileError(f"{path} holds no frame; check it in a browser, and copy it again")
         with open_picture(path) as image:
             size_wh = image.size
-        self._times = [Fraction(sum(lengths_ms[:i]), 1000) for i in range(len(lengths_ms) + 1)]
+        self._times = [Fraction(end_ms, 1000) for end_ms in accumulate(lengths_ms, initial=0)]
         if has_alpha:
             self.notes.append("it is transparent in part, and laid over black")
         self.facts = VideoFacts(
@@ -86,7 +87,9 @@ class WebPAnimation:
                         raise UnreadableFileError(
                             f"no frame of {self._path} can be decoded; copy it again"
                         ) from None
-                    self.notes.append(f"{left} of its frames are damaged and were left out")
+                    note = f"{left} of its frames are damaged and were left out"
+                    if note not in self.notes:  # from an earlier reading
+                        self.notes.append(note)
                     return
                 if time_s >= start_s:
                     yield time_s, resized(_over_black(rgba), size_wh)
