@@ -9,12 +9,12 @@ hidden` is ours with what is behind the front things rendered instead of guessed
 itself. `d3.bokeh` is the verb with its defaults, then with depth blurred by 2 px, and at a quarter of the
 size and scaled up.
 
-`--large`: 12 megapixels, a floor with things on it and a figure in front, by largest radius: wall and CPU
+`--large`: 12 megapixels or as many as told, a floor with things on it and a figure in front, by largest radius: wall and CPU
 seconds, peak resident memory, each in a process of its own; beside it a blur of the whole picture at each
 whole radius with OpenCV.
 
     python tests/benchmarks/bench_bokeh.py [--seeds 0] [--samples 128] [--cache FOLDER] [--output result.json]
-    python tests/benchmarks/bench_bokeh.py --large [--threads 2]
+    python tests/benchmarks/bench_bokeh.py --large [--megapixels 12] [--radii 30 120] [--rounds 1] [--threads 2]
 """
 
 from __future__ import annotations
@@ -22,18 +22,17 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
-import resource
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import bokeh_baselines as baselines
 import bokeh_truth as truths
+import contract
 import numpy as np
 import torch
 
@@ -47,6 +46,9 @@ from depth3d.render.scatter import Surface, scatter
 
 LARGE_WH = (4000, 3000)
 RADII = (10, 30, 60, 120, 200)
+PEER_RADIUS = 60
+"""About where OpenCV is timed, too: its time grows with the radius."""
+FIGURES = ("psnr", "psnr_edges", "psnr_whole", "ssim", "ssim_edges", "ssim_whole")
 METHODS = (*baselines.BASELINES, "ours", "true hidden")
 VERB = ("d3.bokeh", "depth blurred", "depth at 1/4")
 
@@ -119,12 +121,14 @@ def measured(truth: truths.Truth, *, linear: bool) -> dict[str, Any]:
     return row | {"noise": truth.noise_db, "radius_px": float(np.abs(radius).max())}
 
 
-def quality(seeds: list[int], samples: int, cache: Path | None) -> dict[str, Any]:
+def quality(options: argparse.Namespace) -> dict[str, Any]:
     report = {}
-    for seed in seeds:
+    for seed in options.seeds:
         for kind, made in enumerate(truths.KINDS):
+            if options.kinds and made.__name__ not in options.kinds:
+                continue
             for near in (True, False):
-                truth = truths.truth(kind, seed, near=near, samples=samples, cache=cache)
+                truth = truths.truth(kind, seed, near=near, samples=options.samples, cache=options.cache)
                 name = f"{made.__name__} {seed}, {'near' if near else 'far'}"
                 clips = made is truths.lamps
                 report[name + (", linear" if clips else "")] = measured(truth, linear=clips)
@@ -139,13 +143,7 @@ def mean_of(rows: list[dict[str, Any]], method: str, figure: str) -> float:
     return statistics.mean(row[method][figure] for row in rows if figure in row.get(method, {}))
 
 
-def table(head: list[str], rows: list[list[str]]) -> None:
-    for cells in (head, ["---"] * len(head), *rows):
-        print("| " + " | ".join(cells) + " |")
-    print()
-
-
-def print_quality(report: dict[str, Any]) -> None:
+def quality_tables(report: dict[str, Any]) -> contract.Tables:
     names = [name for name in (*METHODS, *VERB) if any(name in row for row in report.values())]
 
     def cell(row: dict[str, Any], method: str) -> str:
@@ -154,42 +152,49 @@ def print_quality(report: dict[str, Any]) -> None:
         edges = row[method].get("psnr_edges")
         return f"{row[method]['psnr']:.1f}" + (f" ({edges:.1f})" if edges else "")
 
-    table(
-        ["scene, focus", "noise", *names],
-        [[name, f"{r['noise']:.0f}", *(cell(r, m) for m in names)] for name, r in report.items()],
-    )
     counted = [row for name, row in report.items() if not name.endswith("bytes")]
-    figures = ("psnr", "psnr_edges", "psnr_whole", "ssim", "ssim_edges", "ssim_whole")
-    kept = [name for name in METHODS if any(name in row for row in counted)]
-    table(
-        ["mean (lamps as linear light)", *kept],
-        [[f, *(f"{mean_of(counted, m, f):.{2 if 'psnr' in f else 3}f}" for m in kept)] for f in figures],
-    )
     plain = [row for row in report.values() if VERB[0] in row]
-    if plain:
-        table(
-            ["mean (all as bytes)", *VERB],
-            [[f, *(f"{mean_of(plain, m, f):.{2 if 'psnr' in f else 3}f}" for m in VERB)] for f in figures],
-        )
+    kept = [name for name in METHODS if any(name in row for row in counted)]
+
+    def means(rows: list[dict[str, Any]], methods: tuple[str, ...] | list[str]) -> dict[str, contract.Row]:
+        return {
+            f: {m: f"{mean_of(rows, m, f):.{2 if 'psnr' in f else 3}f}" for m in methods} for f in FIGURES
+        }
+
+    behind = {}
     for other in baselines.BASELINES:
-        lost = [
-            f"{name} by {r[other]['psnr'] - r['ours']['psnr']:.1f}"
+        lost = {
+            name: f"{name} by {r[other]['psnr'] - r['ours']['psnr']:.1f}"
             for name, r in report.items()
             if r[other]["psnr"] > r["ours"]["psnr"]
-        ]
-        print(f"{other} is ahead of ours in {len(lost)} of {len(report)}: {', '.join(lost) or 'none'}")
+        }
+        behind[other] = {
+            "ahead of ours": f"{len(lost)} of {len(report)}",
+            "by dB": ", ".join(lost.values()) or "-",
+        }
+    return {
+        "Bokeh: PSNR in dB (near silhouettes)": {
+            name: {"noise": f"{r['noise']:.0f}"} | {m: cell(r, m) for m in names}
+            for name, r in report.items()
+        },
+        "Bokeh: means (lamps as linear light)": means(counted, kept),
+        **({"Bokeh: means of `d3.bokeh` (all as bytes)": means(plain, VERB)} if plain else {}),
+        "Bokeh: where others are ahead": behind,
+    }
 
 
-def large_scene(path: Path) -> None:
-    """Keep a photo of 12 megapixels and its disparity."""
+def large_scene(path: Path, megapixels: float) -> None:
+    """Keep a large photo and its disparity."""
     import cv2
 
     chance = np.random.default_rng(5)
     ground, figure = truths.ground(chance), truths.portrait(chance)
     scene = synthetic.Scene((*ground.back, *figure.front), ambient=truths.EVEN)
-    camera = synthetic.default_camera(*LARGE_WH, truths.FOV_DEG)
-    image = synthetic.render_image(scene, camera.resized(LARGE_WH[0] // 4, LARGE_WH[1] // 4), samples=1)
-    image = cv2.resize(image, LARGE_WH, interpolation=cv2.INTER_CUBIC)
+    share = (megapixels * 1e6 / (LARGE_WH[0] * LARGE_WH[1])) ** 0.5
+    width, height = (round(share * side) for side in LARGE_WH)
+    camera = synthetic.default_camera(width, height, truths.FOV_DEG)
+    image = synthetic.render_image(scene, camera.resized(width // 4, height // 4), samples=1)
+    image = cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC)
     np.savez(path, image=image, disparity=1 / synthetic.render_depth(scene, camera).values)
 
 
@@ -212,73 +217,73 @@ def timed(path: Path, method: str, most: float, threads: int) -> None:
     figures = {
         "seconds": time.perf_counter() - start,
         "cpu_seconds": time.process_time() - busy,
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_mb": contract.peak_bytes() / 1e6,
     }
     print(json.dumps(figures))
 
 
-def large(threads: int, rounds: int) -> dict[str, Any]:
-    report: dict[str, Any] = {}
-    runs = [("ours", r) for r in RADII] + [("plain", 60)]
+def large(options: argparse.Namespace) -> dict[str, contract.Row]:
+    """Blur by each radius with ours, and with OpenCV by one of them, in fresh processes, in turns."""
+    middle = min(options.radii, key=lambda radius: abs(radius - PEER_RADIUS))
+    names = {f"depth3d, radius {r} px": ("ours", r) for r in options.radii}
+    names |= {f"OpenCV, radius {middle} px": ("plain", middle)}
+    found: dict[str, list[dict[str, float]]] = {name: [] for name in names}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "large.npz"
-        large_scene(path)
-        for _ in range(rounds):
-            for method, most in runs:
-                words = [sys.executable, __file__, "--timed", str(path), method, str(most)]
-                words += ["--threads", str(threads)]
-                environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
-                found = subprocess.run(words, check=True, capture_output=True, text=True, env=environment)
-                report.setdefault(f"{method} {most}", []).append(json.loads(found.stdout))
-    return {
-        name: {figure: statistics.median(run[figure] for run in found) for figure in found[0]}
-        for name, found in report.items()
-    }
+        large_scene(path, options.megapixels)
 
+        def run(name: str) -> Callable[[], None]:
+            method, most = names[name]
+            words = [sys.executable, __file__, "--timed", path, method, most, "--threads", options.threads]
+            return lambda: found[name].append(
+                contract.reported(words, OMP_NUM_THREADS=str(options.threads))[1]
+            )
 
-def print_large(report: dict[str, Any]) -> None:
-    table(
-        ["12 megapixels, largest radius", "seconds", "CPU seconds", "peak MB"],
-        [
-            [name, f"{r['seconds']:.1f}", f"{r['cpu_seconds']:.1f}", f"{r['peak_mb']:,.0f}"]
-            for name, r in report.items()
-        ],
-    )
-    for figure in ("seconds", "cpu_seconds"):
-        flat = report["ours 120"][figure] / report["ours 30"][figure]
-        faster = report["plain 60"][figure] / report["ours 60"][figure]
-        print(f"{figure}: 120 over 30 is {flat:.2f}; {faster:.1f} times as fast as OpenCV at 60")
+        contract.in_turns({name: run(name) for name in names}, options.rounds, warm_up=0)
+    scaled = {name: {f: [r[f] for r in rows] for f in rows[0]} for name, rows in found.items()}
+    least, peer = f"depth3d, radius {min(options.radii)} px", f"OpenCV, radius {middle} px"
+    table: dict[str, contract.Row] = {}
+    for name, figures in scaled.items():
+        table[name] = {
+            "seconds": contract.spread(figures["seconds"]),
+            "CPU seconds": contract.spread(figures["cpu_seconds"]),
+            "peak MB": contract.spread(figures["peak_mb"]),
+        }
+        if name == f"depth3d, radius {middle} px":
+            table[name] |= {"over OpenCV": contract.ratio(figures["seconds"], scaled[peer]["seconds"])}
+        if name not in (least, peer):
+            table[name] |= {"growth": contract.ratio(scaled[least]["seconds"], figures["seconds"])}
+    return table
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--large", action="store_true", help="time 12 megapixels instead")
+    parser = contract.parser(__doc__, rounds=1)
+    parser.add_argument("--large", action="store_true", help="time a large photo instead")
+    parser.add_argument("--megapixels", type=float, default=12, help="of the large photo")
+    parser.add_argument("--radii", type=int, nargs="*", default=RADII)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--seeds", type=int, nargs="*", default=[0])
+    parser.add_argument(
+        "--kinds", nargs="*", choices=[kind.__name__ for kind in truths.KINDS], help="some scenes"
+    )
     parser.add_argument("--samples", type=int, default=truths.SAMPLES, help="rays a pixel, twice")
     parser.add_argument("--cache", type=Path, help="folder of ray-traced photographs")
-    parser.add_argument("--output", type=Path)
     parser.add_argument("--timed", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.timed:
         path, method, most = options.timed
         timed(Path(path), method, float(most), options.threads)
         return
-    report: dict[str, Any] = {
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "cores": os.cpu_count(),
-    }
     if options.large:
-        report["threads"] = options.threads
-        report["large"] = large(options.threads, options.rounds)
-        print_large(report["large"])
-    else:
-        report["quality"] = quality(options.seeds, options.samples, options.cache)
-        print_quality(report["quality"])
-    if options.output:
-        options.output.write_text(json.dumps(report, indent=2) + "\n")
+        results = {f"Bokeh of {options.megapixels:g} MP, by the largest radius": large(options)}
+        settings = {"rounds": options.rounds, "threads": options.threads}
+        contract.publish("bokeh", results, output=options.output, settings=settings)
+        return
+    details = quality(options)
+    settings = {"seeds": options.seeds, "rays a pixel": options.samples}
+    contract.publish(
+        "bokeh", quality_tables(details), output=options.output, settings=settings, details=details
+    )
 
 
 if __name__ == "__main__":

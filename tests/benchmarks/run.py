@@ -52,7 +52,7 @@ RUNS = (
     Run("growth", "--rounds 1 --megapixels 0.3 3"),
     Run("mesh", "--scenes step floor"),
     Run("mesh-large", "--large --rounds 2 --megapixels 3", "--large --rounds 5"),
-    Run("bokeh", "--kinds cards --samples 32"),
+    Run("bokeh", "--kinds sheets --samples 16"),
     Run("bokeh-large", "--large --rounds 2 --megapixels 3 --radii 30 120", "--large --rounds 3"),
     Run("views", "--kinds cards --motions sideways --depth exact", "--seeds 1 2"),
     Run("views-stability", "--stability --kinds cards", "--stability"),
