@@ -1,84 +1,138 @@
-"""Where the time of `depth3d cloud photo.jpg -o cloud.ply` goes, in fresh processes.
+"""The whole command, photo to cloud, as a process: `depth3d cloud` beside the script that a user would write.
 
-Contract: the real Small architecture with random weights (time does not depend on them) is saved to a
-temporary directory once; each round starts one interpreter that times its own stages, and one that runs the
-whole command; rounds alternate; the first round of each warms the file cache and is dropped; medians and the
-spread (min..max) of the others are printed as JSON.
+The peer is `pipeline_script.py`: the `transformers` pipeline, NumPy and Open3D. The network is the real Small
+architecture with random weights (time does not depend on them, but for the edges of the cloud: their maps are
+rough, and ours looks at each edge). Ours runs with PyTorch, as it is installed by default, and with OpenVINO,
+where that is installed, whose compiled network is there from an earlier run; `mini` stands beside them.
+
+Contenders take turns, in fresh processes. `start-up` is the interpreter, all imports, the weights, and the
+process' end; `work` is reading, the network, the cloud, writing. Warm: files are in the system's cache.
+Cold: before each process the pages of all files of the Python packages, of the weights and of the compiled
+network are given back (`posix_fadvise`), but for those that other processes use, and for the names of files,
+which stay cached.
 """
+
+from __future__ import annotations
 
 import json
 import os
-import statistics
-import subprocess
+import re
 import sys
+import sysconfig
 import tempfile
-import time
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
+import contract
 import numpy as np
 
-ROUNDS = 5
-
-STAGES = """
-import time
-start = time.perf_counter()
-marks = {}
-def mark(name):
-    global start
-    now = time.perf_counter()
-    marks[name] = 1000 * (now - start)
-    start = now
-import depth3d, depth3d_cli.main, depth3d_cli.commands.cloud
-mark("imports of the command line")
-import torch
-mark("import torch")
-from depth3d.estimate.estimator import DepthEstimator
-estimator = DepthEstimator.from_pretrained(MODEL)
-mark("loading (imports of transformers, weights)")
-image = depth3d.load_image(PHOTO)
-mark("reading the photo")
-prediction = estimator.predict(image)
-mark("first inference")
-camera = depth3d.camera_for(PHOTO)
-depth = depth3d.assume_range(prediction.depth, 1, 10).apply(prediction.depth)
-cloud = depth3d.point_cloud(depth3d.RGBD(image, depth, camera))
-mark("point cloud")
-depth3d.save(cloud, OUT)
-mark("saving")
-import json
-print(json.dumps(marks))
-"""
+SIZES = {"640x480": (640, 480), "12 MP": (4000, 3000)}
+PEER = "pipeline script"
+_STARTS = ("start-up", "imports", "loading the network")
 
 
 def main() -> None:
+    options = contract.parser(__doc__, rounds=7)
+    options.add_argument("--cold-rounds", type=int, default=3)
+    options.add_argument("--sizes", nargs="+", choices=SIZES, default=list(SIZES))
+    given = options.parse_args()
+    results: contract.Tables = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        _save_small_with_random_weights(folder / "small")
-        photo = folder / "photo.png"
-        _save_photo(photo)
-        values = {"MODEL": str(folder / "small"), "PHOTO": str(photo), "OUT": str(folder / "stages.ply")}
-        code = "".join(f"{key} = {value!r}\n" for key, value in values.items()) + STAGES
-        whole = [sys.executable, "-m", "depth3d_cli", "cloud", str(photo), "--model", values["MODEL"]]
-        whole += ["-o", str(folder / "whole.ply"), "--overwrite", "-q"]
-        runs: list[dict[str, float]] = []
-        for _ in range(ROUNDS + 1):
-            done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-            marks = json.loads(done.stdout.splitlines()[-1])
-            start = time.perf_counter()
-            subprocess.run(whole, check=True, capture_output=True)
-            marks["whole command (wall)"] = 1000 * (time.perf_counter() - start)
-            runs.append(marks)
-        rows = {
-            name: {
-                "median_ms": round(statistics.median(run[name] for run in runs[1:]), 1),
-                "spread_ms": [round(f(run[name] for run in runs[1:]), 1) for f in (min, max)],
-            }
-            for name in runs[0]
+        save_small_with_random_weights(folder / "small")
+        for size in given.sizes:
+            photo = folder / f"{size.replace(' ', '')}.jpg"
+            save_photo(photo, SIZES[size])
+            for kind, rounds in (("warm", given.rounds), ("cold", given.cold_rounds)):
+                if rounds:
+                    files = files_to_forget(folder) if kind == "cold" else []
+                    found = measured(contenders(folder, photo), rounds, files, str(folder / "cache"))
+                    results[f"Photo to cloud, {size}, {kind}"] = table(found)
+    settings = {"rounds": given.rounds, "cold_rounds": given.cold_rounds, "network": "Small, random weights"}
+    contract.publish("startup", results, output=given.output, settings=settings)
+
+
+def contenders(folder: Path, photo: Path) -> dict[str, list[str]]:
+    """Name the commands, which all write a PLY of the photo."""
+    small = str(folder / "small")
+    ours = [sys.executable, "-m", "depth3d_cli", "cloud", str(photo), "-o", str(folder / "ours.ply")]
+    ours += ["--overwrite", "-q", "--profile", "--device", "cpu", "--model"]
+    script = str(Path(__file__).with_name("pipeline_script.py"))
+    made = {
+        PEER: [sys.executable, script, small, str(photo), str(folder / "theirs.ply")],
+        "depth3d cloud, PyTorch": [*ours, small, "--backend", "torch"],
+    }
+    if find_spec("openvino") and find_spec("onnx"):
+        made["depth3d cloud, OpenVINO"] = [*ours, small, "--backend", "openvino"]
+    return made | {"depth3d cloud, mini": [*ours, "mini"]}
+
+
+def measured(
+    commands: dict[str, list[str]], rounds: int, forget: list[Path], cache: str
+) -> dict[str, list[tuple[contract.Finished, float]]]:
+    """Run the commands in turns, each round in the other order; give each run, and its seconds of work."""
+    found: dict[str, list[tuple[contract.Finished, float]]] = {name: [] for name in commands}
+    for turn in range(1 + rounds):
+        order = list(commands.items())
+        for name, words in reversed(order) if turn % 2 else order:
+            for file in forget:
+                give_back(file)
+            done = contract.fresh(words, DEPTH3D_CACHE_DIR=cache, HF_HUB_OFFLINE="1")
+            if turn:  # the first one compiles, and fills caches
+                found[name].append((done, work_of(done.text)))
+    return found
+
+
+def work_of(text: str) -> float:
+    """Read the seconds of work from what a contender says."""
+    if match := re.search(r'^\{"work_s": ([\d.]+)\}$', text, re.MULTILINE):
+        return float(match[1])
+    rows = re.findall(r"^(\S.*?) {2,}(\d+\.\d+) +\d+ %", text, re.MULTILINE)
+    return sum(float(seconds) for name, seconds in rows if name not in _STARTS)
+
+
+def table(found: dict[str, list[tuple[contract.Finished, float]]]) -> dict[str, contract.Row]:
+    """Make the rows: whole, split, memory, and the ratio to the script, round by round."""
+    peers = [done.seconds for done, _ in found[PEER]]
+    rows: dict[str, contract.Row] = {}
+    for name, runs in found.items():
+        whole = [done.seconds for done, _ in runs]
+        rows[name] = {
+            "seconds": contract.spread(whole),
+            "start-up": contract.spread(done.seconds - work_s for done, work_s in runs),
+            "work": contract.spread(work_s for _, work_s in runs),
+            "processor seconds": contract.spread(done.cpu_seconds for done, _ in runs),
+            "peak MB": contract.spread(done.peak_mb for done, _ in runs),
         }
-        print(json.dumps({"cores": os.cpu_count(), "rounds": ROUNDS, "stages": rows}, indent=2))
+        if name != PEER:
+            rows[name][f"over {PEER}"] = contract.ratio(whole, peers)
+    return rows
 
 
-def _save_small_with_random_weights(folder: Path) -> None:
+def files_to_forget(folder: Path) -> list[Path]:
+    """List the files of the standard library, of all packages, and of this benchmark."""
+    places = [Path(sysconfig.get_path(key)) for key in ("stdlib", "purelib")]
+    places += [Path(str(find_spec(name).origin)).parent for name in ("depth3d", "depth3d_cli")]
+    return [file for place in (*places, folder) for file in place.rglob("*") if file.is_file()]
+
+
+def give_back(file: Path) -> None:
+    """Let the system forget the pages of a file."""
+    try:
+        descriptor = os.open(file, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fdatasync(descriptor)  # only what is on the disk can be forgotten
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+    except OSError:
+        return
+    finally:
+        os.close(descriptor)
+
+
+def save_small_with_random_weights(folder: Path) -> None:
     import torch
     from transformers import DepthAnythingConfig, DepthAnythingForDepthEstimation, Dinov2Config
 
@@ -100,14 +154,21 @@ def _save_small_with_random_weights(folder: Path) -> None:
         last.weight.abs_()
         last.bias.fill_(0.5)
     model.save_pretrained(folder)
+    settings: dict[str, Any] = {
+        "image_processor_type": "DPTImageProcessor", "do_resize": True, "size": {"height": 518, "width": 518},
+        "keep_aspect_ratio": True, "ensure_multiple_of": 14, "resample": 3, "do_rescale": True,
+        "rescale_factor": 1 / 255, "do_normalize": True, "image_mean": [0.485, 0.456, 0.406],
+        "image_std": [0.229, 0.224, 0.225],
+    }  # fmt: skip
+    (folder / "preprocessor_config.json").write_text(json.dumps(settings))
 
 
-def _save_photo(path: Path) -> None:
+def save_photo(path: Path, size_wh: tuple[int, int]) -> None:
     from PIL import Image
 
     rng = np.random.default_rng(0)
     coarse = Image.fromarray(rng.integers(0, 255, (12, 16, 3), np.uint8))
-    coarse.resize((640, 480), Image.Resampling.BICUBIC).save(path)
+    coarse.resize(size_wh, Image.Resampling.BICUBIC).save(path, quality=92)
 
 
 if __name__ == "__main__":
