@@ -142,7 +142,7 @@ def mesh(
             noise_per_m=noise_per_m,
         )
         if max_grazing_deg is not None:
-            faces = faces[_facing(points, faces, max_grazing_deg)]
+            faces = _only(faces, _facing(points, faces, max_grazing_deg))
         faces = _only(faces, large_islands(faces, z.shape, -(-int(min_island_px) // step**2)))
         few = _simplified(points, faces, scene.camera, max_error_px, max_faces)
         if few is not None:
@@ -202,8 +202,16 @@ def _simplified(
 
 
 def _only(faces: GridFaces, keep: BoolMap) -> GridFaces:
-    """Drop triangles; nothing is copied where none goes."""
-    return faces if keep.all() else faces[keep]
+    """Drop triangles, in place where most of them stay."""
+    if 2 * np.count_nonzero(keep) < len(keep):
+        return faces[keep]
+    count = 0
+    for start in range(0, len(faces), _FACES_PER_BLOCK):
+        block = slice(start, start + _FACES_PER_BLOCK)
+        some = faces[block][keep[block]]
+        faces[count : count + len(some)] = some
+        count += len(some)
+    return faces[:count]
 
 
 def _renumbered(faces: GridFaces, used: BoolMap) -> GridFaces:
