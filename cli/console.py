@@ -17,6 +17,8 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from rich.progress import Progress
+
 __all__ = [
     "Said",
     "listening",
@@ -27,6 +29,7 @@ __all__ = [
     "print_rows",
     "progress",
     "report",
+    "say",
     "set_verbosity",
     "verbosity",
     "warn",
@@ -81,7 +84,24 @@ def report(facts: dict[str, Any], summary: str, *, as_json: bool, as_list: bool 
     elif as_json:
         print_json([facts] if as_list else facts)
     else:
-        click.echo(one_line(summary))
+        say(summary)
+
+
+def say(line: str, *, err: bool = False) -> None:
+    """Print a line: a result on stdout, or a message on stderr; above the progress bar where there is one.
+
+    Args:
+        line: What `one_line` makes of it is printed.
+        err: Whether it is a message.
+    """
+    if _BARS and (err or sys.stdout.isatty()):
+        _BARS[-1].console.print(one_line(line), markup=False, emoji=False, highlight=False, soft_wrap=True)
+    else:
+        click.echo(one_line(line), err=err)
+
+
+_BARS: list[Progress] = []
+"""Those that are shown."""
 
 
 def set_verbosity(level: int) -> None:
@@ -120,7 +140,7 @@ _UNSHOWN = ("Cc", "Cs", "Zl", "Zp")
 
 class _ClickHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        click.echo(f"{record.levelname.lower()}: {one_line(record.getMessage())}", err=True)
+        say(f"{record.levelname.lower()}: {record.getMessage()}", err=True)
 
 
 def note(message: str) -> None:
@@ -129,12 +149,12 @@ def note(message: str) -> None:
     if listener is not None:
         listener.notes.append(message)
     elif verbosity() >= 0:
-        click.echo(f"note: {one_line(message)}", err=True)
+        say(f"note: {message}", err=True)
 
 
 def warn(message: str) -> None:
     """Say on stderr that something failed; never silenced."""
-    click.echo(f"error: {one_line(message)}", err=True)
+    say(f"error: {message}", err=True)
 
 
 def print_json(value: Any) -> None:
@@ -192,9 +212,13 @@ def progress(
         *((RateColumn(),) if rate else ()),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False) as bar:
         task = bar.add_task(label, total=total or None)
-        yield lambda amount: bar.advance(task, amount)
+        _BARS.append(bar)
+        try:
+            yield lambda amount: bar.advance(task, amount)
+        finally:
+            _BARS.remove(bar)
 
 
 def _plain(value: Any) -> Any:

@@ -12,7 +12,7 @@ import click
 from click.core import ParameterSource
 
 from .calls import CommandCall, run_call
-from .console import note, print_json, progress, warn
+from .console import note, print_json, progress, say, warn
 from .options import network_of
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ class Run:
                         note(f"{result.task.input}: {line}" if as_list else line)
                     said[line] = said.get(line, 0) + 1
                 if not self.params["as_json"]:
-                    click.echo(result.made.summary)
+                    say(result.made.summary)
         for line, count in said.items():
             if count > 1:
                 note(f"{count - 1} more: {line}")
@@ -322,7 +322,8 @@ def _tell_failures(rows: Sequence[Mapping[str, Any]], total: int) -> None:
         by_reason.setdefault(row["error"], []).append(row["photo"])
     for reason, photos in by_reason.items():
         first = f"{photos[0]} and {len(photos) - 1} more" if len(photos) > 2 else " and ".join(photos)
-        warn(f"{first}: {reason}")
+        # Most reasons begin with the name of the photo.
+        warn(reason if len(photos) == 1 and reason.startswith(photos[0]) else f"{first}: {reason}")
     if rows:
         rest = "; the others are written" if len(rows) < total else ""
         raise click.ClickException(f"{len(rows)} of {total} photos failed{rest}")

@@ -13,7 +13,8 @@ from itertools import takewhile
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Literal
 
-from depth3d.errors import FileError, InputError, UnreadableFileError
+from depth3d.errors import InputError, UnreadableFileError
+from depth3d.io.folder_walk import files_below, folders_below
 from depth3d.io.manifest import MANIFEST_NAME, outputs_listed_in
 from depth3d.io.pairing import is_other_kind
 from depth3d.io.remote import RemotePath, is_url, place
@@ -157,15 +158,14 @@ class _Search:
 
     def _in_folder(self, folder: Path) -> Iterator[FoundInput]:
         self.roots.append(folder)
-        found = sorted(_walk(folder), key=natural_key)
+        found = sorted((one.relative_to(folder) for one in files_below(folder)), key=natural_key)
         fitting = [one for one in found if one.suffix.lower() in self.suffixes]
         yield from (FoundInput(folder / one, PurePosixPath(one)) for one in self._of_kind(fitting, folder))
 
     def _matching(self, pattern: str) -> Iterator[FoundInput]:
         root, rest = _fixed_part(pattern)
         self.roots.append(root)
-        # Not Path.glob, whose ** takes hidden folders and follows no links.
-        matches = glob.glob(str(Path(glob.escape(str(root)), rest)), recursive=True)  # noqa: PTH207
+        matches = _glob(root, Path(rest).parts)
         places = sorted({Path(os.path.relpath(one, root)) for one in matches}, key=natural_key)
         places = [one for one in places if (root / one).is_file()]
         if not PurePath(rest).suffix:
@@ -259,7 +259,8 @@ def _beside(name: str, folder: Path) -> str:
     if is_url(name) or Path(name).is_absolute() or _exists(name):
         return name
     if _GLOB.search(name) and not _exists(folder / name):
-        return name if _matches(name) else str(folder / name)
+        root, rest = _fixed_part(name)
+        return name if any(_glob(root, Path(rest).parts)) else str(folder / name)
     return str(folder / name) if _exists(folder / name) else name
 
 
@@ -272,25 +273,15 @@ def _bytes_of(path: Path) -> bytes:
         ) from None
 
 
-def _matches(pattern: str) -> bool:
-    return any(glob.iglob(pattern, recursive=True))  # noqa: PTH207
-
-
-def _walk(folder: Path) -> Iterator[Path]:
-    """Give the paths below a folder of all files in it but hidden ones; no circle of links is followed."""
-
-    def give_up(error: OSError) -> None:
-        raise FileError(f"can't read the directory {error.filename}: {error.strerror}; check it") from None
-
-    for where, inner, names in os.walk(folder, onerror=give_up, followlinks=True):
-        here = Path(where)
-        inner[:] = [name for name in inner if not name.startswith(".") and not _leads_back(here, name)]
-        yield from (Path(os.path.relpath(here / name, folder)) for name in names if not name.startswith("."))
-
-
-def _leads_back(here: Path, name: str) -> bool:
-    link = here / name
-    return link.is_symlink() and here.resolve().is_relative_to(link.resolve())
+def _glob(folder: Path, parts: tuple[str, ...]) -> Iterator[str]:
+    """Match below a folder; ** is done here, as that of `glob` follows circles of links again and again."""
+    if "**" not in parts:
+        yield from glob.iglob(str(Path(glob.escape(str(folder)), *parts)))  # noqa: PTH207
+        return
+    cut = parts.index("**")
+    for start in _glob(folder, parts[:cut]) if cut else (folder,):
+        for inner in folders_below(Path(start)) if _is_dir(start) else ():
+            yield from _glob(inner, parts[cut + 1 :] or ("*",))
 
 
 def _fixed_part(pattern: str) -> tuple[Path, str]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 from typing import Literal
 
-from depth3d.errors import FileError, InputError
+from depth3d.errors import InputError
+from depth3d.io.folder_walk import files_below
 
 __all__ = ["files_in", "is_other_kind", "partners", "picture_name"]
 
@@ -55,26 +55,11 @@ def files_in(folder: Path, suffixes: Sequence[str], kind: Literal["photos", "dep
     Raises:
         FileError: The folder can't be read.
     """
-    found: list[Path] = []
-
-    def give_up(error: OSError) -> None:
-        raise FileError(f"can't read the directory {error.filename}: {error.strerror}; check it") from None
-
-    for where, inner, names in os.walk(folder, onerror=give_up, followlinks=True):
-        here = Path(where)
-        inner[:] = sorted(
-            name
-            for name in inner
-            if not name.startswith(".") and not here.resolve().is_relative_to((here / name).resolve())
-        )
-        found += [
-            here / name
-            for name in sorted(names)
-            if not name.startswith(".")
-            and Path(name).suffix.lower() in suffixes
-            and not is_other_kind(name, kind)
-        ]
-    return found
+    return [
+        path
+        for path in files_below(folder)
+        if path.suffix.lower() in suffixes and not is_other_kind(path, kind)
+    ]
 
 
 def partners(wanted: Sequence[PurePath], files: Sequence[Path], folder: Path) -> list[Path | InputError]:

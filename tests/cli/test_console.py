@@ -4,7 +4,10 @@ import io
 import sys
 
 import pytest
-from depth3d_cli.console import progress, set_verbosity
+from depth3d_cli.console import note, progress, say, set_verbosity
+
+
+ERASE_LINE = "\r\x1b[2K"
 
 
 class Terminal(io.StringIO):
@@ -44,3 +47,21 @@ def test_nothing_else_does(monkeypatch):
     assert drawn(monkeypatch, io.StringIO(), 2_000_000) == ""
     set_verbosity(-1)
     assert drawn(monkeypatch, Terminal(), 2_000_000) == ""
+
+
+def test_lines_are_printed_above_the_bar(monkeypatch):
+    terminal, results = Terminal(), io.StringIO()
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr(sys, "stdout", terminal)
+    with progress("Fetching", 2):
+        say("a [red]line[/red] :smile:")
+        note("two\nlines")
+        monkeypatch.setattr(sys, "stdout", results)
+        say("to a file")
+    shown = terminal.getvalue()
+    assert f"{ERASE_LINE}a [red]line[/red] :smile:\n" in shown
+    assert f"{ERASE_LINE}note: two\\nlines\n" in shown
+    assert results.getvalue() == "to a file\n"
+    say("later")
+    assert results.getvalue() == "to a file\nlater\n"

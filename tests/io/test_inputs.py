@@ -61,6 +61,8 @@ def test_partial_files_and_what_is_no_photo_by_its_name_are_left_out(tree, caplo
         ("p/*", ["p/1.jpg", "p/2.jpg"]),  # no suffix given: photos only
         ("p/?.txt", ["p/3.txt"]),  # it is asked for
         ("*/[12].jpg", ["p/1.jpg", "p/2.jpg"]),
+        ("**/[12].jpg", ["p/1.jpg", "p/2.jpg", "p/a/1.jpg"]),
+        ("**/a/**", ["p/a/1.jpg"]),
     ],
 )
 def test_globs(tree, pattern, expected):
@@ -112,7 +114,15 @@ def test_links_are_followed_but_not_in_circles(tree):
     folder = tree("p/a/1.jpg", "other/2.jpg")
     (folder / "p/a/back").symlink_to(folder / "p")
     (folder / "p/more").symlink_to(folder / "other")
-    assert places(find_inputs("p")) == ["a/1.jpg", "more/2.jpg"]
+    (folder / "other/p").symlink_to(folder / "p")  # a circle of two links
+    for name in ("p", "p/**/*.jpg", "p/**"):
+        assert places(find_inputs(name)) == ["a/1.jpg", "more/2.jpg"]
+
+
+def test_a_link_to_a_folder_beside_it_is_followed(tree):
+    folder = tree("p/a/1.jpg")
+    (folder / "p/b").symlink_to(folder / "p/a")
+    assert places(find_inputs("p")) == places(find_inputs("p/*/*.jpg")) == ["a/1.jpg", "b/1.jpg"]
 
 
 def test_a_list_names_files_folders_and_globs(tree):
