@@ -6,7 +6,6 @@ import sys
 import pytest
 from depth3d_cli.console import note, progress, say, set_verbosity
 
-
 ERASE_LINE = "\r\x1b[2K"
 
 
