@@ -1,4 +1,4 @@
-"""`hidden_layer`: what is behind the foreground, as far as the picture tells."""
+"""`hidden_layer`, `hidden_surfaces`: what is behind the foreground, as far as the picture tells."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from depth3d.render.cuts import find_joints
 from depth3d.render.hidden_colors import hidden_colors
 from depth3d.render.hidden_depth import hidden_depth, silhouettes_of
 
-__all__ = ["JUMP_PX", "HiddenLayer", "hidden_layer"]
+__all__ = ["JUMP_PX", "HiddenLayer", "HiddenSurfaces", "hidden_layer", "hidden_surfaces"]
 
 JUMP_PX = 2.0
 """Difference in radius of blur between neighbours that makes a silhouette."""
@@ -42,7 +42,60 @@ class HiddenLayer:
     mask: BoolMap
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class HiddenSurfaces:
+    """What is hidden, as small as it was guessed: large pictures take much memory.
+
+    Attributes:
+        layer: At a size that divides the picture's, or nearly.
+        factor: How many times smaller it is.
+        gain: Radius of blur in pixels of the picture by disparity, at the most.
+    """
+
+    layer: HiddenLayer
+    factor: int
+    gain: float
+
+    def at_size(self, disparity: FloatMap) -> HiddenLayer:
+        """Give the layer at the picture's size.
+
+        Args:
+            disparity: (H, W) float32 of the picture.
+
+        Returns:
+            The layer; if it was guessed at a smaller size in arrays of its own, the colours plane by plane.
+        """
+        import cv2
+
+        if self.factor == 1:
+            return self.layer
+        height, width = disparity.shape
+
+        def enlarged(values: FloatMap) -> FloatMap:
+            return np.asarray(cv2.resize(values, (width, height), interpolation=cv2.INTER_LINEAR))
+
+        # Outside the mask the smaller maps show the foreground, which must not be blended in.
+        inside = self.layer.mask.astype(np.float32)
+        weight = enlarged(inside)
+        mask = weight > 1e-3
+        np.maximum(weight, 1e-3, out=weight)
+        np.reciprocal(weight, out=weight)
+        far = enlarged(self.layer.disparity * inside)
+        far *= weight
+        mask &= far < disparity - JUMP_PX / self.gain / 2
+        np.copyto(far, disparity, where=~mask)
+        colors = np.empty((3, height, width), np.float32)
+        for k in range(3):
+            np.multiply(enlarged(self.layer.color[..., k] * inside), weight, out=colors[k])
+        return HiddenLayer(colors.transpose(1, 2, 0), far, mask)
+
+
 def hidden_layer(color: FloatMap, disparity: FloatMap, *, gain: float, seed: int = 0) -> HiddenLayer:
+    """Guess what is hidden, at the picture's size: `hidden_surfaces`."""
+    return hidden_surfaces(color, disparity, gain=gain, seed=seed).at_size(disparity)
+
+
+def hidden_surfaces(color: FloatMap, disparity: FloatMap, *, gain: float, seed: int = 0) -> HiddenSurfaces:
     """Continue each background a little way behind the foreground that covers it.
 
     From every silhouette the farther surface goes on as a plane (`depth3d.render.hidden_depth`), as far as
@@ -56,36 +109,21 @@ def hidden_layer(color: FloatMap, disparity: FloatMap, *, gain: float, seed: int
         seed: Where chance plays.
 
     Returns:
-        The layer, at the same size. No hidden surface is farther than the farthest visible one.
+        The layer. No hidden surface is farther than the farthest visible one.
     """
     import cv2
 
     height, width = disparity.shape
     factor = max(1, math.ceil(math.sqrt(height * width / _WORKING_PX)))
     if factor == 1:
-        return _continued(color, disparity, gain, seed)
+        return HiddenSurfaces(_continued(color, disparity, gain, seed), 1, gain)
     small = (-(-width // factor), -(-height // factor))
     # Nearest, so that no pixel of the smaller map hangs between two surfaces.
     few = cv2.resize(disparity, small, interpolation=cv2.INTER_NEAREST_EXACT)
     layer = _continued(
         cv2.resize(color, small, interpolation=cv2.INTER_NEAREST_EXACT), few, gain / factor, seed, factor
     )
-    # Outside the mask the smaller maps show the foreground, which must not be blended in.
-    inside = layer.mask.astype(np.float32)
-
-    def enlarged(values: FloatMap) -> FloatMap:
-        return np.asarray(cv2.resize(values, (width, height), interpolation=cv2.INTER_LINEAR))
-
-    weight = enlarged(inside)
-    mask = weight > 1e-3
-    np.maximum(weight, 1e-3, out=weight)
-    np.reciprocal(weight, out=weight)
-    far = enlarged(layer.disparity * inside)
-    far *= weight
-    mask &= far < disparity - JUMP_PX / gain / 2
-    colors = enlarged(layer.color * inside[..., None])
-    colors *= weight[..., None]
-    return HiddenLayer(colors, np.where(mask, far, disparity), mask)
+    return HiddenSurfaces(layer, factor, gain)
 
 
 def _continued(color: FloatMap, disparity: FloatMap, gain: float, seed: int, factor: int = 1) -> HiddenLayer:

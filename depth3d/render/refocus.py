@@ -21,7 +21,7 @@ from depth3d.render.crisp import crisp_disparity
 from depth3d.render.defocus import Defocus, gain_of, tilted
 from depth3d.render.disparity import whole_disparity
 from depth3d.render.focus import Focus, find_focus
-from depth3d.render.hidden import JUMP_PX, HiddenLayer, hidden_layer
+from depth3d.render.hidden import JUMP_PX, HiddenSurfaces, hidden_surfaces
 from depth3d.render.looks import Look, grain_of, with_grain, with_highlights
 from depth3d.render.rims import Rims, split_rims, with_rims
 from depth3d.render.scatter import Surface, scatter
@@ -72,8 +72,7 @@ class Refocus:
         self.disparity: FloatMap = whole_disparity(scene.depth)
         if edges == "snap":
             self.disparity = crisp_disparity(self.disparity, scene.image, quick=quick)
-        self._light: FloatArray = to_linear(scene.image)
-        self._behind: HiddenLayer | None = None
+        self._behind: HiddenSurfaces | None = None
         self._rims: Rims | None = None
         self._prepared_gain = 0.0
 
@@ -150,8 +149,9 @@ class Refocus:
         if reach <= JUMP_PX / 2 or gain <= self._prepared_gain:
             return
         self._prepared_gain = gain
-        self._rims = split_rims(self._light, self.disparity, jump=JUMP_PX / gain)
-        self._behind = hidden_layer(self._rims.behind(self._light), self.disparity, gain=gain)
+        light = to_linear(self.scene.image)
+        self._rims = split_rims(light, self.disparity, jump=JUMP_PX / gain)
+        self._behind = hidden_surfaces(self._rims.behind(light), self.disparity, gain=gain)
 
     def image(self, defocus: Defocus, look: Look | None = None) -> ImageArray:
         """Take the picture.
@@ -193,36 +193,38 @@ class Refocus:
         near = (radius >= 0.5).astype(np.float32)
         self.prepare([defocus])
         light = np.repeat(near[..., None], 3, axis=2)
-        spread = self._spread(light, radius, defocus, look or Look(), of_light=False)
+        spread = self._spread(light, radius, defocus, look or Look())
         return np.ascontiguousarray(spread[0].clamp(0, 1).cpu().numpy())
 
     def _taken(self, defocus: Defocus, radius: FloatMap, look: Look) -> torch.Tensor:
         self.prepare([defocus])
-        light = with_highlights(self._light, radius, look.highlights)
-        return self._spread(light, radius, defocus, look)
+        return self._spread(None, radius, defocus, look)
 
     def _spread(
-        self,
-        light: FloatArray,
-        radius: FloatMap,
-        defocus: Defocus,
-        look: Look,
-        *,
-        of_light: bool = True,
+        self, given: FloatArray | None, radius: FloatMap, defocus: Defocus, look: Look
     ) -> torch.Tensor:
-        """Spread the light of the picture, or whatever else is given for what is visible; 0 is hidden."""
-        visible, behind = self._surface(light, radius), None
-        if self._behind is not None and self._behind.mask.any():
-            color = self._behind.color if of_light else np.zeros_like(light)
-            behind = self._surface(color, defocus.radius(self._behind.disparity), self._behind.mask)
+        """Spread the light of the picture, or what else is given for what is visible; then 0 is hidden."""
+        # Large pictures take much memory: light is decoded when it is needed, and not kept.
+        light = given
+        if light is None:
+            light = with_highlights(_by_planes(self.scene.image), radius, look.highlights)
+        visible, behind = self._surface(light, radius), self._hidden(defocus, of_light=given is None)
         with torch.inference_mode():
             if self._rims is not None and len(self._rims.at):
                 rims, near = self._rims, self._near_radius(defocus)
-                if not of_light:
+                if given is not None:
                     in_front = np.repeat((near >= 0.5)[:, None], 3, axis=1).astype(np.float32)
-                    rims = replace(rims, near_color=in_front, far_color=light.reshape(-1, 3)[rims.at])
+                    rims = replace(rims, near_color=in_front, far_color=given.reshape(-1, 3)[rims.at])
                 visible, behind = with_rims(visible, behind, rims, near)
             return scatter(visible, behind, look.aperture, fringe_px=look.fringe_px)
+
+    def _hidden(self, defocus: Defocus, *, of_light: bool) -> Surface | None:
+        """Give what is behind the foreground, if anything is."""
+        layer = None if self._behind is None else self._behind.at_size(self.disparity)
+        if layer is None or not layer.mask.any():
+            return None
+        color = layer.color if of_light else np.zeros_like(layer.color)
+        return self._surface(color, defocus.radius(layer.disparity), layer.mask)
 
     def _near_radius(self, defocus: Defocus) -> FloatArray:
         """Compute the radius of blur of the nearer surfaces at the rims."""
@@ -238,6 +240,14 @@ class Refocus:
             tensor_view(radius).to(self.device),
             None if mask is None else tensor_view(mask).to(self.device),
         )
+
+
+def _by_planes(image: ImageArray) -> FloatArray:
+    """Decode a picture to (H, W, 3) linear light, in memory plane by plane as `Surface` has it."""
+    planes = np.empty((3, *image.shape[:2]), np.float32)
+    for k in range(3):
+        planes[k] = to_linear(image[..., k])
+    return planes.transpose(1, 2, 0)
 
 
 def _encoded(light: torch.Tensor) -> ImageArray:
