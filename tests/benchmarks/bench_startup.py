@@ -7,9 +7,9 @@ where that is installed, whose compiled network is there from an earlier run; `m
 
 Contenders take turns, in fresh processes. `start-up` is the interpreter, all imports, the weights, and the
 process' end; `work` is reading, the network, the cloud, writing. Warm: files are in the system's cache.
-Cold: before each process the pages of all files of the Python packages, of the weights and of the compiled
-network are given back (`posix_fadvise`), but for those that other processes use, and for the names of files,
-which stay cached.
+Cold: before each process the pages of the code of the packages that either loads, of the weights and of the
+compiled network are given back (`posix_fadvise`), but for those that other processes use, and for the names of
+files, which stay cached.
 """
 
 from __future__ import annotations
@@ -29,6 +29,11 @@ import numpy as np
 
 SIZES = {"640x480": (640, 480), "12 MP": (4000, 3000)}
 PEER = "pipeline script"
+_LOADED = (
+    "torch", "transformers", "huggingface_hub", "tokenizers", "safetensors", "numpy", "scipy", "PIL", "open3d",
+    "sklearn", "pandas", "matplotlib", "cv2", "pillow_heif", "openvino", "click", "depth3d", "depth3d_cli",
+)  # fmt: skip
+_CODE = re.compile(r"\.(pyc|so(\.[\d.]+)?)$")
 _STARTS = ("start-up", "imports", "loading the network")
 
 
@@ -111,10 +116,15 @@ def table(found: dict[str, list[tuple[contract.Finished, float]]]) -> dict[str, 
 
 
 def files_to_forget(folder: Path) -> list[Path]:
-    """List the files of the standard library, of all packages, and of this benchmark."""
-    places = [Path(sysconfig.get_path(key)) for key in ("stdlib", "purelib")]
-    places += [Path(str(find_spec(name).origin)).parent for name in ("depth3d", "depth3d_cli")]
-    return [file for place in (*places, folder) for file in place.rglob("*") if file.is_file()]
+    """List what is loaded of the standard library and of the packages, and the files of this benchmark."""
+    places = [Path(sysconfig.get_path("stdlib")) / part for part in ("__pycache__", "lib-dynload", "email")]
+    for name in _LOADED:
+        found = find_spec(name)
+        if found is not None and found.origin is not None:
+            places.append(Path(found.origin).parent)
+            places.append(places[-1].with_name(f"{name}.libs"))
+    code = [file for place in places for file in place.rglob("*") if _CODE.search(file.name)]
+    return code + [file for file in folder.rglob("*") if file.is_file()]
 
 
 def give_back(file: Path) -> None:
@@ -124,7 +134,6 @@ def give_back(file: Path) -> None:
     except OSError:
         return
     try:
-        os.fdatasync(descriptor)  # only what is on the disk can be forgotten
         os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
     except OSError:
         return
