@@ -9,12 +9,12 @@ hidden` is ours with what is behind the front things rendered instead of guessed
 itself. `d3.bokeh` is the verb with its defaults, then with depth blurred by 2 px, and at a quarter of the
 size and scaled up.
 
-`--large`: 12 megapixels or as many as told, a floor with things on it and a figure in front, by largest radius: wall and CPU
-seconds, peak resident memory, each in a process of its own; beside it a blur of the whole picture at each
-whole radius with OpenCV.
+`--large`: 12 megapixels or as many as told, a floor with things on it and a figure in front, by largest
+radius: wall and CPU seconds, peak resident memory, each in a process of its own; beside it a blur of the
+whole picture at each whole radius with OpenCV.
 
     python tests/benchmarks/bench_bokeh.py [--seeds 0] [--samples 128] [--cache FOLDER] [--output result.json]
-    python tests/benchmarks/bench_bokeh.py --large [--megapixels 12] [--radii 30 120] [--rounds 1] [--threads 2]
+    python tests/benchmarks/bench_bokeh.py --large [--megapixels 12] [--radii 30 120] [--rounds 1]
 """
 
 from __future__ import annotations

@@ -17,15 +17,14 @@ give another seed for figures that nobody has looked at. Some results on the pic
 
 from __future__ import annotations
 
-import argparse
 import json
-import statistics
 import sys
-import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import contract
 import numpy as np
 from calibration_draws import (
     Truth,
@@ -135,8 +134,8 @@ def real(folders: dict[str, Path | None], draws: int, outliers: float, count: in
     return report
 
 
-def speed(rounds: int) -> dict:
-    """Time `calibrate` with 2 and 100 anchors, and with 50,000 samples; medians after one warm-up."""
+def speed(rounds: int) -> dict[str, contract.Row]:
+    """Time `calibrate` with 2 and 100 anchors, and with 50,000 samples, in turns, after one warm-up."""
     truth = synthetic_truth(5)
     rng = np.random.default_rng(0)
     rows, cols = rng.integers(0, truth.relative.height, 50_000), rng.integers(0, truth.relative.width, 50_000)
@@ -154,41 +153,52 @@ def speed(rounds: int) -> dict:
         "100 references": draw_anchors(truth, 100, 0.1, rng),
         f"{len(samples.depth_m)} samples": [samples],
     }
-    report = {}
-    for name, references in calls.items():
-        times = []
-        for _ in range(rounds + 1):
-            start = time.perf_counter()
-            d3.calibrate(truth.relative, references)
-            times.append(1000 * (time.perf_counter() - start))
-        report[name] = {
-            "median_ms": round(statistics.median(times[1:]), 1),
-            "min": round(min(times[1:]), 1),
-            "max": round(max(times[1:]), 1),
+    times = contract.in_turns(
+        {name: lambda given=given: d3.calibrate(truth.relative, given) for name, given in calls.items()},
+        rounds,
+    )
+    return contract.compared(times)
+
+
+def error_tables(report: dict[str, Any]) -> contract.Tables:
+    """Median AbsRel by draw, and how much of the truth lies within sigma."""
+    rows: dict[str, contract.Row] = {}
+    for name, found in report.items():
+        row: contract.Row = {fit: found[fit][0] for fit in ("ours", *rivals()) if fit in found}
+        row |= {
+            part: found[part] for part in ("within_1_sigma", "within_1.96_sigma", "refused") if part in found
         }
-    return report
+        rows[name] = row
+    return {"Calibration: median AbsRel of the picture": rows}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = contract.parser(__doc__, rounds=7)
     parser.add_argument("what", nargs="?", default="monte-carlo", choices=("monte-carlo", "real", "speed"))
     parser.add_argument("--draws", type=int)
     parser.add_argument("--seed", type=int, default=100)
     parser.add_argument("--outliers", type=float, default=0.0)
     parser.add_argument("--count", type=int, default=5)
-    parser.add_argument("--rounds", type=int, default=7)
     for name in ("tum", "redwood", "rgbd"):
         parser.add_argument(f"--{name}", type=Path)
     options = parser.parse_args()
     warnings.simplefilter("ignore")  # what the rivals say of hopeless draws
+    draws = options.draws or {"monte-carlo": 100, "real": 200, "speed": 0}[options.what]
+    settings, details = {"draws": draws, "seed": options.seed}, None
     if options.what == "monte-carlo":
-        report = monte_carlo(options.draws or 100, options.seed)
+        details = monte_carlo(draws, options.seed)
+        results = error_tables(details)
     elif options.what == "real":
         folders = {name: getattr(options, name) for name in ("tum", "redwood", "rgbd")}
-        report = real(folders, options.draws or 200, options.outliers, options.count)
+        details = real(folders, draws, options.outliers, options.count)
+        settings |= {"outliers": options.outliers, "references": options.count}
+        settings |= {name: details[name] for name in ("scenes", "pictures", "refused")}
+        fits = {name: row for name, row in details.items() if isinstance(row, dict)}
+        results = {"Calibration of real pictures": fits}
     else:
-        report = speed(options.rounds)
-    print(json.dumps(report, indent=2))
+        results = {"Calibration: milliseconds a fit": speed(options.rounds)}
+        settings = {"rounds": options.rounds}
+    contract.publish("calibrate", results, output=options.output, settings=settings, details=details)
 
 
 if __name__ == "__main__":

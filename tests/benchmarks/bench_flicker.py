@@ -25,13 +25,12 @@ share of the film's spread; `--strip FILE` draws photo, raw and steady depth.
 from __future__ import annotations
 
 import argparse
-import json
-import platform
 import statistics
 import sys
 from pathlib import Path
 from typing import Any
 
+import contract
 import cv2
 import flicker_baselines as baselines
 import flicker_clip
@@ -104,59 +103,47 @@ def quality(options: argparse.Namespace) -> dict[str, Any]:
     return report
 
 
-def table(head: list[str], rows: list[list[str]]) -> None:
-    for cells in (head, ["---"] * len(head), *rows):
-        print("| " + " | ".join(cells) + " |")
-    print()
-
-
-def print_quality(report: dict[str, Any]) -> None:
+def quality_tables(report: dict[str, Any]) -> contract.Tables:
     films = list(report.values())
-    lines = []
+    means: dict[str, contract.Row] = {}
     for method in films[0]:
-        means = [statistics.mean(film[method][figure] for film in films) for figure in FIGURES]
-        lines.append([method, *(f"{mean:.2f}" for mean in means)])
-    table([f"mean of {len(films)} films", *FIGURES], lines)
-    lines = []
+        values = {figure: statistics.mean(film[method][figure] for film in films) for figure in FIGURES}
+        means[method] = {figure: f"{mean:.2f}" for figure, mean in values.items()}
+    each: dict[str, contract.Row] = {}
     for name, film in report.items():
-        cells = [name]
+        each[name] = {}
         for figure in ("flicker", "error"):
             best = min((film[m][figure], m) for m in film if m not in OURS)
-            cells += [f"{film[m][figure]:.2f}" for m in ("raw", *OURS)] + [f"{best[0]:.2f} {best[1]}"]
-        lines.append(cells)
-    heads = [f"{figure}, {m}" for figure in ("flicker", "error") for m in ("raw", *OURS, "best other")]
-    table(["film", *heads], lines)
+            each[name] |= {f"{figure}, {m}": f"{film[m][figure]:.2f}" for m in ("raw", *OURS)}
+            each[name] |= {f"{figure}, best other": f"{best[0]:.2f} {best[1]}"}
+    return {f"Flicker, % of spread: mean of {len(films)} films": means, "Flicker by film, %": each}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = contract.parser(__doc__)
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
     parser.add_argument("--cameras", nargs="*", choices=truths.CAMERAS, help="all unless told")
     parser.add_argument("--cache", type=Path, help="folder of ray-traced films")
     parser.add_argument("--clip", type=Path, help="measure a real film instead")
     parser.add_argument("--strip", type=Path, help="picture of some of its frames")
-    parser.add_argument("--frames", type=int, default=48)
+    parser.add_argument("--frames", type=int, help="of the clip (48), or to time (24)")
     parser.add_argument("--cost", action="store_true", help="measure time and memory instead")
-    parser.add_argument("--output", type=Path)
     options = parser.parse_args()
     cv2.setNumThreads(1)
-    report: dict[str, Any] = {
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "opencv": cv2.__version__,
-        "seeds": options.seeds,
-    }
+    settings: dict[str, Any] = {"threads of OpenCV": 1}
+    details = None
     if options.cost:
-        report["cost"] = flicker_clip.cost()
-        print(json.dumps(report["cost"], indent=2))
+        results = flicker_clip.cost(options.frames or 24)
     elif options.clip:
-        report["clip"] = flicker_clip.measured(options.clip, options.frames, options.strip)
-        print(json.dumps(report["clip"], indent=2))
+        details = flicker_clip.measured(options.clip, options.frames or 48, options.strip)
+        rows = {name: row for name, row in details.items() if isinstance(row, dict)}
+        results = {"Flicker of what stands still in a real film": rows}
+        settings |= {name: value for name, value in details.items() if name not in rows}
     else:
-        report["quality"] = quality(options)
-        print_quality(report["quality"])
-    if options.output:
-        options.output.write_text(json.dumps(report, indent=2) + "\n")
+        details = quality(options)
+        results = quality_tables(details)
+        settings |= {"seeds": options.seeds}
+    contract.publish("flicker", results, output=options.output, settings=settings, details=details)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,6 @@ whole command, start included; the load of the machine is printed with it.
     python tests/benchmarks/bench_folders.py --photos 200 --jobs 1 2 3 4
 """
 
-import argparse
-import json
 import os
 import random
 import shutil
@@ -21,7 +19,9 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
+import contract
 import cv2
 import numpy as np
 
@@ -29,7 +29,7 @@ MANIFEST = "depth3d_manifest.jsonl"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = contract.parser(__doc__)
     parser.add_argument("--photos", type=int, default=200)
     parser.add_argument("--size", type=int, nargs=2, default=(640, 480))
     parser.add_argument("--jobs", type=int, nargs="*", default=[1, 2, 3, 4])
@@ -38,18 +38,20 @@ def main() -> None:
     parser.add_argument("--kill", type=int, default=10, help="how often to kill and resume; 0: never")
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
-    report = {"photos": asked.photos, "size": asked.size, "command": asked.command, "cores": os.cpu_count()}
+    rows: dict[str, contract.Row] = {}
+    details: dict[str, Any] = {"command": asked.command}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         photos = draw_photos(folder / "photos", asked.photos, *asked.size)
         run(asked.command, photos[:2], folder / "warm")
-        report["seconds by jobs"] = {}
+        usual = 0.0
         for jobs in asked.jobs:
             seconds = run(asked.command, [folder / "photos"], folder / f"jobs{jobs}", "--jobs", jobs)
-            report["seconds by jobs"][jobs] = {
-                "seconds": round(seconds, 2),
-                "photos/s": round(asked.photos / seconds, 2),
-                "load": os.getloadavg()[0],
+            usual = usual or seconds
+            rows[f"one command, --jobs {jobs}"] = {
+                "seconds": contract.rounded(seconds),
+                "photos/s": contract.rounded(asked.photos / seconds),
+                "load": round(os.getloadavg()[0], 1),
             }
         for jobs in asked.jobs[1:]:
             same(folder / f"jobs{asked.jobs[0]}", folder / f"jobs{jobs}")
@@ -59,19 +61,29 @@ def main() -> None:
                 for i, photo in enumerate(photos[: asked.process])
             ]
             one = statistics.median(times)
-            report["one process a photo"] = {
-                "seconds a photo": round(one, 2),
-                "photos/s": round(1 / one, 3),
-                f"seconds for {asked.photos}, extrapolated": round(one * asked.photos, 1),
-                "load": os.getloadavg()[0],
+            for row in rows.values():
+                row["over one process a photo"] = contract.rounded(one * asked.photos / row["seconds"], 3)
+            rows["one process a photo, extrapolated"] = {
+                "seconds": contract.rounded(one * asked.photos),
+                "photos/s": contract.rounded(1 / one),
+                "load": round(os.getloadavg()[0], 1),
             }
+        results: contract.Tables = {f"Folder of {asked.photos} photos": rows}
         if asked.kill:
             whole = folder / f"jobs{asked.jobs[0]}"
-            usual = report["seconds by jobs"][asked.jobs[0]]["seconds"]
-            report["kills"] = killed(
+            details["kills"] = killed(
                 asked.command, folder / "photos", whole, folder / "killed", asked.kill, usual, asked.seed
             )
-    print(json.dumps(report, indent=2))
+            results["Killed and resumed"] = {
+                "SIGKILL at random moments": {
+                    "kills": asked.kill,
+                    "partial files left in the end": 0,
+                    "bytes as if never killed": "all",
+                    "seconds of the last run": details["kills"]["seconds of the last run"],
+                }
+            }
+    settings = {"size": asked.size, "seed": asked.seed}
+    contract.publish("folders", results, output=asked.output, settings=settings, details=details)
 
 
 def draw_photos(folder: Path, count: int, width: int, height: int) -> list[Path]:

@@ -10,47 +10,23 @@ at its own 518; all in float32 on the CPU, taking turns, after two rounds of war
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
+import contract
 from bench_estimate import picture, save_network
 
 WARM_UP = 2
 
 
-def in_turns(contenders: dict[str, Callable[[], object]], rounds: int) -> dict[str, dict[str, float]]:
-    """Time each contender once a round; give median, smallest and largest in milliseconds."""
-    times: dict[str, list[float]] = {name: [] for name in contenders}
-    for turn in range(WARM_UP + rounds):
-        for name, call in contenders.items():
-            start = time.perf_counter()
-            call()
-            if turn >= WARM_UP:
-                times[name].append(1000 * (time.perf_counter() - start))
-    return {
-        name: {
-            "median_ms": round(statistics.median(ms), 1),
-            "min": round(min(ms), 1),
-            "max": round(max(ms), 1),
-        }
-        for name, ms in times.items()
-    }
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=7)
-    rounds = parser.parse_args().rounds
+    asked = contract.parser(__doc__, rounds=7).parse_args()
     import torch
 
     import depth3d as d3
@@ -77,18 +53,19 @@ def main() -> None:
             return lambda: subprocess.run(whole, check=True, capture_output=True)
 
         commands = {"mini": command("mini"), "small": command(str(folder / "small"))}
-        report = {
-            "threads": torch.get_num_threads(),
-            "rounds": rounds,
-            "pass": in_turns(passes, rounds),
-            "command": in_turns(commands, rounds),
+        turns = {
+            "One pass": ("mini, 384x288", contract.in_turns(passes, asked.rounds, WARM_UP)),
+            "`depth3d estimate` in a fresh process": ("mini", contract.in_turns(commands, asked.rounds)),
         }
-    for kind, fast in (("pass", "mini, 384x288"), ("command", "mini")):
-        medians = {name: row["median_ms"] for name, row in report[kind].items()}
-        report[f"{kind}: times faster than"] = {
-            name: round(ms / medians[fast], 2) for name, ms in medians.items() if name != fast
+    results: contract.Tables = {}
+    for title, (fast, times) in turns.items():
+        results[title] = {
+            name: {"ms": contract.spread(found, 1e3)}
+            | ({"times mini's": contract.ratio(times[fast], found)} if name != fast else {})
+            for name, found in times.items()
         }
-    print(json.dumps(report, indent=2))
+    settings = {"rounds": asked.rounds, "threads of PyTorch": torch.get_num_threads()}
+    contract.publish("mini", results, output=asked.output, settings=settings)
 
 
 if __name__ == "__main__":

@@ -10,10 +10,6 @@ memory (VmHWM) of fresh processes over 100 and 1,000 frames.
     python tests/benchmarks/bench_video.py [--frames 24] [--rounds 3] [--model mini] [--only overlap]
 """
 
-import argparse
-import json
-import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -22,6 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import contract
 import cv2
 import numpy as np
 
@@ -38,7 +35,7 @@ with d3.open_video(film, max_frames=frames) as video:
     made = d3.convert_video(video, out, d3.{effect}(), depth=depth)
 assert made.frames == frames, made.frames
 status = Path("/proc/self/status").read_text()
-print(next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM")))
+print(next(int(line.split()[1]) * 1024 / 1e6 for line in status.splitlines() if line.startswith("VmHWM")))
 """
 
 
@@ -58,43 +55,51 @@ class Known:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
+    parser = contract.parser(__doc__, rounds=3)
     parser.add_argument("--frames", type=int, default=24)
-    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--model", default="mini")
     parser.add_argument("--only", choices=["overlap", "effects", "memory"])
     asked = parser.parse_args()
-    found: dict[str, Any] = {"cores": os.cpu_count(), "load": os.getloadavg(), "model": asked.model}
+    results: contract.Tables = {}
     with tempfile.TemporaryDirectory() as name:
         if asked.only in (None, "overlap"):
-            found["overlap"] = {
+            results["Films: the pipeline beside its network"] = {
                 size: overlap(Path(name), size, asked.model, asked.frames, asked.rounds) for size in SIZES
             }
         if asked.only in (None, "effects"):
-            found["effects_1080p"] = effects(Path(name))
+            results["Films: effects at 1080p, with depth at hand"] = effects(Path(name))
         if asked.only in (None, "memory"):
-            found["memory_mib"] = {
+            results["Films: peak memory in MB, by frames"] = {
                 effect: memory(Path(name), effect) for effect in ("DepthFilm", "StereoFilm")
             }
-    print(json.dumps(found, indent=2))
+    settings = {"rounds": asked.rounds, "frames": asked.frames, "model": asked.model}
+    contract.publish("video", results, output=asked.output, settings=settings)
 
 
-def overlap(folder: Path, size: str, model: str, frames: int, rounds: int) -> dict[str, Any]:
+def overlap(folder: Path, size: str, model: str, frames: int, rounds: int) -> contract.Row:
     film = make_film(folder / f"{size}.mp4", SIZES[size], frames)
     estimator = d3.DepthEstimator.from_pretrained(model)
     with d3.open_video(film) as video:
         images = [frame.image for frame in video.frames()]
         estimator(images[0])
-        alone, whole, out = [], [], folder / "out.mp4"
-        for _ in range(rounds):
-            alone.append(timed(lambda: list(estimator.stream(images)), frames))
-            whole.append(timed(lambda: d3.convert_video(video, out, d3.DepthFilm(), depth=estimator), frames))
-    summary = {"network": spread(alone), "pipeline": spread(whole)}
-    rates = [statistics.median(run["fps"] for run in runs) for runs in (whole, alone)]
-    return {**summary, "pipeline_over_network": round(rates[0] / rates[1], 3)}
+        found: dict[str, list[dict[str, float]]] = {"network": [], "pipeline": []}
+        out, depth = folder / "out.mp4", d3.DepthFilm()
+        calls = {
+            "network": lambda: found["network"].append(timed(lambda: list(estimator.stream(images)), frames)),
+            "pipeline": lambda: found["pipeline"].append(
+                timed(lambda: d3.convert_video(video, out, depth, depth=estimator), frames)
+            ),
+        }
+        contract.in_turns(calls, rounds, warm_up=0)
+    row: contract.Row = {}
+    for name, runs in found.items():
+        row[f"{name}, frames/s"] = contract.spread(run["fps"] for run in runs)
+        row[f"{name}, CPU s a frame"] = contract.spread(run["cpu_s_a_frame"] for run in runs)
+    rates = {name: [run["fps"] for run in runs] for name, runs in found.items()}
+    return row | {"pipeline's rate / network's": contract.ratio(rates["network"], rates["pipeline"])}
 
 
-def effects(folder: Path, frames: int = 6) -> dict[str, Any]:
+def effects(folder: Path, frames: int = 6) -> dict[str, contract.Row]:
     film, depth = make_film(folder / "effects.mp4", SIZES["1080p"], frames), Known(SIZES["1080p"])
     found = {}
     for effect in (d3.DepthFilm(), d3.BokehFilm(), d3.StereoFilm(), d3.ParallaxFilm()):
@@ -112,7 +117,7 @@ def effects(folder: Path, frames: int = 6) -> dict[str, Any]:
     return found
 
 
-def memory(folder: Path, effect: str) -> dict[str, float]:
+def memory(folder: Path, effect: str) -> contract.Row:
     film = folder / "long.mp4"
     if not film.exists():
         make_film(film, (256, 144), 1000)
@@ -138,15 +143,6 @@ def timed(work: Callable[[], Any], frames: int) -> dict[str, float]:
     work()
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     return {"fps": frames / wall, "cpu_s_a_frame": cpu / frames}
-
-
-def spread(runs: list[dict[str, float]]) -> dict[str, list[float]]:
-    """Median, least and most of each figure."""
-    found = {}
-    for name in runs[0]:
-        values = [run[name] for run in runs]
-        found[name] = [round(f(values), 3) for f in (statistics.median, min, max)]
-    return found
 
 
 if __name__ == "__main__":

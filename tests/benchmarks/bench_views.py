@@ -25,7 +25,7 @@ parts the change of what both frames show and the photo does not.
 `--large`: seconds to build the layers, milliseconds a frame and peak resident memory, in fresh processes.
 
     python tests/benchmarks/bench_views.py [--seeds 1 2] [--kinds cards] [--cache FOLDER] [--output x.json]
-    python tests/benchmarks/bench_views.py --stability | --large [--threads 2] [--rounds 3]
+    python tests/benchmarks/bench_views.py --stability | --large [--heights 1080] [--threads 2] [--rounds 3]
 """
 
 from __future__ import annotations
@@ -35,7 +35,6 @@ import hashlib
 import json
 import math
 import os
-import platform
 import statistics
 import sys
 from dataclasses import replace
@@ -43,6 +42,7 @@ from pathlib import Path
 from typing import Any
 
 import bokeh_truth
+import contract
 import numpy as np
 import torch
 import view_baselines as baselines
@@ -184,82 +184,80 @@ def mean_of(rows: list[dict[str, Any]], method: str, figure: str) -> float:
     return statistics.mean(found) if found else math.nan
 
 
-def table(head: list[str], rows: list[list[str]]) -> None:
-    for cells in (head, ["---"] * len(head), *rows):
-        print("| " + " | ".join(cells) + " |")
-    print()
-
-
-def print_quality(report: dict[str, Any], title: str) -> None:
+def quality_tables(report: dict[str, Any], title: str) -> contract.Tables:
     rows = list(report.values())
     along = [row for name, row in report.items() if name.endswith(ALONG)]
+    tables: contract.Tables = {}
     for group, chosen in (("all motions", rows), ("sideways and upwards", along)):
-        if not chosen:
-            continue
-        names = [name for name in chosen[0] if name != "holes" and all(name in row for row in chosen)]
-        peers = [name for name in names if name not in OURS and not name.startswith(baselines.FLOOR)]
-        lines = []
-        for figure in (f"{kind} {part}" for part in PARTS for kind in ("psnr", "ssim")):
-            digits = 2 if "psnr" in figure else 3
-            values = {name: mean_of(chosen, name, figure) for name in names}
-            best = max((values[name] for name in peers), default=math.nan)
-            gain = f"{values['ours'] - best:+.{digits}f}"
-            lines.append([figure, *(f"{value:.{digits}f}" for value in values.values()), gain])
-        table([f"{title}, {group} (mean of {len(chosen)})", *names, "ours over the best"], lines)
+        if chosen and not (group == "all motions" and len(along) == len(rows)):
+            tables[f"Views, {title}, {group}: mean of {len(chosen)}"] = means(chosen)
+    return tables | {f"Views, {title}: ours (best other), ** where behind": each_view(report)}
+
+
+def peers_in(row: dict[str, Any]) -> list[str]:
+    return [m for m in row if m not in (*OURS, "holes") and not m.startswith(baselines.FLOOR)]
+
+
+def means(chosen: list[dict[str, Any]]) -> dict[str, contract.Row]:
+    names = [name for name in chosen[0] if name != "holes" and all(name in row for row in chosen)]
+    table: dict[str, contract.Row] = {}
+    for figure in (f"{kind} {part}" for part in PARTS for kind in ("psnr", "ssim")):
+        digits = 2 if "psnr" in figure else 3
+        values = {name: mean_of(chosen, name, figure) for name in names}
+        best = max((values[name] for name in peers_in(values)), default=math.nan)
+        table[figure] = {name: f"{value:.{digits}f}" for name, value in values.items()}
+        table[figure]["ours over the best"] = f"{values['ours'] - best:+.{digits}f}"
+    return table
+
+
+def each_view(report: dict[str, Any]) -> dict[str, contract.Row]:
     figures = [f"psnr {part}" for part in ("whole", "inside", "hidden", "band", "rest")] + ["ssim hidden"]
-    lines = []
+    table: dict[str, contract.Row] = {}
     for name, row in report.items():
-        cells = [name]
-        for figure in figures:
-            peers = [m for m in row if m not in (*OURS, "holes") and not m.startswith(baselines.FLOOR)]
-            best = max((row[m].get(figure, math.nan), m) for m in peers)
-            if figure not in row["ours"]:
-                cells.append("-")
-                continue
+        cells: contract.Row = {}
+        for figure in (figure for figure in figures if figure in row["ours"]):
+            best = max((row[m].get(figure, math.nan), m) for m in peers_in(row))
             digits = 1 if "psnr" in figure else 2
             mark = " **" if row["ours"][figure] < best[0] else ""
-            cells.append(f"{row['ours'][figure]:.{digits}f} ({best[0]:.{digits}f} {best[1]}){mark}")
-        lines.append(cells)
-    table([f"{title}: ours (best other); ** where behind", *figures], lines)
+            cells[figure] = f"{row['ours'][figure]:.{digits}f} ({best[0]:.{digits}f} {best[1]}){mark}"
+        table[name] = cells
+    return table
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = contract.parser(__doc__, rounds=1)
     parser.add_argument("--large", action="store_true", help="time large pictures instead")
+    parser.add_argument("--heights", type=int, nargs="*", default=[1080, 2160], help="of the large pictures")
     parser.add_argument("--stability", action="store_true", help="measure flicker instead")
     parser.add_argument("--seeds", type=int, nargs="*", default=[0])
     parser.add_argument("--kinds", nargs="*", help="of scenes; all unless told")
     parser.add_argument("--motions", nargs="*", help="all unless told")
     parser.add_argument("--depth", nargs="*", choices=("exact", "network"), default=["exact", "network"])
     parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--cache", type=Path, help="folder of ray-traced views and scores of the others")
     parser.add_argument("--pictures", type=Path, help="folder for ours")
-    parser.add_argument("--output", type=Path)
     parser.add_argument("--timed", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.timed:
         view_cost.timed(Path(options.timed[0]), options.timed[1], options.threads)
         return
     torch.set_num_threads(options.threads)
-    report: dict[str, Any] = {
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "cores": os.cpu_count(),
-        "seeds": options.seeds,
-    }
+    settings: dict[str, Any] = {"threads": options.threads}
+    results: contract.Tables = {}
+    details: dict[str, Any] = {}
     if options.large:
-        report |= {"threads": options.threads, "large": view_cost.large(options.threads, options.rounds)}
-        table(*view_cost.lines(report["large"]))
+        settings |= {"rounds": options.rounds, "frames": view_cost.TIMED_FRAMES}
+        results = view_cost.large(options.threads, options.rounds, options.heights)
     elif options.stability:
-        report["flicker"] = view_cost.stability(options, layers_for)
-        table(*view_cost.flicker_lines(report["flicker"]))
+        settings |= {"seeds": options.seeds}
+        details["flicker"] = view_cost.stability(options, layers_for)
+        results = view_cost.flicker_tables(details["flicker"])
     else:
+        settings |= {"seeds": options.seeds}
         for depth in options.depth:
-            report[depth] = quality(options, exact=depth == "exact")
-            print_quality(report[depth], f"{depth} depth")
-    if options.output:
-        options.output.write_text(json.dumps(report, indent=2) + "\n")
+            details[depth] = quality(options, exact=depth == "exact")
+            results |= quality_tables(details[depth], f"{depth} depth")
+    contract.publish("views", results, output=options.output, settings=settings, details=details or None)
 
 
 if __name__ == "__main__":

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import resource
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -16,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import contract
 import cv2
 import numpy as np
 import torch
@@ -27,9 +25,9 @@ import depth3d as d3
 from depth3d import synthetic as syn
 
 FRAMES = 24
-SIZES_WH = ((1920, 1080), (3840, 2160))
 TIMED_FRAMES = 5
-METHODS = ("ours", "splat", "splat without inpainting")
+PEER = "splat"
+METHODS = ("ours", PEER, "splat without inpainting")
 
 
 def sway(shift: float, frames: int = FRAMES) -> list[truths.Pose]:
@@ -104,18 +102,16 @@ def _sampled(image: Any, u: Any, v: Any) -> Any:
     return cv2.remap(image.astype(np.float32), x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
 
 
-def flicker_lines(report: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
+def flicker_tables(report: dict[str, Any]) -> contract.Tables:
     names = list(next(iter(report.values())))
-    lines = [
-        [place, *(f"{row[name]['seen']:.2f} ({row[name]['hidden']:.2f})" for name in names)]
-        for place, row in report.items()
-    ]
-    means = [
-        f"{statistics.mean(row[name]['seen'] for row in report.values()):.2f} "
-        f"({statistics.mean(row[name]['hidden'] for row in report.values()):.2f})"
-        for name in names
-    ]
-    return ["flicker of what is seen (hidden), 8-bit levels", *names], [*lines, ["mean", *means]]
+
+    def cells(pick: Callable[[str, str], float]) -> contract.Row:
+        return {name: f"{pick(name, 'seen'):.2f} ({pick(name, 'hidden'):.2f})" for name in names}
+
+    table = {place: cells(lambda name, part, row=row: row[name][part]) for place, row in report.items()}
+    rows = report.values()
+    table["mean"] = cells(lambda name, part: statistics.mean(row[name][part] for row in rows))
+    return {"Views: flicker of what is seen (hidden), 8-bit levels": table}
 
 
 def large_scene(path: Path, size_wh: tuple[int, int]) -> None:
@@ -160,7 +156,7 @@ def timed(path: Path, method: str, threads: int) -> None:
         "first_ms": 1000 * seconds[0],
         "frame_ms": 1000 * statistics.median(seconds[1:]),
         "frame_cpu_ms": 1000 * statistics.median(cpu[1:]),
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_mb": contract.peak_bytes() / 1e6,
     }
     print(json.dumps(figures))
 
@@ -173,39 +169,37 @@ def plain_splat(image: Any, near: Any, camera: Any, pose: Any) -> Any:
     return baselines.to_srgb(baselines.splatted(light, u, v, there, camera.size_wh, step)[0])
 
 
-def large(threads: int, rounds: int) -> dict[str, Any]:
-    """Run each method and size in a process of its own, in turn; medians over rounds."""
-    report: dict[str, Any] = {}
+def large(threads: int, rounds: int, heights: list[int]) -> contract.Tables:
+    """Run each method in a process of its own, in turns, size by size."""
     bench = str(Path(__file__).with_name("bench_views.py"))
+    tables: contract.Tables = {}
     with tempfile.TemporaryDirectory() as folder:
-        for size in SIZES_WH:
-            large_scene(Path(folder) / f"{size[0]}.npz", size)
-        for _ in range(rounds):
-            for size in SIZES_WH:
-                for method in METHODS:
-                    words = [sys.executable, bench, "--timed", f"{folder}/{size[0]}.npz", method]
-                    words += ["--threads", str(threads)]
-                    environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
-                    found = subprocess.run(
-                        words, check=True, stdout=subprocess.PIPE, text=True, env=environment
-                    )
-                    report.setdefault(f"{method}, {size[0]}x{size[1]}", []).append(json.loads(found.stdout))
-                    print(method, size, found.stdout.strip(), file=sys.stderr, flush=True)
-    return {
-        name: {figure: statistics.median(run[figure] for run in found) for figure in found[0]}
-        for name, found in report.items()
-    }
+        for height in heights:
+            path = Path(folder) / f"{height}.npz"
+            large_scene(path, (round(height * 16 / 9), height))
+            found: dict[str, list[dict[str, float]]] = {method: [] for method in METHODS}
+
+            def run(method: str, path: Path = path, found: Any = found) -> Callable[[], None]:
+                words = [sys.executable, bench, "--timed", path, method, "--threads", threads]
+                return lambda: found[method].append(contract.reported(words, OMP_NUM_THREADS=str(threads))[1])
+
+            contract.in_turns({method: run(method) for method in METHODS}, rounds, warm_up=0)
+            tables[f"Views of a photo at {height}p"] = _cost_rows(found)
+    return tables
 
 
-def lines(report: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
-    head = ["method", "layers s (CPU)", "first frame ms", "ms a frame (CPU)", "peak MB"]
-    return head, [
-        [
-            name,
-            f"{r['layers_s']:.1f} ({r['layers_cpu_s']:.1f})",
-            f"{r['first_ms']:.0f}",
-            f"{r['frame_ms']:.0f} ({r['frame_cpu_ms']:.0f})",
-            f"{r['peak_mb']:,.0f}",
-        ]
-        for name, r in report.items()
-    ]
+def _cost_rows(found: dict[str, list[dict[str, float]]]) -> dict[str, contract.Row]:
+    table: dict[str, contract.Row] = {}
+    for method, runs in found.items():
+        row = {figure: [run[figure] for run in runs] for figure in runs[0]}
+        table[method] = {
+            "layers, s": contract.spread(row["layers_s"]),
+            "first frame, ms": contract.spread(row["first_ms"]),
+            "a frame, ms": contract.spread(row["frame_ms"]),
+            "a frame, CPU ms": contract.spread(row["frame_cpu_ms"]),
+            "peak MB": contract.spread(row["peak_mb"]),
+        }
+        if method == "ours":
+            theirs = [run["frame_ms"] for run in found[PEER]]
+            table[method][f"over {PEER}, a frame"] = contract.ratio(row["frame_ms"], theirs)
+    return table
