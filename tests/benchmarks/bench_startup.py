@@ -8,8 +8,8 @@ where that is installed, whose compiled network is there from an earlier run; `m
 Contenders take turns, in fresh processes. `start-up` is the interpreter, all imports, the weights, and the
 process' end; `work` is reading, the network, the cloud, writing. Warm: files are in the system's cache.
 Cold: before each process the pages of the code of the packages that either loads, of the weights and of the
-compiled network are given back (`posix_fadvise`), but for those that other processes use, and for the names of
-files, which stay cached.
+compiled network are given back (`posix_fadvise`), but for those that other processes use; the names of files
+stay cached.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ import numpy as np
 SIZES = {"640x480": (640, 480), "12 MP": (4000, 3000)}
 PEER = "pipeline script"
 _LOADED = (
-    "torch", "transformers", "huggingface_hub", "tokenizers", "safetensors", "numpy", "scipy", "PIL", "open3d",
-    "sklearn", "pandas", "matplotlib", "cv2", "pillow_heif", "openvino", "click", "depth3d", "depth3d_cli",
+    "torch", "transformers", "huggingface_hub", "tokenizers", "safetensors", "numpy", "scipy", "PIL",
+    "open3d", "sklearn", "pandas", "matplotlib", "cv2", "pillow_heif", "openvino", "click", "depth3d", "depth3d_cli",
 )  # fmt: skip
 _CODE = re.compile(r"\.(pyc|so(\.[\d.]+)?)$")
 _STARTS = ("start-up", "imports", "loading the network")
