@@ -64,7 +64,7 @@ class StreamSource:
             colors = colors_of(frame)
             self.facts = VideoFacts(
                 container=container.format.name,
-                codec=_codec_name(stream),
+                codec=stream.codec_context.codec.canonical_name,
                 size_wh=self._upright_size(stream, frame),
                 fps=timing.fps,
                 is_variable=timing.is_variable,
@@ -261,11 +261,6 @@ class StreamSource:
         if sentence not in kept:
             kept.append(sentence)
         self.notes[:] = kept
-
-
-def _codec_name(stream: Any) -> str:
-    codec = stream.codec_context.codec
-    return str(getattr(codec, "canonical_name", None) or codec.name)
 
 
 def _has_alpha(frame: Any) -> bool:

@@ -84,8 +84,8 @@ def colors_of(frame: Any) -> FrameColors:
         frame: An `av.VideoFrame`.
     """
     pixels = frame.format
-    curve = _CURVES.get(getattr(frame, "color_trc", _UNKNOWN), "SDR")
-    tag = getattr(frame, "color_primaries", _UNKNOWN)
+    curve = _CURVES.get(frame.color_trc, "SDR")
+    tag = frame.color_primaries
     primaries = "BT.2020" if tag in _BT2020 else "P3" if tag in _P3 else "BT.709"
     if curve != "SDR" and tag == _UNKNOWN:
         primaries = "BT.2020"

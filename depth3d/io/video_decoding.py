@@ -111,7 +111,7 @@ def decoded_frames(
                 damage.jumps += 1
                 put_behind += before + length - time_s
                 time_s = before + length
-        length = frame.duration * base if getattr(frame, "duration", 0) else 1 / rate
+        length = frame.duration * base if frame.duration else 1 / rate
         before = time_s
         yield time_s, frame
 

@@ -99,7 +99,7 @@ class Sound:
             if track.template.codec_context is None:
                 raise ValueError("an unknown codec")
             if _holds(track.template, suffix):
-                track.stream = _templated(self._container, track.template)
+                track.stream = self._container.add_stream_from_template(track.template)
             else:
                 track.close()
                 track = EncodedTrack(path, index, start_s)
@@ -154,24 +154,17 @@ def _holds(stream: Any, suffix: str) -> bool:
         return False
     try:
         with av.open(io.BytesIO(), "w", format=muxer) as trial:
-            _templated(trial, stream)
+            trial.add_stream_from_template(stream)
             trial.start_encoding()
     except (av.error.FFmpegError, ValueError):
         return False
     return True
 
 
-def _templated(container: Any, stream: Any) -> Any:
-    if hasattr(container, "add_stream_from_template"):
-        return container.add_stream_from_template(stream)
-    return container.add_stream(template=stream)  # PyAV before 14
-
-
 def _encoder(container: Any, stream: Any, suffix: str) -> Any:
     """Add a stream of AAC, or Opus in WebM, in mono, stereo or 5.1."""
     given = stream.codec_context
-    channels = given.layout.nb_channels if hasattr(given.layout, "nb_channels") else given.channels
-    layout = {1: "mono", 6: "5.1"}.get(channels, "stereo")
+    layout = {1: "mono", 6: "5.1"}.get(given.layout.nb_channels, "stereo")
     count = {"mono": 1, "stereo": 2, "5.1": 6}[layout]
     if MUXERS[suffix] == "webm":
         made = container.add_stream("libopus", rate=48000)

@@ -180,8 +180,7 @@ class _Video:
         self._next = max(start + 1, round(one.end_s / self._tick_s))
         self._lengths[start] = self._next - start
         picture.pts, picture.time_base = start, self._tick_s
-        if hasattr(picture, "duration"):
-            picture.duration = self._next - start
+        picture.duration = self._next - start
         self._mux(self._stream.encode(picture))
 
     def finish(self) -> None:
@@ -209,8 +208,8 @@ class _Video:
         picture.pts, picture.time_base = 0, Fraction(1)
         self._converter.push(picture)
         picture = self._converter.pull()
-        if hasattr(picture, "color_trc"):  # ProRes writes the tags of its frames, not of its stream
-            picture.color_primaries = picture.color_trc = _BT709
+        # ProRes writes the tags of its frames, not of its stream.
+        picture.color_primaries = picture.color_trc = _BT709
         return picture
 
 

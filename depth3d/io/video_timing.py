@@ -52,7 +52,7 @@ def timing_of(container: Any, stream: Any) -> VideoTiming:
     base = stream.time_base or Fraction(1, 1_000_000)
     named = [
         Fraction(rate)
-        for rate in (stream.average_rate, getattr(stream, "base_rate", None), stream.guessed_rate)
+        for rate in (stream.average_rate, stream.base_rate, stream.guessed_rate)
         if rate and 0 < rate <= 1000
     ]
     told_s = duration_s = _told_duration(container, stream)
@@ -114,7 +114,7 @@ def _fits(seconds: npt.NDArray[np.float64], rate: float, slack: float) -> bool:
 
 def _index_ticks(stream: Any) -> list[int]:
     """Take the times in which frames are decoded from an index of all of them, as MP4 and MOV have it."""
-    entries = getattr(stream, "index_entries", ())
+    entries = stream.index_entries
     if not stream.frames or len(entries) != stream.frames:
         return []
     return [entry.timestamp for entry in entries if not entry.is_discard]

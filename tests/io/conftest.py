@@ -125,8 +125,7 @@ def write_film():
                 if not number:
                     stream.width, stream.height = picture.width, picture.height
                     for name in ("color_range", "colorspace", "color_primaries", "color_trc"):
-                        if hasattr(picture, name):  # older PyAV knows fewer tags
-                            setattr(context, name, getattr(picture, name))
+                        setattr(context, name, getattr(picture, name))
                     if setup:
                         setup(container, stream)
                 picture.pts = number if ticks is None else ticks[number]
