@@ -10,6 +10,9 @@ from depth3d.core.arrays import BoolMap, FloatMap
 
 __all__ = ["Joints", "find_joints", "gaps"]
 
+_LINES = 128
+"""Rows, and columns, that are looked at together, which bounds the memory."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Joints:
@@ -33,8 +36,11 @@ def find_joints(inverse_depth: FloatMap, least_gap: float) -> Joints:
     """
     right = np.zeros(inverse_depth.shape, dtype=np.bool_)
     down = np.zeros_like(right)
-    right[:, :-1] = np.abs(gaps(inverse_depth)) <= least_gap
-    down[:-1] = (np.abs(gaps(inverse_depth.T)) <= least_gap).T
+    for start in range(0, max(inverse_depth.shape), _LINES):
+        lines = slice(start, start + _LINES)
+        right[lines, :-1] = np.abs(gaps(inverse_depth[lines])) <= least_gap
+        columns = np.ascontiguousarray(inverse_depth[:, lines].T)
+        down[:-1, lines] = (np.abs(gaps(columns)) <= least_gap).T
     return Joints(right, down)
 
 
