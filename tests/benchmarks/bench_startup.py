@@ -31,7 +31,8 @@ SIZES = {"640x480": (640, 480), "12 MP": (4000, 3000)}
 PEER = "pipeline script"
 _LOADED = (
     "torch", "transformers", "huggingface_hub", "tokenizers", "safetensors", "numpy", "scipy", "PIL",
-    "open3d", "sklearn", "pandas", "matplotlib", "cv2", "pillow_heif", "openvino", "click", "depth3d", "depth3d_cli",
+    "open3d", "sklearn", "pandas", "matplotlib", "cv2", "pillow_heif", "openvino", "click", "depth3d",
+    "depth3d_cli",
 )  # fmt: skip
 _CODE = re.compile(r"\.(pyc|so(\.[\d.]+)?)$")
 _STARTS = ("start-up", "imports", "loading the network")
