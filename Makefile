@@ -51,8 +51,11 @@ lint: $(READY)
 	$(BIN)/mypy depth3d cli
 	$(BIN)/lint-imports
 
+# A quick look at every benchmark, or with FULL=1 the long runs; what the same commit has measured is kept, ONLY="cloud
+# mesh" takes some, and AGAIN=1 measures them again. Figures go to out/bench, tables to BENCHMARKS.md.
 bench: $(READY)
-	@for script in tests/benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	$(BIN)/python tests/benchmarks/run.py --folder $(OUT)/bench $(if $(FULL),--full) $(if $(AGAIN),--again) \
+		$(if $(ONLY),--only $(ONLY))
 
 format: $(READY)
 	$(BIN)/ruff check --fix .

@@ -110,18 +110,16 @@ def carried_out(run: Run, mode: str) -> dict[str, Any]:
     script = Path(__file__).with_name(f"bench_{run.bench}.py")
     _say(f"{run.name}: {' '.join([script.name, *words])}")
     start = time.perf_counter()
-    child = subprocess.Popen(
-        [sys.executable, str(script), *words], stdout=subprocess.PIPE, text=True, start_new_session=True
-    )
     failed = None
-    try:
-        text, _ = child.communicate(timeout=LIMIT_S[mode])
-    except subprocess.TimeoutExpired:
-        text, failed = "", f"longer than {LIMIT_S[mode]} s"
-    finally:
-        if child.poll() is None:  # with all that it has started
-            os.killpg(child.pid, signal.SIGKILL)
-            child.wait()
+    command = [sys.executable, str(script), *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as child:
+        try:
+            text, _ = child.communicate(timeout=LIMIT_S[mode])
+        except subprocess.TimeoutExpired:
+            text, failed = "", f"longer than {LIMIT_S[mode]} s"
+        finally:
+            if child.poll() is None:  # with all that it has started
+                os.killpg(child.pid, signal.SIGKILL)
     if not failed and child.returncode:
         failed = f"exit {child.returncode}"
     try:
