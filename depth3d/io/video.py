@@ -137,11 +137,13 @@ def save_video(
 
     Raises:
         InputError: No frame, frames of several sizes or kinds, times that do not increase, an impossible
-            rate, quality or codec.
+            rate, quality or codec, sound that is no film.
         UnsupportedFormatError: Another suffix, a codec that such a file can't hold, or that has no 16 bits.
         FileError: The file can't be written.
     """
     path = Path(path)
+    if sound is not None and not hasattr(sound, "has_sound"):
+        raise InputError(f"sound must be a film from open_video(), got {type(sound).__name__}")
     how: dict[str, Any] = {"fps": fps, "codec": codec, "quality": quality, "loops": loops}
     made = check_video(path, **how, overwrite=overwrite)
     frames = staged("frames", frames)

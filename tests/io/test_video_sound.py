@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import depth3d as d3
-from depth3d.errors import FileError
+from depth3d.errors import FileError, InputError
 from depth3d.io import sound_tracks
 from depth3d.io.video import save_video
 from depth3d.io.video_frame import VideoFrame
@@ -244,6 +244,11 @@ def test_names_with_colons_are_no_addresses(films, tmp_path, monkeypatch, caplog
         with open_video(name) as made:
             assert made.has_sound == (name[-3:] in ("mp4", "mkv"))
     assert not caplog.records
+
+
+def test_sound_is_a_film_that_was_opened(tmp_path):
+    with pytest.raises(InputError, match=r"sound must be a film from open_video\(\), got str"):
+        save_video(timed(), tmp_path / "a.mp4", sound="a.mp3")
 
 
 def test_a_film_without_sound(tmp_path):
