@@ -20,6 +20,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import platform
@@ -157,14 +158,13 @@ def reported(words: Sequence[object], **variables: str) -> tuple[Finished, dict[
 
 @cache
 def commit() -> str:
-    """Name the commit that is measured, with a plus if files differ from it."""
+    """Name the commit that is measured; if files differ from it, with a plus and a digest of how."""
     git = ["git", "-C", str(ROOT)]
     head = subprocess.run([*git, "rev-parse", "--short=10", "HEAD"], capture_output=True, text=True)
     if head.returncode:
         return "unknown"
-    changed = [*git, "status", "--porcelain", "--untracked-files=no", "--", ":!BENCHMARKS.md"]
-    dirty = subprocess.run(changed, capture_output=True, text=True).stdout.strip()
-    return head.stdout.strip() + ("+" if dirty else "")
+    changes = subprocess.run([*git, "diff", "HEAD", "--", ":!BENCHMARKS.md"], capture_output=True).stdout
+    return head.stdout.strip() + (f"+{hashlib.sha256(changes).hexdigest()[:6]}" if changes else "")
 
 
 def environment() -> dict[str, Any]:

@@ -49,7 +49,7 @@ RUNS = (
     Run("estimate", "--rounds 3", "--rounds 15"),
     Run("batch", "--rounds 2 --batches 1 8 64"),
     Run("mini", "--rounds 3"),
-    Run("growth", "--rounds 1 --megapixels 0.3 3"),
+    Run("growth", "--rounds 1 --megapixels 0.3 3 --stages cloud PLY mesh bokeh layers"),
     Run("mesh", "--scenes step floor"),
     Run("mesh-large", "--large --rounds 2 --megapixels 3", "--large --rounds 5"),
     Run("bokeh", "--kinds sheets --samples 16"),
@@ -64,7 +64,7 @@ RUNS = (
     Run("calibrate", "monte-carlo --draws 3", "monte-carlo"),
     Run("calibrate-speed", "speed --rounds 3", "speed"),
 )
-LIMIT_S = {"quick": 300, "full": 4 * 3600}
+LIMIT_S = {"quick": 900, "full": 4 * 3600}
 
 
 def main() -> None:
