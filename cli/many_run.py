@@ -322,8 +322,8 @@ def _tell_failures(rows: Sequence[Mapping[str, Any]], total: int) -> None:
         by_reason.setdefault(row["error"], []).append(row["photo"])
     for reason, photos in by_reason.items():
         first = f"{photos[0]} and {len(photos) - 1} more" if len(photos) > 2 else " and ".join(photos)
-        # Most reasons begin with the name of the photo.
-        warn(reason if len(photos) == 1 and reason.startswith(photos[0]) else f"{first}: {reason}")
+        # Most reasons name the photo.
+        warn(reason if len(photos) == 1 and photos[0] in reason else f"{first}: {reason}")
     if rows:
         rest = "; the others are written" if len(rows) < total else ""
         raise click.ClickException(f"{len(rows)} of {total} photos failed{rest}")

@@ -1,11 +1,11 @@
-"""Evaluation over folders: pair predictions with truths, compare, draw, summarise; go on after a failure."""
+"""Evaluation over many files: pair predictions with truths, compare, draw; go on after a failure."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from depth3d import verbs
 from depth3d.core.depth import DepthMap
@@ -17,6 +17,7 @@ from depth3d.evaluate.protocols import EvaluationProtocol
 from depth3d.evaluate.scores import DEFAULT_TOLERANCE_PX
 from depth3d.io.depth_files import DEPTH_SUFFIXES, read_depth
 from depth3d.io.images import load_image
+from depth3d.io.inputs import find_inputs, is_one_file
 from depth3d.io.pairing import files_in, partners, picture_name
 
 if TYPE_CHECKING:
@@ -104,8 +105,8 @@ def depth_reader(
 
 
 def plan_evaluation(
-    prediction: Path,
-    truth: Path,
+    prediction: str | Path,
+    truth: str | Path,
     *,
     predictions_are_photos: bool = False,
     photos: Path | None = None,
@@ -115,8 +116,9 @@ def plan_evaluation(
     """Find what belongs together, and refuse before any work what can't be written.
 
     Args:
-        prediction: A file; or a folder, whose files are matched by name (`a_depth.npz` belongs to `a.png`).
-        truth: The same: a file for a file, a folder for a folder.
+        prediction: A file; or a folder, a glob or an `@list.txt` (see `find_inputs`), whose files are matched
+            by name (`a_depth.npz` belongs to `a.png`).
+        truth: The same: a file for a file, many for many.
         predictions_are_photos: Whether a network makes the predictions from these photos.
         photos: Photo or folder of photos to show in the error pictures; by default those that are predicted
             from.
@@ -130,17 +132,21 @@ def plan_evaluation(
         InputError: A file where a folder is needed, or the reverse; a folder without depth files.
         FileError: Something is not there, or can't be written.
     """
-    for path in filter(None, (prediction, truth, photos)):
-        _check_there(path)
-    if prediction.is_dir() != truth.is_dir():
+    is_one = is_one_file(prediction)
+    for name in (prediction, truth):
+        if is_one_file(name):
+            _check_there(Path(name))
+    if photos is not None:
+        _check_there(photos)
+    if is_one != is_one_file(truth):
         raise InputError(
-            f"{prediction} and {truth} must be two files or two folders; give the one that belongs to the "
-            "other"
+            f"{prediction} and {truth} must be two files, or two of folders, globs and lists; give the one "
+            "that belongs to the other"
         )
-    if not predictions_are_photos and prediction.suffix.lower() in _PHOTOS_ONLY:
+    if is_one and not predictions_are_photos and Path(prediction).suffix.lower() in _PHOTOS_ONLY:
         raise InputError(f"{prediction} is a photo; name the network that shall run on it (--model auto)")
-    if not truth.is_dir():
-        jobs, unused = [EvaluationJob(picture_name(truth), truth, prediction)], list[Path]()
+    if is_one:
+        jobs, unused = [EvaluationJob(picture_name(truth), Path(truth), Path(prediction))], list[Path]()
     else:
         jobs, unused = _matched(
             prediction, truth, PHOTO_SUFFIXES if predictions_are_photos else DEPTH_SUFFIXES
@@ -227,10 +233,10 @@ def report_of(results: Sequence[PictureResult], protocol: EvaluationProtocol) ->
 
 
 def _matched(
-    predictions: Path, truths: Path, suffixes: tuple[str, ...]
+    predictions: str | Path, truths: str | Path, suffixes: tuple[str, ...]
 ) -> tuple[list[EvaluationJob], list[Path]]:
-    available = files_in(predictions, suffixes, "photos" if suffixes == PHOTO_SUFFIXES else "depth")
-    wanted = files_in(truths, DEPTH_SUFFIXES, "depth")
+    available = _found(predictions, suffixes, "photos" if suffixes == PHOTO_SUFFIXES else "depth")
+    wanted = _found(truths, DEPTH_SUFFIXES, "depth")
     if not wanted:
         raise InputError(f"{truths} has no depth files; give a folder with {', '.join(DEPTH_SUFFIXES)}")
     if not available:
@@ -238,15 +244,24 @@ def _matched(
         raise InputError(
             f"{predictions} has no file with one of {', '.join(suffixes)}; give another one{cure}"
         )
-    names = [truth.relative_to(truths) for truth in wanted]
+    pairs = partners([*wanted.values()], [*available], str(predictions), places=[*available.values()])
     jobs = [
-        EvaluationJob(str(name.with_suffix("")), truth, found)
+        EvaluationJob(str(place.with_suffix("")), truth, found)
         if isinstance(found, Path)
-        else EvaluationJob(str(name.with_suffix("")), truth, None, problem=found)
-        for name, truth, found in zip(names, wanted, partners(names, available, predictions), strict=True)
+        else EvaluationJob(str(place.with_suffix("")), truth, None, problem=found)
+        for (truth, place), found in zip(wanted.items(), pairs, strict=True)
     ]
     used = {job.prediction for job in jobs}
     return jobs, [path for path in available if path not in used]
+
+
+def _found(
+    name: str | Path, suffixes: tuple[str, ...], kind: Literal["photos", "depth"]
+) -> dict[Path, PurePath]:
+    """Find the files that a folder, a glob or a list stands for, and their places below it."""
+    if Path(name).is_dir():
+        return {path: path.relative_to(name) for path in files_in(Path(name), suffixes, kind)}
+    return {Path(str(one.path)): one.place for one in find_inputs(name, suffixes=suffixes, kind=kind)}
 
 
 def _with_pictures(

@@ -33,8 +33,8 @@ _scale = click.FloatRange(min=0, min_open=True)
 
 
 @click.command(name="evaluate", short_help="Score depth maps against true ones.")
-@click.argument("prediction", type=click.Path(path_type=Path))
-@click.argument("truth", type=click.Path(path_type=Path), required=False)
+@click.argument("prediction")
+@click.argument("truth", required=False)
 @output_option("A table: .csv (a row a picture) or .json (all).", required=False)
 @overwrite_option
 @click.option(
@@ -95,20 +95,21 @@ _scale = click.FloatRange(min=0, min_open=True)
 @json_option
 @verbosity_options
 def command(
-    prediction: Path,
-    truth: Path | None,
+    prediction: str,
+    truth: str | None,
     output: Path | None,
     overwrite: bool,
     da2k: Path | None,
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Score PREDICTION against TRUTH: two depth files, or two folders of them, matched by name.
+    """Score PREDICTION against TRUTH: two depth files, or folders, globs or lists of them, matched by name.
 
-    With --model, PREDICTION is a photo or a folder of photos, and the network runs on them.
+    With --model, PREDICTION is a photo, or a folder, glob or list of photos, and the network runs on them.
 
     \b
     depth3d evaluate depths/ truth/ --error-pictures errors/ -o scores.csv
+    depth3d evaluate 'results/**/*_depth.npz' @truths.txt --json
     depth3d evaluate rgb/ depth/ --model small --protocol nyu
     depth3d evaluate rgb/ lidar/ --model metric-outdoor-small --protocol kitti --png-scale 256
     depth3d evaluate DA-2K/images --model small --da2k DA-2K/annotations.json
@@ -120,7 +121,7 @@ def command(
 
     if output:
         check_report_suffix(output)
-        verbs.check_output(output, prediction, overwrite=overwrite)
+        verbs.check_output(output, Path(prediction), overwrite=overwrite)
     network, context = network_of(options), click.get_current_context()
     given = {name for name in network if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
     if given and "model" not in given:
@@ -141,7 +142,7 @@ def command(
     elif da2k is not None and truth is None:
         if options["error_pictures"]:
             raise InputError("--error-pictures need a TRUTH; leave them out with --da2k")
-        report = _judged(prediction, da2k, read_prediction, bool(given))
+        report = _judged(Path(prediction), da2k, read_prediction, bool(given))
     else:
         raise InputError("give either TRUTH or --da2k annotations.json to compare with")
     if output:
@@ -160,8 +161,8 @@ def command(
 
 
 def _compared(
-    prediction: Path,
-    truth: Path,
+    prediction: str,
+    truth: str,
     read_prediction: Callable[[], Reader],
     are_photos: bool,
     overwrite: bool,

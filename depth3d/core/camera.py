@@ -25,6 +25,7 @@ FULL_FRAME_DIAGONAL_MM = math.hypot(36.0, 24.0)
 """43.2666 mm: what "35-mm equivalent" compares diagonals with (CIPA DCG-001)."""
 
 
+_MOST_PIXELS = 10**9
 _SMALLEST, _LARGEST = 1e-4, 1e6
 """What a focal length, or the place of the principal point, can be in longer sides of the picture: from
 179.98 degrees across to a ten-thousandth of one. Beyond, points get lost in the rounding of their numbers."""
@@ -63,11 +64,11 @@ class Camera:
         for name in ("width", "height"):
             value = getattr(self, name)
             try:
-                whole = int(value) == value and value >= 1
+                whole = int(value) == value and 1 <= value <= _MOST_PIXELS
             except (TypeError, ValueError, OverflowError):
                 whole = False
             if not whole:
-                raise CameraError(f"{name} must be a whole number of pixels, got {value!r}")
+                raise CameraError(f"{name} must be a whole number of pixels, got {repr(value)[:40]}")
             object.__setattr__(self, name, int(value))
         for name in ("fx", "fy", "cx", "cy", "sigma_rel"):
             try:

@@ -267,9 +267,11 @@ def digest_of_file(path: Path | RemotePath) -> str:
         with path.open("rb") as file:
             while block := file.read(_BLOCK):
                 digest.update(block)
+    except FileError:
+        raise
+    except FileNotFoundError:
+        raise UnreadableFileError(f"{path} does not exist; check the path") from None
     except OSError as error:
-        if isinstance(error, FileError):
-            raise
         raise UnreadableFileError(f"can't read {path}: {error.strerror}; check the path") from None
     return digest.hexdigest()
 

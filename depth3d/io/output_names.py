@@ -100,7 +100,7 @@ def output_names(
         if other is not found:
             raise InputError(
                 f"{other.path} and {found.path} would both write {one}; use two output directories, or a "
-                "template that tells them apart, such as {parent}/{name}"
+                f"template, such as {fixed_folder(output)}/{{parent}}/{{name}}{one.suffix}"
             )
     return names
 

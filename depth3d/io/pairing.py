@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Literal
 
@@ -62,7 +62,13 @@ def files_in(folder: Path, suffixes: Sequence[str], kind: Literal["photos", "dep
     ]
 
 
-def partners(wanted: Sequence[PurePath], files: Sequence[Path], folder: Path) -> list[Path | InputError]:
+def partners(
+    wanted: Sequence[PurePath],
+    files: Sequence[Path],
+    folder: str | Path,
+    *,
+    places: Sequence[PurePath] | None = None,
+) -> list[Path | InputError]:
     """Find for each picture the file that belongs to it.
 
     The names decide, and the folders: apart from those that say what their files are (`rgb`, `depth`), the
@@ -71,19 +77,24 @@ def partners(wanted: Sequence[PurePath], files: Sequence[Path], folder: Path) ->
     Args:
         wanted: Paths of the pictures, relative to their root, such as `kitchen/01.png`.
         files: The files to choose from.
-        folder: Their root.
+        folder: Their root; with `places`, what to call it in messages.
+        places: Their paths below what was named, such as a glob; None is those below `folder`.
 
     Returns:
         For each picture its file; or why there is none: nothing fits, several fit equally well, or the one
         that fits belongs to another picture, too.
     """
+    folders = {
+        path: _places(place)
+        for path, place in zip(files, places or [path.relative_to(folder) for path in files], strict=True)
+    }
     by_stem: dict[str, list[Path]] = {}
     by_name: dict[str, list[Path]] = {}
     for path in files:
         by_stem.setdefault(path.stem, []).append(path)
         by_name.setdefault(picture_name(path), []).append(path)
     found: list[Path | InputError] = [
-        _partner(one, (by_stem.get(one.stem, []), by_name.get(picture_name(one), [])), folder)
+        _partner(one, (by_stem.get(one.stem, []), by_name.get(picture_name(one), [])), folders, folder)
         for one in wanted
     ]
     owners: dict[Path, list[PurePath]] = {}
@@ -101,14 +112,15 @@ def partners(wanted: Sequence[PurePath], files: Sequence[Path], folder: Path) ->
     ]
 
 
-def _partner(wanted: PurePath, choices: Sequence[Sequence[Path]], folder: Path) -> Path | InputError:
+def _partner(
+    wanted: PurePath, choices: Sequence[Sequence[Path]], folders: Mapping[Path, list[str]], root: str | Path
+) -> Path | InputError:
     """Choose among the files of the same stem, then among those of the same picture."""
     mine = _places(wanted)
     for candidates in choices:
-        places = {path: _places(path.relative_to(folder)) for path in candidates}
         fitting = {
             path: min(len(mine), len(theirs))
-            for path, theirs in places.items()
+            for path, theirs in ((path, folders[path]) for path in candidates)
             if all(a == b for a, b in zip(reversed(mine), reversed(theirs), strict=False))
         }
         best = [path for path, depth in fitting.items() if depth == max(fitting.values())]
@@ -119,7 +131,7 @@ def _partner(wanted: PurePath, choices: Sequence[Sequence[Path]], folder: Path) 
             )
         if best:
             return best[0]
-    return InputError(f"nothing in {folder} has the name of {wanted}; add it, or take {wanted} out")
+    return InputError(f"nothing in {root} has the name of {wanted}; add it, or take {wanted} out")
 
 
 def _places(path: PurePath) -> list[str]:

@@ -280,7 +280,7 @@ def _numbers(words: Sequence[str]) -> list[float]:
 def _matrix(given: object, where: str, count: int) -> _Matrix:
     try:
         flat = np.asarray(given, dtype=np.float64).reshape(-1)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):  # the last over integers of 400 digits
         flat = np.empty(0)
     if flat.size != count:
         raise UnreadableFileError(f"{where} must have a 4x4 matrix of numbers; add it")

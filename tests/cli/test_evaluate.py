@@ -59,6 +59,21 @@ def test_folders(run, folders):
         assert text in table
 
 
+def test_globs_and_lists(run, folders):
+    whole = report_of(run, "depths", "truth")
+    (folders / "truths.txt").write_bytes(b"truth/c.png\r\ntruth/a.png\r\n")
+    for words in (("depths/*.npz", "truth/*"), ("depths", "**/truth/*.png"), ("*/?_depth.npz", "truth")):
+        report = report_of(run, *words)
+        assert [row["abs_rel"] for row in report["pictures"]] == [row["abs_rel"] for row in whole["pictures"]]
+    report = report_of(run, "depths/*.npz", "@truths.txt")
+    assert [row["name"] for row in report["pictures"]] == ["c", "a"]
+    assert report["pictures"][1] == whole["pictures"][0]
+    (folders / "truth/c.png").rename(folders / "truth/d.png")
+    done = run("evaluate", "depths/*.npz", "truth/*.png")
+    assert done.exit_code == 1
+    assert "nothing in depths/*.npz has the name of d.png" in done.stderr
+
+
 def test_a_table_of_many_shows_the_worst(run, folders):
     for i in range(30):
         d3.save(d3.DepthMap((1 + i / 100) * plane(), "metric"), folders / f"depths/{i:02d}.npz")
@@ -215,7 +230,7 @@ def test_da2k_with_maps_of_another_size(run, tmp_path):
     [
         (["depths"], "give either TRUTH or --da2k"),
         (["depths", "truth", "--da2k", "x.json"], "give either TRUTH or --da2k"),
-        (["depths", "truth/a.png"], "two files or two folders"),
+        (["depths", "truth/a.png"], "two files, or two of folders, globs and lists"),
         (["nowhere", "truth"], "nowhere does not exist"),
         (["truth", "empty"], "empty has no depth files"),
         (["empty", "truth"], "--model auto"),

@@ -261,6 +261,7 @@ GOOD = {"fx": 500, "fy": 500, "cx": 320, "cy": 240, "width": 640, "height": 480}
         ({"sigma_rel": -0.1}, "sigma_rel must be"),
         ({"width": 0}, "width must be a whole number of pixels, got 0"),
         ({"height": 480.5}, "height must be a whole number"),
+        ({"height": 10**400}, "height must be a whole number of pixels, got 10{39}$"),
         ({"height": math.nan}, "height must be"),
         ({"width": math.inf}, "width must be"),
         ({"width": None}, "width must be"),

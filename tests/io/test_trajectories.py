@@ -148,6 +148,11 @@ MIRRORED = np.diag([1.0, 1, -1, 1])
         (kitti([np.full((4, 4), np.nan)]), InputError, "pose 0 must be a rotation"),
         ("0 0 0 0 0 0 0 2\n", InputError, "quaternion of pose 0 must have length 1, got 2"),
         ('{"frames": [{"file_path": "a"}]}', UnreadableFileError, r"frames\[0\] must have a 4x4"),
+        (
+            '{"frames": [{"transform_matrix": [1%s]}]}' % (400 * "0"),
+            UnreadableFileError,
+            r"frames\[0\] must have a 4x4",
+        ),
         ('{"frames": []}', UnreadableFileError, "no poses"),
         ('{"fl_x": 5}', UnreadableFileError, "neither frames"),
         ('{"frames": ', UnreadableFileError, "damaged JSON"),
