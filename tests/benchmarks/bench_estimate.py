@@ -1,16 +1,16 @@
 """Estimator against `transformers`' depth-estimation pipeline: milliseconds and peak memory.
 
 Contract: the real Small architecture (24.8 million weights, drawn from seed 0 so that the output has a
-healthy range; speed does not depend on their values), saved once and loaded by every contender. Two
-pictures of smoothed noise from seed 0: 640x480 and 4000x3000. A contender gets the decoded picture and
-gives a float map of the picture's size: ours by each backend that is installed, in float32 and in the
-automatic format, and the pipeline with its PIL processor, bicubic upsampling included. All are loaded in one
-process and take turns, one call each a round, after two rounds of warm-up; the figure is the median of 7
-rounds with the smallest and the largest beside it. `off` is the root mean square difference to our own map in
-float32 by PyTorch, after affine alignment, as a share of its span. Peak memory is the resident set of a fresh
-process that loads one contender and estimates one picture; what backends compile is kept in a temporary
-folder, so the first process of each pays for it (`import_and_load_ms` of the first picture). Needs no network
-and about 3 GB of memory.
+healthy range; speed does not depend on their values), saved once and loaded by every contender. Two pictures
+of smoothed noise from seed 0: 640x480 and 4000x3000. A contender gets the decoded picture and gives a float
+map of the picture's size: ours by each backend that is installed, in float32 and in the automatic format,
+and the pipeline with its PIL processor, bicubic upsampling included. All are loaded in one process and take
+turns, one call each a round, after two rounds of warm-up; the figure is the median of 7 rounds with the
+smallest and the largest beside it. `off` is the root mean square difference to our own map in float32 by
+PyTorch, after affine alignment, as a share of its span. Peak memory is the resident set of a fresh process
+that loads one contender and estimates one picture; what backends compile is kept in a temporary folder, so
+the first process of each pays for it (import and load, of the first picture). Needs no network and about 3
+GB of memory.
 
     python tests/benchmarks/bench_estimate.py [--rounds 7] [--output result.json]
 """
@@ -21,10 +21,6 @@ import argparse
 import json
 import math
 import os
-import platform
-import resource
-import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -33,6 +29,8 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+import contract
 
 SEED = 0
 WARM_UP = 2
@@ -122,19 +120,6 @@ def contender(name: str, folder: Path) -> Callable[[Any], Any]:
     return lambda image: pipe(Image.fromarray(image))["predicted_depth"].numpy()
 
 
-def peak_rss_bytes() -> int:
-    """Read the largest resident set that this program has had.
-
-    Linux's `ru_maxrss` is inherited from the process that started this one; VmHWM begins anew with it.
-    """
-    status = Path("/proc/self/status")
-    if status.exists():
-        line = next(row for row in status.read_text().splitlines() if row.startswith("VmHWM:"))
-        return 1024 * int(line.split()[1])
-    unit = 1 if platform.system() == "Darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
 def one_process(name: str, size: str, folder: Path) -> dict[str, float]:
     """Load one contender, estimate one picture, and report the peak of this process."""
     import numpy as np
@@ -147,71 +132,42 @@ def one_process(name: str, size: str, folder: Path) -> dict[str, float]:
     done = time.perf_counter()
     assert tuple(shape) == PICTURES[size], shape
     return {
-        "peak_rss_mb": round(peak_rss_bytes() / 1e6, 1),
-        "import_and_load_ms": round(1e3 * (loaded - start), 1),
-        "first_call_ms": round(1e3 * (done - loaded), 1),
+        "peak MB": round(contract.peak_bytes() / 1e6, 1),
+        "import and load, ms": round(1e3 * (loaded - start), 1),
+        "first call, ms": round(1e3 * (done - loaded), 1),
     }
 
 
-def interleaved(folder: Path, rounds: int) -> dict[str, Any]:
+def interleaved(folder: Path, rounds: int) -> contract.Tables:
     """Let the contenders take turns on each picture."""
     import torch
 
     from depth3d.estimate.alignment import aligned_error
 
     runners = {name: contender(name, folder) for name in contenders()}
-    results: dict[str, Any] = {}
+    tables: contract.Tables = {}
     for size, size_hw in PICTURES.items():
         image = picture(size_hw)
-        times: dict[str, list[float]] = {name: [] for name in runners}
         maps: dict[str, torch.Tensor] = {}
-        for turn in range(WARM_UP + rounds):
-            for name, run in runners.items():
-                start = time.perf_counter()
-                result = run(image)
-                if turn >= WARM_UP:
-                    times[name].append(1e3 * (time.perf_counter() - start))
-                maps[name] = torch.as_tensor(result.copy())
-        reference = statistics.median(times[PIPELINE])
-        results[size] = {
-            name: {
-                "median_ms": round(statistics.median(values), 1),
-                "min_ms": round(min(values), 1),
-                "max_ms": round(max(values), 1),
-                "times_the_pipeline": round(reference / statistics.median(values), 2),
-                "off": float(f"{aligned_error(maps[name], maps[REFERENCE]):.1e}"),
-            }
-            for name, values in times.items()
+
+        def call(name: str, image: Any = image, maps: Any = maps) -> Callable[[], None]:
+            def run() -> None:
+                maps[name] = runners[name](image)
+
+            return run
+
+        times = contract.in_turns({name: call(name) for name in runners}, rounds, WARM_UP)
+        made = {name: torch.as_tensor(found.copy()) for name, found in maps.items()}
+        tables[f"One call, {size}"] = {
+            name: row | {"off": f"{aligned_error(made[name], made[REFERENCE]):.1e}"}
+            for name, row in contract.compared(times, PIPELINE).items()
         }
-    return results
-
-
-def environment() -> dict[str, Any]:
-    """Describe what the figures depend on."""
-    import torch
-    import transformers
-
-    from depth3d.accel.precision import preferred_dtype
-
-    return {
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "transformers": transformers.__version__,
-        "torch_threads": torch.get_num_threads(),
-        "cores": os.cpu_count(),
-        "machine": platform.machine(),
-        "auto_dtype": str(preferred_dtype(torch.device("cpu"))),
-        "seed": SEED,
-        "warm_up": WARM_UP,
-        "load_average": [round(x, 2) for x in os.getloadavg()],
-    }
+    return tables
 
 
 def main() -> None:
     """Run the benchmark and write its result as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--output", type=Path, help="a file for the JSON, besides stdout")
+    parser = contract.parser(__doc__, rounds=7)
     parser.add_argument("--one", nargs=3, metavar=("NAME", "SIZE", "FOLDER"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
@@ -226,22 +182,26 @@ def main() -> None:
         save_network(folder)
         for size, size_hw in PICTURES.items():
             np.save(folder / f"{size}.npy", picture(size_hw))
-        memory: dict[str, Any] = {}
+        memory: dict[str, dict[str, contract.Row]] = {}
         for size in PICTURES:
             for name in contenders():
-                command = [sys.executable, __file__, "--one", name, size, str(folder)]
-                done = subprocess.run(command, check=True, capture_output=True, text=True)
-                memory.setdefault(size, {})[name] = json.loads(done.stdout.splitlines()[-1])
-        result = {
-            "environment": environment(),
-            "rounds": options.rounds,
-            "steady": interleaved(folder, options.rounds),
-            "one_process": memory,
-        }
-    text = json.dumps(result, indent=2)
-    print(text)
-    if options.output:
-        options.output.write_text(text + "\n")
+                words = [sys.executable, __file__, "--one", name, size, folder]
+                memory.setdefault(f"Load and one call in a fresh process, {size}", {})[name] = (
+                    contract.reported(words)[1]
+                )
+        results = interleaved(folder, options.rounds) | memory
+    import torch
+
+    from depth3d.accel.precision import preferred_dtype
+
+    settings = {
+        "rounds": options.rounds,
+        "warm-up rounds": WARM_UP,
+        "seed": SEED,
+        "threads of PyTorch": torch.get_num_threads(),
+        "automatic format": str(preferred_dtype(torch.device("cpu"))).removeprefix("torch."),
+    }
+    contract.publish("estimate", results, output=options.output, settings=settings)
 
 
 if __name__ == "__main__":
