@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from depth3d.io.video_decoding import opened
+from depth3d.io.video_decoding import opened, packets_of
 
 __all__ = ["CopiedTrack", "EncodedTrack", "Track"]
 
@@ -92,9 +92,9 @@ class Track:
         yield from packets
 
     def _timed(self) -> Iterator[tuple[Fraction, Any]]:
-        for packet in self._source.demux(self.template):
+        for packet in packets_of(self._source, self.template):
             ticks = packet.dts if packet.pts is None else packet.pts
-            if packet.size and ticks is not None:
+            if ticks is not None:
                 yield ticks * packet.time_base, packet
 
 

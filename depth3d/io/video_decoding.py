@@ -11,7 +11,7 @@ from typing import Any
 from depth3d.errors import UnreadableFileError
 from depth3d.io.video_source import MAX_FRAME_PIXELS
 
-__all__ = ["Damage", "decoded_frames", "opened", "threaded", "video_stream"]
+__all__ = ["Damage", "decoded_frames", "opened", "packets_of", "threaded", "video_stream"]
 
 _MOST_FAILURES = 200
 """After so many failures of the demuxer in a row there is nothing more to come."""
@@ -120,7 +120,7 @@ def _frames(container: Any, stream: Any, damage: Damage) -> Iterator[Any]:
     import av
 
     context = _decoder(stream)
-    for packet in _packets(container, stream):
+    for packet in packets_of(container, stream):
         try:
             yield from context.decode(packet)
         except av.error.FFmpegError as error:
@@ -150,7 +150,16 @@ def _decoder(stream: Any) -> Any:
     return context
 
 
-def _packets(container: Any, stream: Any) -> Iterator[Any]:
+def packets_of(container: Any, stream: Any) -> Iterator[Any]:
+    """Read a stream's packets, past what the demuxer stumbles over.
+
+    Args:
+        container: An `av` container.
+        stream: One of its streams.
+
+    Yields:
+        Packets that hold something.
+    """
     import av
 
     packets = container.demux(stream)
@@ -160,7 +169,7 @@ def _packets(container: Any, stream: Any) -> Iterator[Any]:
             packet = next(packets)
         except (StopIteration, av.error.EOFError):
             return
-        except av.error.FFmpegError as error:
+        except (av.error.FFmpegError, IndexError) as error:  # PyAV's of a stream that appears midway
             _check_memory(error)
             failures += 1
             packets = container.demux(stream)

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from depth3d.io.video_decoding import packets_of
+
 __all__ = ["VideoTiming", "rate_of", "timing_of"]
 
 _MOST_PACKETS = 300
@@ -122,21 +124,16 @@ def _index_ticks(stream: Any) -> list[int]:
 
 def _packet_ticks(container: Any, stream: Any) -> tuple[list[int], bool, int | None]:
     """Take the times from the first packets; tell whether they are all, and then when the last one ends."""
-    import av
-
     ends: dict[int, int | None] = {}
     size = 0
     is_whole = True
-    try:
-        for packet in container.demux(stream):
-            if packet.pts is not None:
-                ends[packet.pts] = packet.pts + packet.duration if packet.duration else None
-            size += packet.size
-            if len(ends) >= _MOST_PACKETS or size >= _MOST_BYTES:
-                is_whole = False
-                break
-    except av.error.FFmpegError:
-        is_whole = False
+    for packet in packets_of(container, stream):
+        if packet.pts is not None:
+            ends[packet.pts] = packet.pts + packet.duration if packet.duration else None
+        size += packet.size
+        if len(ends) >= _MOST_PACKETS or size >= _MOST_BYTES:
+            is_whole = False
+            break
     ticks = sorted(ends)
     if not is_whole and len(ticks) > 2 * _REORDERED:
         del ticks[-_REORDERED:]  # frames between them may come later

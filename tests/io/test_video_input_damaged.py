@@ -1,6 +1,7 @@
 """Films that can't be read, or not all of them: a sentence each, and all that can be saved."""
 
 from fractions import Fraction
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import depth3d as d3
 from depth3d.errors import UnreadableFileError, UnsupportedFormatError
 from depth3d.io import stream_source, video_decoding
+from depth3d.io.video_decoding import packets_of
 
 LEVELS = range(0, 240, 6)
 
@@ -236,3 +238,26 @@ def test_names_with_colons_quotes_and_newlines(write_film, tmp_path):
         path = made.rename(tmp_path / name)
         with d3.open_video(path) as film:
             assert grays(film) == [0, 1, 2]
+
+
+def test_packets_go_on_where_the_demuxer_stumbles():
+    left = [
+        1,
+        av.error.InvalidDataError(1, "damaged"),
+        2,
+        IndexError("a stream that appears midway"),
+        3,
+        0,
+        4,
+    ]
+
+    def demux(stream):
+        assert stream == "video"
+        while left:
+            one = left.pop(0)
+            if isinstance(one, Exception):
+                raise one
+            yield SimpleNamespace(size=one)
+
+    given = packets_of(SimpleNamespace(demux=demux), "video")
+    assert [packet.size for packet in given] == [1, 2, 3]

@@ -318,6 +318,14 @@ def test_sound_that_breaks_off_does_not_take_the_film_with_it(name, films, tmp_p
     assert "is damaged and ends early: Invalid data found; the film goes on without it" in caplog.text
 
 
+def test_tracks_that_appear_midway_disturb_nothing(tmp_path):
+    parts = [make_film(tmp_path / f"{n}.ts", "aac", layouts=("mono",) * n, seconds=3) for n in (1, 3)]
+    (tmp_path / "a.ts").write_bytes(b"".join(part.read_bytes() for part in parts))
+    with open_video(tmp_path / "a.ts") as film:
+        assert save_video(film, tmp_path / "a.mp4", sound=film) == 150
+    assert len(packets(tmp_path / "a.mp4")) > 100
+
+
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.webm"])
 def test_a_full_disk_is_one_sentence_and_leaves_nothing(name, films, tmp_path):
     resource = pytest.importorskip("resource")
