@@ -48,6 +48,11 @@ ALPHA_SUFFIXES = (".png", ".webp", ".tif", ".tiff")
 
 _log = logging.getLogger("depth3d")
 
+_MANY_PIXELS = 250_000_000
+"""Beyond what phones and cameras make, and what the memory of a usual machine is made for."""
+_BYTES_A_PIXEL = 20
+"""What a photo and its depth take together, as measured at 200 megapixels."""
+
 
 @dataclass(frozen=True, slots=True)
 class PhotoInfo:
@@ -138,6 +143,12 @@ def load_photo(path: str | Path) -> Photo:
     """
     path = Path(path)
     with open_picture(path) as opened:
+        pixels_there = opened.width * opened.height
+        if pixels_there > _MANY_PIXELS:
+            _log.warning(
+                "%s has %d megapixels, which takes %d GB of memory or more; scale it down if that is too much",
+                path, pixels_there // 10**6, round(pixels_there * _BYTES_A_PIXEL / 1e9),
+            )  # fmt: skip
         facts = read_exif(opened)
         info = _info_of(path, opened, facts)
         frames = count_pictures(opened, path)

@@ -173,8 +173,8 @@ def _identified(file: BinaryIO, name: str) -> Image:
 def too_large(name: str | Path, width: int, height: int) -> UnreadableFileError:
     """Make the error over a picture of more than `MAX_PIXELS`."""
     return UnreadableFileError(
-        f"{name} says it has {width}x{height} pixels, more than the {MAX_PIXELS // 10**6} megapixels that are "
-        "read; scale it down first"
+        f"{name} says it has {width}x{height} pixels, more than the {MAX_PIXELS // 10**6} megapixels that "
+        "are read; scale it down first"
     )
 
 

@@ -257,3 +257,13 @@ def test_missing_heif_decoder_costs_only_heic(tmp_path, rgb, monkeypatch, caplog
     (tmp_path / "x.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + b"\xff" * 50)
     with pytest.raises(FileError, match=r"x\.heic is HEIC and this installation can't read it"):
         load_image(tmp_path / "x.heic")
+
+
+def test_of_more_pixels_than_cameras_make_the_memory_is_told(tmp_path, monkeypatch, caplog):
+    Image.fromarray(np.zeros((1000, 1000, 3), np.uint8)).save(tmp_path / "x.png")
+    load_image(tmp_path / "x.png")
+    assert not caplog.text
+    monkeypatch.setattr("depth3d.io.images._MANY_PIXELS", 999_999)
+    monkeypatch.setattr("depth3d.io.images._BYTES_A_PIXEL", 20_000)
+    load_image(tmp_path / "x.png")
+    assert "x.png has 1 megapixels, which takes 20 GB of memory or more; scale it down" in caplog.text
