@@ -192,8 +192,8 @@ def main() -> None:
         folders = {name: getattr(options, name) for name in ("tum", "redwood", "rgbd")}
         details = real(folders, draws, options.outliers, options.count)
         settings |= {"outliers": options.outliers, "references": options.count}
-        settings |= {name: details[name] for name in ("scenes", "pictures", "refused")}
         fits = {name: row for name, row in details.items() if isinstance(row, dict)}
+        settings |= {name: figure for name, figure in details.items() if name not in fits}
         results = {"Calibration of real pictures": fits}
     else:
         results = {"Calibration: milliseconds a fit": speed(options.rounds)}
