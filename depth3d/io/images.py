@@ -146,7 +146,7 @@ def load_photo(path: str | Path) -> Photo:
         pixels_there = opened.width * opened.height
         if pixels_there > _MANY_PIXELS:
             _log.warning(
-                "%s has %d megapixels, which takes %d GB of memory or more; scale it down if that is too much",
+                "%s has %d megapixels, which takes %d GB of memory or more; scale it down if need be",
                 path, pixels_there // 10**6, round(pixels_there * _BYTES_A_PIXEL / 1e9),
             )  # fmt: skip
         facts = read_exif(opened)
