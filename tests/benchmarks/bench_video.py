@@ -111,8 +111,8 @@ def effects(folder: Path, frames: int = 6) -> dict[str, contract.Row]:
             run()
             took = timed(run, frames)
         found[effect.name] = {
-            "seconds_a_frame": round(1 / took["fps"], 3),
-            "cpu_s_a_frame": round(took["cpu_s_a_frame"], 3),
+            "seconds a frame": round(1 / took["fps"], 3),
+            "CPU s a frame": round(took["cpu_s_a_frame"], 3),
         }
     return found
 
