@@ -125,6 +125,9 @@ def main() -> None:
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
         logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it speaks of homes that can't be written
+    # Threads that wait for others sleep: where other programs, or other stages of a film, keep the processors
+    # busy, those that spin take the time of those they wait for. Read by OpenMP when PyTorch is imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     # OpenVINO's converter, which we don't use, takes longer to import than the rest of it, and reports home.
     sys.modules.setdefault("openvino.tools.ovc", None)  # type: ignore[arg-type]
     try:

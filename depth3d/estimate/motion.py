@@ -180,8 +180,8 @@ def _overall_shift(later: Sketch, earlier: Sketch) -> FloatMap:
     return np.broadcast_to(np.float32(right_down), (height, width, 2)).copy()
 
 
-@cache
 def _search() -> Any:
+    """Make a new one: one that is used again, for pictures of another size or in another thread, crashes."""
     vision: Any = cv2  # its stubs don't know the search
     return vision.DISOpticalFlow_create(vision.DISOPTICAL_FLOW_PRESET_MEDIUM)
 

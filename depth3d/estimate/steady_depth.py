@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from typing import Literal, TypeAlias, get_args
 
+from depth3d.accel.ahead import ahead
 from depth3d.core.arrays import ImageArray, as_image
 from depth3d.core.depth import DepthKind, DepthMap
 from depth3d.errors import InputError
@@ -68,8 +70,10 @@ class SteadyDepth:
     def stream(self, frames: Iterable[ImageArray]) -> Iterator[DepthMap]:
         """Estimate the depth of the frames of a film as they come.
 
+        The source works in a thread of its own, up to two maps ahead of what they are made steady.
+
         Args:
-            frames: (H, W, 3) uint8 sRGB, all of one size, in order.
+            frames: (H, W, 3) uint8 sRGB, all of one size, in order; they are taken in that thread.
 
         Yields:
             One map a frame, in order.
@@ -77,7 +81,8 @@ class SteadyDepth:
         Raises:
             InputError: A frame is no image, or its size is not that of the first.
         """
-        return steady(_paired(self.source, frames), mode=self.mode, look_ahead=self.look_ahead)
+        with closing(ahead(_paired(self.source, frames))) as pairs:  # type: ignore[type-var]
+            yield from steady(pairs, mode=self.mode, look_ahead=self.look_ahead)
 
 
 def steady(

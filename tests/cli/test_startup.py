@@ -149,3 +149,16 @@ def test_short_help_in_the_registry_is_the_commands_own():
         command = cli.get_command(None, name)
         assert command.name == name
         assert command.get_short_help_str(200) == short.rstrip(".") or command.short_help == short
+
+
+@pytest.mark.parametrize(("given", "expected"), [(None, "passive"), ("active", "active")])
+def test_threads_that_wait_sleep_unless_told_otherwise(given, expected, monkeypatch):
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    if given:
+        monkeypatch.setenv("OMP_WAIT_POLICY", given)
+    code = (
+        "import sys, os, atexit\natexit.register(lambda: print(os.environ['OMP_WAIT_POLICY']))\n"
+        "sys.argv[1:] = ['--version']\nfrom depth3d_cli.main import main\nmain()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == expected, done.stderr

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
 from itertools import pairwise
 
 import cv2
@@ -239,3 +241,26 @@ def test_films_of_changing_size_or_kind_are_refused() -> None:
     ):
         with pytest.raises(InputError, match=message):
             list(steady(pairs))
+
+
+@BOTH
+def test_the_source_works_in_a_thread_that_ends_with_the_film(mode) -> None:
+    class Source:
+        name, kind = "mine", d3.DepthKind.RELATIVE
+        thread, closed = threading.current_thread(), False
+
+        def stream(self, frames):
+            self.thread = threading.current_thread()
+            try:
+                for _ in frames:
+                    yield d3.DepthMap(disparity(), self.kind)
+            finally:
+                self.closed = True
+
+    source = Source()
+    maps = d3.SteadyDepth(source, mode=mode, look_ahead=1).stream(itertools.repeat(picture(0)))
+    next(maps)
+    assert source.thread is not threading.current_thread()
+    maps.close()
+    assert source.closed
+    assert not source.thread.is_alive()

@@ -11,7 +11,7 @@ from depth3d.errors import InputError, UnknownModelError
 from depth3d.estimate.camera_motion import CameraMotion, camera_motion
 from depth3d.estimate.frame_alignment import Gauge, fit_gauge
 from depth3d.estimate.gauge_plan import next_gauge
-from depth3d.estimate.motion import sketch
+from depth3d.estimate.motion import motions, sketch
 from depth3d.estimate.scene_cuts import is_blank, motions_within_shot
 
 RNG = np.random.default_rng(0)
@@ -214,3 +214,11 @@ def test_the_verb_is_an_estimator_made_steady(estimator, monkeypatch) -> None:
     assert (asked["model"], asked["device"]) == ("mini", "cpu")
     for depth, frame in zip(found, frames, strict=True):
         np.testing.assert_allclose(depth.values, estimator(frame).values, rtol=1e-5, atol=1e-6)
+
+
+def test_pictures_of_two_sizes_take_turns() -> None:
+    """OpenCV's search, used again for another size with a first guess, ends the process."""
+    large, small = ([sketch(picture(k, *hw), 512) for k in (0, 1)] for hw in ((288, 512), (64, 96)))
+    alone = [motions(*pair, shift=True)[0].flow for pair in (large, small)]
+    for pair, flow in zip((large, small), alone, strict=True):
+        np.testing.assert_array_equal(motions(*pair, shift=True)[0].flow, flow)
