@@ -15,7 +15,7 @@ import torch
 
 from depth3d.errors import InputError
 
-__all__ = ["DTYPE_NAMES", "cpu_has_native_bfloat16", "preferred_dtype", "resolve_dtype"]
+__all__ = ["DTYPE_NAMES", "cpu_flags", "cpu_has_native_bfloat16", "preferred_dtype", "resolve_dtype"]
 
 _DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
@@ -62,6 +62,23 @@ def preferred_dtype(device: torch.device, *, cpu_bfloat16: bool | None = None) -
     return torch.float32
 
 
+def cpu_flags(cpuinfo: str | Path = "/proc/cpuinfo") -> frozenset[str]:
+    """List what the CPU can do, in the kernel's spelling.
+
+    Args:
+        cpuinfo: The kernel's description of the CPU.
+
+    Returns:
+        Nothing where there is no such file (macOS, Windows).
+    """
+    try:
+        text = Path(cpuinfo).read_text(errors="replace")
+    except OSError:
+        return frozenset()
+    line = re.search(r"^(?:flags|Features)\s*:(.*)$", text, re.MULTILINE)
+    return frozenset(line[1].split() if line else ())
+
+
 def cpu_has_native_bfloat16(cpuinfo: str | Path = "/proc/cpuinfo") -> bool:
     """Tell whether the CPU multiplies bfloat16 in hardware.
 
@@ -69,11 +86,6 @@ def cpu_has_native_bfloat16(cpuinfo: str | Path = "/proc/cpuinfo") -> bool:
         cpuinfo: The kernel's description of the CPU.
 
     Returns:
-        False where there is no such file (macOS, Windows): float32 is always right, only slower.
+        False where there is no such file: float32 is always right, only slower.
     """
-    try:
-        text = Path(cpuinfo).read_text(errors="replace")
-    except OSError:
-        return False
-    line = re.search(r"^(?:flags|Features)\s*:(.*)$", text, re.MULTILINE)
-    return line is not None and not _NATIVE_FLAGS.isdisjoint(line[1].split())
+    return not _NATIVE_FLAGS.isdisjoint(cpu_flags(cpuinfo))

@@ -14,6 +14,7 @@ References:
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,12 +72,19 @@ class DepthAnythingOutput:
     predicted_depth: torch.Tensor
 
 
+def _attended(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+    """Let tokens look at each other: (n, heads, tokens, width) thrice to (n, tokens, heads * width)."""
+    return scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
+
+
 class _Block(nn.Module):
     """A pre-norm transformer block whose LayerScale is folded into `mix` and `fc2`."""
 
     def __init__(self, sizes: Architecture) -> None:
         super().__init__()
         width = sizes.hidden_size
+        # Both functions may be exchanged for others that do the same.
+        self.attend: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor] = _attended
         self._heads = sizes.num_attention_heads
         self._head_width = width // sizes.num_attention_heads
         self.norm1 = nn.LayerNorm(width, eps=sizes.layer_norm_eps)
@@ -84,15 +92,15 @@ class _Block(nn.Module):
         self.mix = nn.Linear(width, width)
         self.norm2 = nn.LayerNorm(width, eps=sizes.layer_norm_eps)
         self.fc1 = nn.Linear(width, sizes.mlp_size)
+        self.activate: Callable[[torch.Tensor], torch.Tensor] = gelu
         self.fc2 = nn.Linear(sizes.mlp_size, width)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        n, tokens, width = x.shape
+        n, tokens, _ = x.shape
         split = self.query_key_value(self.norm1(x)).view(n, tokens, 3, self._heads, self._head_width)
         query, key, value = split.permute(2, 0, 3, 1, 4).unbind()
-        seen = scaled_dot_product_attention(query, key, value)
-        x = x + self.mix(seen.transpose(1, 2).reshape(n, tokens, width))
-        thought: torch.Tensor = self.fc2(gelu(self.fc1(self.norm2(x))))
+        x = x + self.mix(self.attend(query, key, value))
+        thought: torch.Tensor = self.fc2(self.activate(self.fc1(self.norm2(x))))
         return x + thought
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -117,8 +117,9 @@ class DepthNetwork:
                 ).contiguous(memory_format=torch.channels_last)
                 prompts = [_prompt(i, self._device) for i in batch if i.prompt is not None]
             raw, angles = self._forward(pixels, torch.stack(prompts) if prompts else None)
-            if self.dtype != torch.float32 and not bool(torch.isfinite(raw).all()):
-                # Some weights overflow in half precision: a wrong map is worse than a slow one.
+            if self.dtype == torch.float16 and not bool(torch.isfinite(raw).all()):
+                # Some weights overflow in half precision: a wrong map is worse than a slow one. bfloat16
+                # reaches as far as float32 does.
                 _log.warning("%s overflowed on this image; going on in float32", self.dtype)
                 self._network = self._network.float()
                 raw, angles = self._forward(pixels, torch.stack(prompts) if prompts else None)
@@ -140,7 +141,11 @@ class DepthNetwork:
 
 
 def settle_precision(
-    network: torch.nn.Module, preferred: torch.dtype, rule: InputRule, device: torch.device
+    network: torch.nn.Module,
+    preferred: torch.dtype,
+    rule: InputRule,
+    device: torch.device,
+    fit: Callable[[torch.nn.Module], torch.nn.Module] | None = None,
 ) -> torch.nn.Module:
     """Convert a network to a faster number format if that leaves its output where it was.
 
@@ -149,16 +154,19 @@ def settle_precision(
         preferred: The format that the device computes in fastest.
         rule: How the network wants its images.
         device: Where it is.
+        fit: Gives the form that a network is to run in, which may be the network itself.
 
     Returns:
-        The network in `preferred` if a trial image comes out within `HALF_PRECISION_TOLERANCE`, else the
-        network as it was. Architectures of one large fixed size stay in float32 on a CPU, where the
-        trial alone would take longer than what it saves.
+        The network in `preferred`, fitted or else as it is, if a trial image comes out within
+        `HALF_PRECISION_TOLERANCE`; else in float32, fitted. Architectures of one large fixed size stay in
+        float32 on a CPU, where the trial alone would take longer than what it saves.
     """
-    if preferred == torch.float32 or (device.type == "cpu" and not rule.takes_any_size):
-        return network
-    faster = copy.deepcopy(network).to(preferred)
-    return faster if agrees(faster, network, rule, device, preferred) else network
+    if preferred != torch.float32 and (device.type != "cpu" or rule.takes_any_size):
+        faster = copy.deepcopy(network).to(preferred)
+        for form in dict.fromkeys([fit(faster) if fit else faster, faster]):
+            if agrees(form, network, rule, device, preferred):
+                return form
+    return fit(network) if fit else network
 
 
 def agrees(

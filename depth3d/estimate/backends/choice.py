@@ -11,6 +11,7 @@ from depth3d.accel.precision import preferred_dtype
 from depth3d.accel.threads import bound_threads
 from depth3d.errors import InputError
 from depth3d.estimate.backends.graph import can_be_exported
+from depth3d.estimate.backends.processor import fitted_to_processor
 from depth3d.estimate.checkpoints import LoadedModel
 from depth3d.estimate.network import settle_precision
 
@@ -108,10 +109,12 @@ def runnable(
 
         return tensorrt_network(network, loaded.rule, device, dtype), backend
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    fit = fitted_to_processor if device.type == "cpu" and backend != "compile" else None
     if dtype is not None:
         network = network.to(dtype)
+        network = fit(network) if fit else network
     elif loaded.halves_on_cpu or device.type != "cpu":
-        network = settle_precision(network, preferred_dtype(device), loaded.rule, device)
+        network = settle_precision(network, preferred_dtype(device), loaded.rule, device, fit)
     if backend == "compile":
         from depth3d.estimate.backends.compiled import compiled_network
 
