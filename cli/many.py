@@ -51,6 +51,7 @@ def many_photos(
     found_by: Callable[[dict[str, Any]], Sequence[str]] | None = None,
     takes_folder: Callable[[dict[str, Any]], bool] = lambda params: False,
     always_list: bool = False,
+    films: bool = False,
     metavar: str = "PHOTO...",
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Let the function of a command for one photo take many of them.
@@ -71,6 +72,8 @@ def many_photos(
         found_by: Gives the suffixes by which files are found in a folder; None is those of photos.
         takes_folder: Whether one photo's own output may be a folder, as with the frames of a film.
         always_list: Whether `--json` prints a list for one photo, too.
+        films: Whether films are meant where this says photos: they are found by their suffixes, worked on one
+            after the other unless `--jobs` says otherwise, and a folder of pictures alone is one of them.
         metavar: Of the argument, for the help.
     """
 
@@ -91,7 +94,7 @@ def many_photos(
             from depth3d.errors import InputError
             from depth3d.io.inputs import is_one_file
 
-            from .many_run import Naming, Run
+            from .many_run import Naming, Run, is_one_film
 
             if ray_address and engine != "ray":
                 raise InputError("--ray-address is for --engine ray; add it, or leave the address out")
@@ -104,7 +107,7 @@ def many_photos(
                 is_whole=takes_folder(params),
             )
             sources = {key: context.get_parameter_source(key) or ParameterSource.DEFAULT for key in params}
-            is_one = len(photos) == 1 and is_one_file(photos[0])
+            is_one = len(photos) == 1 and (is_one_film if films else is_one_file)(photos[0])
             is_here = not any(isinstance(value, RemotePath) for value in (place(photos[0]), *params.values()))
             if is_one and is_here and engine == "local" and not resume and naming.is_plain(params):
                 call_body(context.command, {**params, "photo": Path(photos[0])}, sources)
@@ -116,8 +119,9 @@ def many_photos(
                 naming=naming,
                 beside=beside,
                 suffixes=None if found_by is None else tuple(found_by(params)),
-                jobs=jobs,
+                jobs=1 if films and jobs is None else jobs,
                 resume=resume,
+                films=films,
                 ray=(ray_address,) if engine == "ray" else None,
             ).go(photos, as_list=always_list or not is_one)
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from depth3d.io.remote import RemotePath
     from depth3d.many_files import Engine, Task, TaskResult
 
-__all__ = ["Naming", "Run"]
+__all__ = ["Naming", "Run", "is_one_film"]
 
 _SAME_RESULT = frozenset({"overwrite", "as_json", "device", "batch_size", "output"})
 """Parameters that do not change what is written, or that each photo has for itself."""
@@ -109,6 +109,7 @@ class Run:
         suffixes: By which files are found in folders; None is those of photos.
         jobs: Photos at once.
         resume: Whether what is done is skipped.
+        films: Whether the photos are films.
         ray: The address of Ray, or None in it for the default; None without it.
     """
 
@@ -120,6 +121,7 @@ class Run:
     suffixes: tuple[str, ...] | None
     jobs: int | None
     resume: bool
+    films: bool = False
     ray: tuple[str | None] | None = None
 
     def go(self, photos: Sequence[str], *, as_list: bool) -> None:
@@ -132,9 +134,11 @@ class Run:
         from depth3d.errors import InputError
         from depth3d.io.inputs import PHOTO_SUFFIXES, find_inputs
         from depth3d.io.manifest import Manifest
+        from depth3d.io.video_input import VIDEO_INPUT_SUFFIXES
 
         folder = self._folder()
-        found = find_inputs(photos, suffixes=self.suffixes or PHOTO_SUFFIXES, results_in=folder)
+        suffixes = VIDEO_INPUT_SUFFIXES if self.films else self.suffixes or PHOTO_SUFFIXES
+        found = find_inputs(photos, suffixes=suffixes, results_in=folder)
         tasks, failed = self._tasks(found)
         options = self._options()
         if self.ray and self.params.get("model") == "auto" and self.params.get("depth") is None:
@@ -146,7 +150,11 @@ class Run:
             raise InputError(rows[0]["error"])
         if self.params["as_json"]:
             print_json(rows if as_list else rows[0])
-        _tell_failures([row for row in rows if "error" in row], len(rows))
+        _tell_failures([row for row in rows if "error" in row], len(rows), self._noun)
+
+    @property
+    def _noun(self) -> str:
+        return "films" if self.films else "photos"
 
     def _results(self, tasks: Sequence[Task], manifest: Manifest, as_list: bool) -> dict[Any, TaskResult]:
         """Run the tasks and print what they say; what many say is said once."""
@@ -154,7 +162,7 @@ class Run:
 
         results: dict[Any, TaskResult] = {}
         said: dict[str, int] = {}
-        with progress(self.command, len(tasks), rate="photos/s") as advance:
+        with progress(self.command, len(tasks), rate=f"{self._noun}/s") as advance:
             for result in run_many(
                 tasks,
                 run_call,
@@ -196,8 +204,8 @@ class Run:
     def _engine(self) -> Engine | None:
         """Let photos share passes of the network, or go to Ray, where that is asked for; None is threads."""
         size = self.params.get("batch_size") or 1
-        if self.params.get("depth") is not None:
-            size = 1
+        if self.films or self.params.get("depth") is not None:
+            size = 1  # a film's frames share passes among themselves
         if self.ray is None:
             return None if size == 1 else self._batches(size, self.jobs)
         from depth3d.ray_engine import RayEngine
@@ -262,11 +270,13 @@ class Run:
             return {}, {}
         if is_template(given):
             return {one.path: place(filled(str(given), one)) for one in found}, {}
-        if not given.is_dir():
+        if self.films or not given.is_dir():
             if len(found) > 1:
+                template = f"a template such as 'depths/{{stem}}.{'mkv' if self.films else 'png'}'"
+                folder = "" if self.films else "a folder with a depth file of each photo's name, or "
                 raise InputError(
-                    f"--depth belongs to one photo, and there are {len(found)}; give a folder with a depth "
-                    "file of each photo's name, or a template such as 'depths/{stem}.png'"
+                    f"--depth belongs to one {self._noun[:-1]}, and there are {len(found)}; give "
+                    f"{folder}{template}"
                 )
             return {one.path: given for one in found}, {}
         if isinstance(given, RemotePath):
@@ -301,6 +311,23 @@ class Run:
         return options
 
 
+def is_one_film(name: str) -> bool:
+    """Tell the name of one film, or of a folder of its pictures, from a folder of films, a glob or a list.
+
+    Args:
+        name: As for `find_inputs`; the number of a webcam is one film, too.
+    """
+    from depth3d.io.folder_walk import files_below
+    from depth3d.io.inputs import is_one_file
+    from depth3d.io.video_input import VIDEO_INPUT_SUFFIXES
+
+    if is_one_file(name):
+        return True
+    return Path(name).is_dir() and not any(
+        path.suffix.lower() in VIDEO_INPUT_SUFFIXES for path in files_below(Path(name))
+    )
+
+
 def _with_model(tasks: Sequence[Task], model: str) -> list[Task]:
     """Name the network that `auto` is here: another machine might have another one at hand."""
     call = replace(tasks[0].call, params={**tasks[0].call.params, "model": model})
@@ -315,8 +342,8 @@ def _row(found: FoundInput, result: TaskResult | None, failed: Mapping[Any, str]
     return dict(result.made.facts) | ({"done_before": True} if result.skipped else {})
 
 
-def _tell_failures(rows: Sequence[Mapping[str, Any]], total: int) -> None:
-    """List what failed, photos of one reason together, and end with exit code 1."""
+def _tell_failures(rows: Sequence[Mapping[str, Any]], total: int, noun: str) -> None:
+    """List what failed, inputs of one reason together, and end with exit code 1."""
     by_reason: dict[str, list[str]] = {}
     for row in rows:
         by_reason.setdefault(row["error"], []).append(row["photo"])
@@ -326,7 +353,7 @@ def _tell_failures(rows: Sequence[Mapping[str, Any]], total: int) -> None:
         warn(reason if len(photos) == 1 and photos[0] in reason else f"{first}: {reason}")
     if rows:
         rest = "; the others are written" if len(rows) < total else ""
-        raise click.ClickException(f"{len(rows)} of {total} photos failed{rest}")
+        raise click.ClickException(f"{len(rows)} of {total} {noun} failed{rest}")
 
 
 def _check_distinct(outputs: Mapping[str, Sequence[Path | RemotePath]]) -> None:

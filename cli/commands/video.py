@@ -6,13 +6,14 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Event
+from threading import Event, current_thread, main_thread
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..console import note, progress, report
+from ..console import note, opening, progress, report
 from ..film_effects import EFFECTS, check_effect, chosen, effect_of, effect_options
+from ..many import many_photos
 from ..options import (
     camera_options,
     depth_options,
@@ -66,11 +67,24 @@ _time_options = section(
 )  # fmt: skip
 
 
+def _suffixes() -> tuple[str, ...]:
+    from depth3d.io.video import VIDEO_SUFFIXES
+
+    return VIDEO_SUFFIXES
+
+
+def _name(params: dict[str, Any]) -> str:
+    """Name a film's result in a folder: clouds are many files, 16 bits go into Matroska."""
+    of_numbers = params["bits"] == 16 or params["codec"] == "ffv1"
+    suffix = "" if params["effect"] == "cloud" else ".mkv" if of_numbers else ".mp4"
+    return f"{{stem}}_{params['effect']}{suffix}"
+
+
 @click.command(
     name="video", cls=SectionedCommand, short_help="Make a film of a film: depth, bokeh, stereo ..."
 )
-@click.argument("source", metavar="IN")
-@output_option(f"The film: {FILM_HELP} or clouds.")
+@many_photos(_name, suffixes=_suffixes, takes_folder=lambda params: True, films=True, metavar="FILM...")
+@output_option(f"The film: {FILM_HELP} or clouds; for many films a folder, or 'out/{{stem}}.webm'.")
 @click.option("--effect", type=click.Choice(EFFECTS), default="depth", help="What to make of each frame.")
 @overwrite_option
 @_stretch_options
@@ -100,7 +114,7 @@ _time_options = section(
 @json_option
 @verbosity_options
 def command(
-    source: str,
+    photo: Path,
     output: Path,
     effect: str,
     overwrite: bool,
@@ -108,10 +122,11 @@ def command(
     batch_size: int | None,
     **options: Any,
 ) -> None:
-    """Make a film of the film IN: its depth, or blurred, in 3D, with a moving camera, as point clouds.
+    """Make a film of FILM: its depth, or blurred, in 3D, with a moving camera, as point clouds.
 
-    IN is a film, a GIF, a folder of pictures, or the number of a webcam, which Ctrl-C stops. Frames keep
-    their times, and the film its sound. Memory does not depend on the film's length.
+    FILM is a film, a GIF, a folder of pictures, or the number of a webcam, which Ctrl-C stops; or many
+    films: folders, globs, @lists. Frames keep their times, and the film its sound. Memory does not depend on
+    the film's length.
 
     \b
     depth3d video clip.mp4 -o depth.mp4
@@ -120,6 +135,7 @@ def command(
     depth3d video clip.mp4 -o clip_sbs.mp4 --effect stereo --depth numbers.mkv
     depth3d video clip.mp4 -o orbit.mp4 --effect parallax --start 5 --end 15 --size 1280
     depth3d video clip.mp4 -o clouds/ --effect cloud --every 10 --model metric-indoor-small
+    depth3d video 'clips/*.mp4' -o blurred/ --effect bokeh --resume
     """
     from depth3d.io.photo_camera import camera_for
     from depth3d.io.video_input import open_video
@@ -128,9 +144,10 @@ def command(
 
     check_effect(effect, options)
     device = options["device"]
-    opened: str | int = int(source) if source.isdecimal() and not Path(source).exists() else source
+    opened: Path | int = int(str(photo)) if str(photo).isdecimal() and not photo.exists() else photo
     named = {name: options[name] for name in ("start_s", "end_s", "max_frames", "size", "fps")}
     written = {name: options[name] for name in ("quality", "loops")}
+    opening()
     with open_video(opened, **named) as video:
         of_camera = {name: options[name] for name in ("camera_file", "focal_px", "focal_35mm", "fov_x_deg")}
         camera = camera_for(video.size_wh, **of_camera)
@@ -239,9 +256,11 @@ def _stop_at_interrupt(*, wanted: bool) -> Iterator[Event]:
         signal.signal(signal.SIGINT, before)
 
     before = signal.getsignal(signal.SIGINT)
+    wanted = wanted and current_thread() is main_thread()  # no other thread may say what a signal does
     if wanted:
         signal.signal(signal.SIGINT, stop)
     try:
         yield until
     finally:
-        signal.signal(signal.SIGINT, before)
+        if wanted:
+            signal.signal(signal.SIGINT, before)

@@ -122,6 +122,43 @@ def test_numbers_go_out_and_come_in_again(run, clip):
     assert Path("p/frame_00005.jpg").read_bytes()[:2] == b"\xff\xd8"
 
 
+def test_many_films(run, clip):
+    Path("clips/day 2").mkdir(parents=True)
+    for place in ("clips/a.mp4", "clips/day 2/b.mp4"):
+        Path(place).write_bytes(clip.read_bytes())
+    Path("clips/notes.mkv").write_text("no film")
+    words = ("video", "clips", "-o", "done", "--effect", "stereo", "--depth", "maps", "--max-frames", 2)
+    refused = run(*words)
+    assert refused.exit_code == 1
+    assert "--depth belongs to one film, and there are 3" in refused.stderr
+    assert not Path("done").exists()
+    for name in ("a", "b", "notes"):
+        Path(f"maps_{name}").symlink_to("maps")
+    done = run(*words, "--depth", "maps_{stem}", "--json")
+    assert done.exit_code == 1
+    assert "clips/notes.mkv" in done.stderr
+    assert "1 of 3 films failed; the others are written" in done.stderr
+    by_photo = {row["photo"]: row for row in json.loads(done.stdout)}
+    assert by_photo["clips/day 2/b.mp4"]["output"] == "done/day 2/b_stereo.mp4"
+    times, kinds, size = streams_of("done/day 2/b_stereo.mp4")
+    assert (len(times), kinds, size) == (2, ["audio", "video"], (2 * W, H))
+    before = Path("done/a_stereo.mp4").read_bytes()
+    Path("done/day 2/b_stereo.mp4").unlink()
+    again = run(*words, "--depth", "maps_{stem}", "--resume")
+    assert "1 of 3 were done before" in again.stderr
+    assert Path("done/a_stereo.mp4").read_bytes() == before
+    assert len(streams_of("done/day 2/b_stereo.mp4")[0]) == 2
+
+
+def test_a_folder_of_pictures_is_one_film(run, clip):
+    Path("frames").mkdir()
+    for number, image in enumerate(pictures()):
+        cv2.imwrite(f"frames/{number:02}.png", image)
+    done = run("video", "frames", "-o", "f.mp4", "--depth", "maps", "--fps", RATE)
+    assert done.exit_code == 0, done.output
+    assert len(streams_of("f.mp4")[0]) == FRAMES
+
+
 def test_a_network_makes_depth_that_is_kept_steady(run, clip):
     words = ("video", clip, "-o", "d.webm", "--model", "mini", "--max-frames", 3, "--input-size", 64)
     done = run(*words, "--json")
