@@ -40,6 +40,7 @@ demo: $(READY)
 		--seconds 3 --fps 20 -o $(OUT)/orbit.mp4 --overwrite
 	$(BIN)/depth3d parallax $(DATA)/still_life.png --depth $(DATA)/still_life_depth.png --size 480 \
 		-o $(OUT)/page.html --overwrite
+	$(BIN)/depth3d video $(OUT)/orbit.mp4 -o $(OUT)/orbit_depth.mp4 --model mini --size 320 --max-frames 20 --overwrite
 	@ls -l $(OUT)
 
 test: $(READY)
