@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from depth3d.core.arrays import ImageArray
@@ -197,7 +198,7 @@ def to_network(
         pixels = pixels.to(device, non_blocking=True)
     resized = _resize(pixels, size_hw, rule.filter)
     values = resized.to(device, torch.float32)
-    mean, std = (torch.tensor(v, device=device).view(1, 3, 1, 1) for v in (rule.mean, rule.std))
+    mean, std = _levels(rule.mean, device), _levels(rule.std, device)
     values = (values / 255 - mean) / std
     return (values.flip(-1) if flip else values).contiguous(memory_format=torch.channels_last)
 
@@ -218,6 +219,15 @@ def check_input_size(input_size: int, max_tokens: int) -> None:
     for name, value, least in (("input_size", input_size, 14), ("max_tokens", max_tokens, 16)):
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise InputError(f"{name} must be a whole number of at least {least}, got {value!r}")
+
+
+@cache
+def _levels(of_colors: tuple[float, float, float], device: torch.device) -> torch.Tensor:
+    """Bring one number a colour to a device, once: a GPU would stop for it at every image."""
+    import torch
+
+    with torch.inference_mode(mode=False):
+        return torch.tensor(of_colors, device=device).view(1, 3, 1, 1)
 
 
 def _resize(pixels: torch.Tensor, size_hw: tuple[int, int], mode: str) -> torch.Tensor:
