@@ -27,6 +27,9 @@ the second on it is fully refined."""
 _CHUNK_PX = 1 << 19
 """Silhouette pixels worked on at a time, which bounds the memory."""
 
+_LONGEST_OF_OPENCV = 1 << 15
+"""Pixels of a side."""
+
 _BAND_PX = 1 << 23
 """Pixels among which silhouettes are looked for at a time, for the same reason."""
 
@@ -43,6 +46,13 @@ def upsample(field: torch.Tensor, size_hw: tuple[int, int]) -> torch.Tensor:
     """
     if tuple(field.shape) == tuple(size_hw):
         return field
+    plain = field.device.type == "cpu" and field.dtype == torch.float32 and not field.requires_grad
+    if plain and max(*field.shape, *size_hw) < _LONGEST_OF_OPENCV:
+        import cv2
+
+        # The same weights in a sixth of the time, off by 1e-7 of the span where PyTorch is by 5e-5.
+        rows = field.contiguous().numpy()
+        return torch.from_numpy(cv2.resize(rows, size_hw[::-1], interpolation=cv2.INTER_LINEAR))
     return interpolate(field[None, None], size_hw, mode="bilinear", align_corners=False)[0, 0]
 
 
