@@ -10,7 +10,7 @@ from click.core import ParameterSource
 
 from .lens_options import check_lens, focus_options, lens_of, lens_options, look_of, look_options, strength_of
 from .options import compose, edges_option
-from .parallax_options import parallax_options
+from .parallax_options import OPTIONS_OF_PATHS, parallax_options
 from .sections import section
 from .stereo_options import eyes_options, layout_options
 from .types import NumberPair
@@ -30,17 +30,9 @@ _LAYOUTS = (
     "columns", "checkerboard",
 )  # fmt: skip
 _PATHS = {
-    "orbit": ("direction_deg", "ellipse"),
-    "sway": ("direction_deg",),
-    "bob": (),
-    "circle": ("turns",),
-    "figure-eight": (),
-    "spiral": ("turns",),
-    "dolly-in": (),
-    "dolly-out": (),
-    "dolly-zoom": (),
-    "zoom": ("zoom_factor",),
-    "handheld": ("path_seed",),
+    name: tuple("path_seed" if option == "seed" else option for option in options)
+    for name, options in OPTIONS_OF_PATHS.items()
+    if name not in ("dolly-zoom-in", "ken-burns")
 }
 """Each path of the camera, and the options that belong to it."""
 

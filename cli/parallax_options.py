@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from depth3d.render.paths import Path as CameraPath
 
 __all__ = [
+    "OPTIONS_OF_PATHS",
     "apply_preset",
     "check_parallax",
     "film_options_of",
@@ -31,7 +32,7 @@ __all__ = [
 _POSITIVE = click.FloatRange(min=0, min_open=True)
 _RECTANGLE = Numbers("LEFT,TOP,WIDTH,HEIGHT", "0.1,0.1,0.5,0.5")
 
-_OF_PATHS: dict[str, tuple[str, ...]] = {
+OPTIONS_OF_PATHS: dict[str, tuple[str, ...]] = {
     "orbit": ("direction_deg", "ellipse"),
     "sway": ("direction_deg",),
     "bob": (),
@@ -64,7 +65,7 @@ _path_options = section(
         "documentary, vertigo or handheld. What else you give goes before it.",
     ),
     click.option(
-        "--path", "path_name", default="orbit", metavar="NAME", type=click.Choice(list(_OF_PATHS)),
+        "--path", "path_name", default="orbit", metavar="NAME", type=click.Choice(list(OPTIONS_OF_PATHS)),
         help="orbit (around the still point, looking at it), sway, bob, circle, figure-eight, spiral, "
         "dolly-in, dolly-out, dolly-zoom (the background comes closer), dolly-zoom-in, zoom, handheld or "
         "ken-burns.",
@@ -220,10 +221,10 @@ def check_parallax(options: dict[str, Any], *, as_layers: bool) -> None:
     written = options["keyframes"] or options["poses"]
     if written and (_is_given("path_name") or options["preset"]):
         raise InputError("--keyframes and --poses are a path already; leave --path and --preset out")
-    of_path = _OF_PATHS[options["path_name"]] if not written else ()
-    for name in sorted({name for names in _OF_PATHS.values() for name in names}):
+    of_path = OPTIONS_OF_PATHS[options["path_name"]] if not written else ()
+    for name in sorted({name for names in OPTIONS_OF_PATHS.values() for name in names}):
         if options[name] is not None and name not in of_path:
-            owners = [path for path, names in _OF_PATHS.items() if name in names]
+            owners = [path for path, names in OPTIONS_OF_PATHS.items() if name in names]
             raise InputError(f"{_flag(name)} belongs to --path {' and '.join(owners)}; leave it out")
     if as_layers:
         for name in _NOT_OF_LAYERS:
@@ -281,7 +282,7 @@ def path_of(options: dict[str, Any], *, as_layers: bool) -> CameraPath:
     if options["poses"]:
         return load_path(options["poses"])
     name = options["path_name"]
-    values = {key: options[key] for key in _OF_PATHS[name] if options[key] is not None}
+    values = {key: options[key] for key in OPTIONS_OF_PATHS[name] if options[key] is not None}
     if "zoom_factor" in values:
         values["factor"] = values.pop("zoom_factor")
     if options["preset"] and not _is_given("path_name"):

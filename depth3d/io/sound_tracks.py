@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
@@ -24,7 +25,7 @@ _CHUNK = 1024
 """Samples that are encoded at a time, and to which the end is cut."""
 
 
-class Track:
+class Track(ABC):
     """A track that is read along with the frames, never far ahead of them.
 
     Times are in seconds since the start of the film that is written, `start_s` by the clock of the film that
@@ -58,11 +59,13 @@ class Track:
         """Close the film that is read."""
         self._source.close()
 
+    @abstractmethod
     def _read(self) -> Iterator[tuple[Fraction, Any]]:
-        raise NotImplementedError
+        """Read what comes next, and when it is heard."""
 
+    @abstractmethod
     def _packets_of(self, item: Any) -> Iterable[Any]:
-        raise NotImplementedError
+        """Make packets to be written of one such thing."""
 
     def _open(self) -> None:
         self._source = opened(self._path)

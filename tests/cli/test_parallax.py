@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import depth3d as d3
-from cli.parallax_options import _OF_PATHS, _name_of
+from cli.parallax_options import OPTIONS_OF_PATHS, _name_of
 from depth3d.parallax_files import load_keyframes, load_path
 from depth3d.render.film_presets import PRESETS
 
@@ -94,7 +94,7 @@ def test_options_change_the_path_of_a_preset(run, shot, words, path):
 
 def test_every_preset_has_a_path_of_the_command():
     for preset in PRESETS.values():
-        assert _name_of(preset.path) in _OF_PATHS
+        assert _name_of(preset.path) in OPTIONS_OF_PATHS
 
 
 @pytest.mark.parametrize(

@@ -229,12 +229,17 @@ def test_the_first_interrupt_ends_a_live_film_and_the_second_one_everything():
     from cli.commands.video import _stop_at_interrupt
 
     before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt), _stop_at_interrupt(wanted=True) as until:
-        assert not until.is_set()
-        os.kill(os.getpid(), signal.SIGINT)
-        assert until.wait(5)
-        os.kill(os.getpid(), signal.SIGINT)
-        until.wait(0.1)
+
+    def interrupt_twice():
+        with _stop_at_interrupt(wanted=True) as until:
+            assert not until.is_set()
+            os.kill(os.getpid(), signal.SIGINT)
+            assert until.wait(5)
+            os.kill(os.getpid(), signal.SIGINT)
+            until.wait(0.1)
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupt_twice()
     assert signal.getsignal(signal.SIGINT) is before
     with _stop_at_interrupt(wanted=False):
         assert signal.getsignal(signal.SIGINT) is before
