@@ -203,7 +203,7 @@ def _write(path: Path, how: str) -> None:
 @pytest.mark.parametrize(
     ("how", "sentence"),
     [
-        ("empty", "damaged"),
+        ("empty", "is empty"),
         ("text", "damaged or no checkpoint .KeyError"),
         ("noise", "was not run"),
         ("truncated", "damaged"),
