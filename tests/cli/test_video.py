@@ -228,6 +228,7 @@ def test_the_first_interrupt_ends_a_live_film_and_the_second_one_everything():
 
     from cli.commands.video import _stop_at_interrupt
 
+    found = signal.signal(signal.SIGINT, signal.default_int_handler)  # shells start jobs with it ignored
     before = signal.getsignal(signal.SIGINT)
 
     def interrupt_twice():
@@ -238,8 +239,11 @@ def test_the_first_interrupt_ends_a_live_film_and_the_second_one_everything():
             os.kill(os.getpid(), signal.SIGINT)
             until.wait(0.1)
 
-    with pytest.raises(KeyboardInterrupt):
-        interrupt_twice()
-    assert signal.getsignal(signal.SIGINT) is before
-    with _stop_at_interrupt(wanted=False):
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            interrupt_twice()
         assert signal.getsignal(signal.SIGINT) is before
+        with _stop_at_interrupt(wanted=False):
+            assert signal.getsignal(signal.SIGINT) is before
+    finally:
+        signal.signal(signal.SIGINT, found)
