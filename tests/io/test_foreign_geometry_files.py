@@ -194,7 +194,7 @@ def test_vertices_that_come_late_or_with_lists_are_refused(tmp_path):
         ({"points": np.ones((3, 2))}, r"\(3, 2\)"),
         ({"points": np.ones((3, 3)), "colors": np.ones((2, 3), np.uint8)}, "colors"),
         ({"points": np.array(["a"])}, "no point cloud"),
-        ({"points": np.array([None])}, "holds Python objects, which could run code"),  # a pickle: refused, not run
+        ({"points": np.array([None])}, "holds Python objects, which could run code"),  # not run
     ],
 )
 def test_npz_that_hold_no_cloud(tmp_path, arrays, says):
