@@ -353,7 +353,8 @@ def _append(path: Path, line: bytes) -> None:
         end = os.lseek(descriptor, 0, os.SEEK_END)
         if end:
             os.lseek(descriptor, end - 1, os.SEEK_SET)
-            if os.read(descriptor, 1) != b"\n":  # a line that was cut short
+            # A line was cut short, or another process is amid writing one: an empty line, which nobody reads.
+            if os.read(descriptor, 1) != b"\n":
                 line = b"\n" + line
         written = os.write(descriptor, line)
         if written != len(line):
