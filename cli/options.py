@@ -100,6 +100,12 @@ network_options = section(
         "network was made for: 518, mini 384]",
     ),
     click.option(
+        "--max-tokens", type=click.IntRange(16, 1 << 20), default=4096, metavar="N",
+        help="Bound on the cells of 14 x 14 pixels (mini: 32 x 32) that a photo is seen in: beyond it both sides "
+        "shrink alike. 1369 keeps every shape to the work of a square at 518; a large --input-size needs a "
+        "larger bound.",
+    ),
+    click.option(
         "--tta", type=click.Choice(["flip", "multiscale", "flip+multiscale"]),
         help="Average several views of the photo: slower, smoother.",
     ),
@@ -113,7 +119,7 @@ network_options = section(
     ),
 )  # fmt: skip
 
-_NETWORK = ("model", "device", "dtype", "backend", "input_size", "tta", "refine", "max_depth_m")
+_NETWORK = ("model", "device", "dtype", "backend", "input_size", "max_tokens", "tta", "refine", "max_depth_m")
 
 
 def network_of(options: dict[str, Any]) -> dict[str, Any]:

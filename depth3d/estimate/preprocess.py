@@ -140,7 +140,8 @@ def network_size(
             the multiple, a longer one to the nearest.
         max_tokens: Largest number of cells of `multiple` x `multiple` pixels. Time and memory grow with
             it: a 10:1 panorama at 518 would be 5180 x 518 pixels, 13,690 tokens. Beyond the bound both
-            sides shrink by the same factor, so the aspect ratio is kept as far as the multiple lets it.
+            sides, the longer one, too, shrink by the same factor to whole cells; of the grids next to that
+            which keep to the bound it is the one whose aspect ratio is nearest to the image's.
 
     Returns:
         (height, width) in pixels, both positive multiples of `rule.multiple`.
@@ -162,11 +163,16 @@ def network_size(
         new_h, new_w = (max(side // m * m, m) for side in (height, width))
     cell = m if m > 1 else 16
     if new_h * new_w > max_tokens * cell * cell:
-        shrink = math.sqrt(max_tokens * cell * cell / (new_h * new_w))
-        new_h, new_w = (max(int(side * shrink) // m * m, m) for side in (new_h, new_w))
+        budget = max_tokens * cell * cell // (m * m)
+        shrink = math.sqrt(budget / (new_h * new_w))
+        rows, columns = (max(int(side * shrink), 1) for side in (new_h, new_w))
+        grids = [(r, c) for r in (rows, rows + 1) for c in (columns, columns + 1) if r * c <= budget]
+        rows, columns = min(
+            grids, key=lambda g: abs(math.log(g[0] * width / (g[1] * height))), default=(rows, columns)
+        )
         # A side that stopped at one cell leaves the other too long.
-        longest = max(max_tokens * cell * cell // min(new_h, new_w) // m * m, m)
-        new_h, new_w = min(new_h, longest), min(new_w, longest)
+        longest = max(budget // min(rows, columns), 1)
+        new_h, new_w = min(rows, longest) * m, min(columns, longest) * m
     return new_h, new_w
 
 

@@ -56,13 +56,20 @@ class QuickEstimator:
     backend = "openvino"
 
     def __init__(
-        self, settled: SettledNetwork, run: Any, *, card: ModelCard, input_size: int | None = None
+        self,
+        settled: SettledNetwork,
+        run: Any,
+        *,
+        card: ModelCard,
+        input_size: int | None = None,
+        max_tokens: int = DEFAULT_MAX_TOKENS,
     ) -> None:
         self.card = card
         self.name = card.name
         self.dtype = _FORMATS[settled.form]
         self.input_size = settled.rule.own_input_size if input_size is None else input_size
-        check_input_size(self.input_size, DEFAULT_MAX_TOKENS)
+        check_input_size(self.input_size, max_tokens)
+        self._max_tokens = max_tokens
         self._rule = settled.rule
         self._meaning = settled.meaning
         self._request = run
@@ -130,7 +137,7 @@ class QuickEstimator:
     def _depth_of(self, image: ImageArray) -> DepthMap:
         height, width = image.shape[:2]
         size_hw = network_size(
-            self._rule, height, width, input_size=self.input_size, max_tokens=DEFAULT_MAX_TOKENS
+            self._rule, height, width, input_size=self.input_size, max_tokens=self._max_tokens
         )
         pixels = self._seen(image, size_hw)
         with waited_for(self._turn), stage("network"):
@@ -174,6 +181,7 @@ def quick_estimator(
     tta: str | None = None,
     refine: str | None = "auto",
     max_depth_m: float | None = None,
+    max_tokens: int = DEFAULT_MAX_TOKENS,
     **others: Any,
 ) -> QuickEstimator | None:
     """Load a network without PyTorch, if that gives what `DepthEstimator.from_pretrained` would.
@@ -187,6 +195,7 @@ def quick_estimator(
         tta: As there.
         refine: As there.
         max_depth_m: As there.
+        max_tokens: As there.
         **others: What only `DepthEstimator` does, unless it is None.
 
     Returns:
@@ -207,7 +216,9 @@ def quick_estimator(
     except Exception as error:  # whatever OpenVINO may raise; the long way says what is wrong, if anything
         _log.info("loading %s anew (%s)", card.name, (str(error).splitlines() or [""])[0])
         return None
-    return None if request is None else QuickEstimator(settled, request, card=card, input_size=input_size)
+    if request is None:
+        return None
+    return QuickEstimator(settled, request, card=card, input_size=input_size, max_tokens=max_tokens)
 
 
 def _request_of(settled: SettledNetwork) -> Any:

@@ -5,8 +5,10 @@ import json
 import cv2
 import numpy as np
 import pytest
+from depth3d_cli.commands.estimate import command
 
 import depth3d as d3
+from depth3d.estimate.preprocess import DEFAULT_MAX_TOKENS
 from depth3d.io.manifest import MANIFEST_NAME
 
 
@@ -60,6 +62,25 @@ def test_network_runs_on_photos_of_different_sizes(run, photo, tiny_folder, tmp_
         rtol=2e-2,
         atol=2e-2,
     )
+
+
+def test_a_bound_on_tokens_reaches_the_network(run, photo, tiny_folder, tmp_path):
+    words = ("estimate", photo, "--model", tiny_folder, "--dtype", "float32", "--backend", "torch")
+    assert run(*words, "--input-size", 112, "--max-tokens", 20, "-o", "few.npz").exit_code == 0
+    options = {"input_size": 112, "dtype": "float32", "backend": "torch"}
+    few, many = (
+        d3.DepthEstimator.from_pretrained(tiny_folder, **options, max_tokens=bound)(d3.load_image(photo))
+        for bound in (20, DEFAULT_MAX_TOKENS)
+    )
+    written = d3.load_depth(tmp_path / "few.npz").values
+    np.testing.assert_array_equal(written, few.values)
+    assert not np.allclose(written, many.values)
+    assert run(*words, "--max-tokens", 3, "-o", "none.npz").exit_code == 2
+
+
+def test_the_bound_on_tokens_means_the_same_from_python():
+    option = next(p for p in command.params if p.name == "max_tokens")
+    assert option.default == DEFAULT_MAX_TOKENS
 
 
 def test_gray_preview_is_16_bit_and_near_is_bright(run, photo, depth_mm, tmp_path):

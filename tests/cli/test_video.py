@@ -3,6 +3,7 @@
 import json
 from fractions import Fraction
 from pathlib import Path
+from unittest.mock import patch
 
 import av
 import cv2
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 import depth3d as d3
+from depth3d import verbs
 
 W, H, FRAMES, RATE = 64, 48, 5, 10
 
@@ -166,6 +168,10 @@ def test_a_network_makes_depth_that_is_kept_steady(run, clip):
     facts = json.loads(done.stdout)
     assert (facts["depth"], facts["kind"], facts["temporal"]) == ("mini", "relative", "offline")
     assert len(streams_of("d.webm")[0]) == 3
+    wide = ("--effect", "depth", "--max-tokens", 16, "--temporal", "off", "--overwrite")
+    with patch.object(verbs, "loaded_estimator", wraps=verbs.loaded_estimator) as loads:
+        assert run(*words, *wide).exit_code == 0
+    assert loads.call_args.kwargs["max_tokens"] == 16
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,22 @@ def test_network_sizes(height: int, width: int, input_size: int, expected: tuple
     assert network_size(RULE, height, width, input_size=input_size, max_tokens=4096) == expected
 
 
+@pytest.mark.parametrize(
+    ("height", "width", "expected"),
+    [
+        (700, 700, (518, 518)),  # 37 x 37 = 1369 cells: untouched
+        (480, 640, (448, 588)),  # 37 x 49, times 0.869: 32.1 x 42.6; 32 x 42 is 1.3125:1, 33 x 42 too many
+        (1920, 1080, (686, 378)),  # 66 x 37, times 0.744: both sides shrink, 2.2 times the work at first
+        (360, 640, (378, 686)),
+        (500, 1000, (364, 728)),
+        (1000, 1414, (434, 616)),  # 31.1 x 43.9 exactly; 31 x 44 fits, and is nearer to 1:1.414 than 31 x 43
+        (2000, 3000, (420, 630)),  # 30 x 45 is 3:2 exactly, 1350 cells
+    ],
+)
+def test_a_bound_on_tokens_shrinks_both_sides(height: int, width: int, expected: tuple[int, int]) -> None:
+    assert network_size(RULE, height, width, input_size=518, max_tokens=1369) == expected
+
+
 @given(
     height=st.integers(1, 20_000),
     width=st.integers(1, 20_000),
@@ -63,6 +79,8 @@ def test_sizes_are_multiples_within_the_bound(
     if unbounded[0] * unbounded[1] <= max_tokens * 196:
         assert (h, w) == unbounded
         assert input_size <= min(h, w) < input_size + 14
+    elif min(h, w) > 14:
+        assert (h // 14 + 1) * (w // 14 + 1) > max_tokens  # no more is given away than a row and a column
 
 
 def _processor(side: int) -> Any:

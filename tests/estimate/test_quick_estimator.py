@@ -121,6 +121,19 @@ def test_the_verb_takes_it_from_the_first_time_on(fresh: Path, photo: Photo) -> 
         first(image.astype(float))
 
 
+def test_it_keeps_to_the_bound_on_tokens(folder: Path, photo: Photo) -> None:
+    bounded = OPTIONS | {"max_tokens": 20}
+    quick = quick_estimator(folder, **bounded)
+    assert quick is not None
+    seen: list[tuple[int, int]] = []
+    look = quick._seen
+    quick._seen = lambda image, size_hw: (seen.append(size_hw), look(image, size_hw))[1]  # type: ignore[method-assign]
+    assert quick(photo(90, 160)).size_wh == (160, 90)
+    assert seen == [(42, 84)]
+    with pytest.raises(InputError, match="max_tokens"):
+        quick_estimator(folder, **OPTIONS | {"max_tokens": 3})
+
+
 @pytest.mark.parametrize(
     "other",
     [
