@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable
+from contextlib import ExitStack
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from depth3d.errors import UnsupportedFormatError
+from depth3d.io.encoder_manners import own_scheduling, quiet_encoder
 from depth3d.io.shown_frames import Shown, as_rgb, ticks_a_second
 from depth3d.io.video_formats import VideoFormat
 from depth3d.io.video_sound import MUXERS, OF_THE_DISK, Sound
@@ -83,7 +83,7 @@ def write_stream(
     count = 0
     video: _Video | None = None
     try:
-        with _quiet_encoder(), ExitStack() as files:
+        with quiet_encoder(), ExitStack() as files:
             for one in shown:
                 if video is None:
                     clock, hertz = _clock(one, rate)
@@ -175,6 +175,9 @@ class _Video:
 
     def write(self, one: Shown) -> None:
         """Encode a frame."""
+        if not self._stream.codec_context.is_open:
+            with own_scheduling():
+                self._stream.codec_context.open()
         picture = self._picture(self._padded(one.image))
         start = max(self._next, round(one.start_s / self._tick_s))
         self._next = max(start + 1, round(one.end_s / self._tick_s))
@@ -257,15 +260,3 @@ def _converter(size_wh: tuple[int, int], pixels: str) -> Any:
         one.link_to(following)
     graph.configure()
     return graph
-
-
-@contextmanager
-def _quiet_encoder() -> Iterator[None]:
-    # SVT-AV1 writes to stderr by itself, past FFmpeg's log, and listens to nothing but this.
-    is_ours = "SVT_LOG" not in os.environ
-    os.environ.setdefault("SVT_LOG", "1")
-    try:
-        yield
-    finally:
-        if is_ours:
-            os.environ.pop("SVT_LOG", None)  # another thread may have been quicker
