@@ -45,7 +45,7 @@ demo: $(READY)
 
 # One thread a product: small pictures gain nothing by more, and OpenMP's threads wait for each other by spinning.
 test: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+	$(BIN)/python -m pytest
 
 lint: $(READY)
 	$(BIN)/ruff check .
