@@ -101,9 +101,9 @@ network_options = section(
     ),
     click.option(
         "--max-tokens", type=click.IntRange(16, 1 << 20), default=4096, metavar="N",
-        help="Bound on the cells of 14 x 14 pixels (mini: 32 x 32) that a photo is seen in: beyond it both sides "
-        "shrink alike. 1369 keeps every shape to the work of a square at 518; a large --input-size needs a "
-        "larger bound.",
+        help="Bound on the cells of 14 x 14 pixels (mini: 32 x 32) that a photo is seen in: beyond it both "
+        "sides shrink alike. 1369 keeps every shape to the work of a square at 518; a large --input-size "
+        "needs a larger bound.",
     ),
     click.option(
         "--tta", type=click.Choice(["flip", "multiscale", "flip+multiscale"]),
