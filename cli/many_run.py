@@ -300,11 +300,14 @@ class Run:
         from depth3d.io.manifest import digest_of_file
 
         options: dict[str, Any] = {"command": self.command}
+        parameters = click.get_current_context().command.params
+        words = {one.name for one in parameters if isinstance(one.type, click.Choice)}
         for name, value in sorted(self.params.items()):
             if name in _SAME_RESULT or name in self.naming.also or (name == "depth" and value is not None):
                 continue
             options[name] = str(value) if isinstance(value, Path) else value
-            if isinstance(value, str | Path) and _is_there(value):
+            # `--effect depth` does not name the folder `depth` where the results go.
+            if name not in words and isinstance(value, str | Path) and _is_there(value):
                 options[name] = f"{value} {digest_of_file(Path(value))}"
         if self.params.get("model") == "auto" and self.params.get("depth") is None:
             options["model"] = verbs.loaded_estimator(**network_of(dict(self.params))).name
