@@ -297,16 +297,19 @@ class Run:
     def _options(self) -> dict[str, Any]:
         """Gather what decides the results: options, and hashes of the files that they name."""
         from depth3d import verbs
+        from depth3d.estimate.registry import ALIASES, AUTO, MODELS
         from depth3d.io.manifest import digest_of_file
 
         options: dict[str, Any] = {"command": self.command}
         parameters = click.get_current_context().command.params
         words = {one.name for one in parameters if isinstance(one.type, click.Choice)}
+        if str(self.params.get("model")).lower() in (AUTO, *MODELS, *ALIASES):
+            words.add("model")
         for name, value in sorted(self.params.items()):
             if name in _SAME_RESULT or name in self.naming.also or (name == "depth" and value is not None):
                 continue
             options[name] = str(value) if isinstance(value, Path) else value
-            # `--effect depth` does not name the folder `depth` where the results go.
+            # `--model mini` does not name the folder `mini` where the results go.
             if name not in words and isinstance(value, str | Path) and _is_there(value):
                 options[name] = f"{value} {digest_of_file(Path(value))}"
         if self.params.get("model") == "auto" and self.params.get("depth") is None:

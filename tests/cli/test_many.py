@@ -210,10 +210,11 @@ def test_a_file_that_options_name_counts_by_what_is_in_it(run, tree):
     assert "another camera-file" in done.stderr
 
 
-def test_a_folder_that_is_called_like_a_choice_is_not_one_of_the_options(run, tree):
-    words = ("estimate", "p/1.png", "--model", "mini", "--refine", "none", "-o", "none", "--resume")
+@pytest.mark.parametrize("folder", ["none", "mini"])
+def test_a_folder_that_is_called_like_an_option_is_not_meant_by_it(run, tree, folder):
+    words = ("estimate", "p/1.png", "--model", "mini", "--refine", "none", "-o", folder, "--resume")
     assert run(*words).exit_code == 0
-    assert Path("none").is_dir()
+    assert Path(folder).is_dir()
     assert "1 of 1 were done before" in run(*words).stderr
 
 
