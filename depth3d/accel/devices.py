@@ -9,7 +9,7 @@ import torch
 from depth3d.accel.threads import share_threads
 from depth3d.errors import DeviceError
 
-__all__ = ["describe_device", "free_memory_bytes", "resolve_device"]
+__all__ = ["describe_device", "free_memory_bytes", "memory_format", "resolve_device"]
 
 _NAME = re.compile(r"(?P<type>cpu|cuda|mps)(:(?P<index>\d+))?")
 
@@ -64,6 +64,19 @@ def describe_device(device: torch.device) -> str:
     if device.type == "mps":
         return "mps, Apple GPU"
     return f"cpu, {torch.get_num_threads()} threads"
+
+
+def memory_format(device: torch.device) -> torch.memory_format:
+    """Tell how pictures and features had best lie in a device's memory.
+
+    Args:
+        device: From `resolve_device`.
+
+    Returns:
+        Channels last: that is how tokens lie that become features, and what tensor cores and oneDNN read.
+        Not on MPS, which has taken views of such memory for others (PyTorch issues 174345 and 180984).
+    """
+    return torch.contiguous_format if device.type == "mps" else torch.channels_last
 
 
 def free_memory_bytes(device: torch.device) -> int | None:

@@ -18,7 +18,8 @@ def align_affine(field: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         `s * field + t` with the least squares s and t in closed form, s = cov / var. A field that is
         constant, or that runs against the target, says nothing about it: the target's mean comes back.
     """
-    a, b = field.double(), target.double()
+    wide = _widest(field.device)
+    a, b = field.to(wide), target.to(wide)
     mean_a, mean_b = a.mean(), b.mean()
     centred = a - mean_a
     scale = (centred * (b - mean_b)).mean() / centred.square().mean().clamp_min(1e-30)
@@ -38,6 +39,12 @@ def aligned_error(field: torch.Tensor, target: torch.Tensor) -> float:
     """
     if not bool(torch.isfinite(field).all()):
         return float("inf")
-    rest = align_affine(field, target).double() - target.double()
+    wide = _widest(field.device)
+    rest = align_affine(field, target).to(wide) - target.to(wide)
     span = float(target.max() - target.min())
     return float(rest.square().mean().sqrt()) / span if span > 0 else 0.0
+
+
+def _widest(device: torch.device) -> torch.dtype:
+    """Give the longest floating-point format of a device; MPS has no float64."""
+    return torch.float32 if device.type == "mps" else torch.float64

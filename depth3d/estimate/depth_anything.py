@@ -205,6 +205,8 @@ class DepthAnything(nn.Module):
             if index in self.config.out_indices:
                 tokens = self.norm(x)[:, 1:]
                 cells = tokens.reshape(n, rows, columns, self.config.hidden_size).permute(0, 3, 1, 2)
+                if cells.is_mps:  # see `memory_format`
+                    cells = cells.contiguous()
                 level = len(maps)
                 maps.append(self.narrow[level](self.resize[level](self.project[level](cells))))
         fine, *_ = maps
@@ -215,10 +217,15 @@ class DepthAnything(nn.Module):
         return DepthAnythingOutput(self.head(y, (rows * patch, columns * patch)))
 
     def _positions_for(self, rows: Any, columns: Any) -> torch.Tensor:
-        """Give (1, 1 + rows * columns, width) embeddings, from memory where no graph is being recorded."""
+        """Give (1, 1 + rows * columns, width) embeddings, from memory where no graph is being recorded.
+
+        Not of CUDA either: it would go on reading where they were when they are forgotten here.
+        """
         if torch.compiler.is_compiling() or torch.jit.is_tracing():  # type: ignore[attr-defined,no-untyped-call]
             return self._interpolated(rows, columns)
         stored = self.position_embeddings
+        if stored.is_cuda and torch.cuda.is_current_stream_capturing():
+            return self._interpolated(rows, columns)
         key = (rows, columns, stored.dtype, stored.device)
         if key not in self._positions:
             self._positions[key] = self._interpolated(rows, columns).detach()
@@ -231,5 +238,9 @@ class DepthAnything(nn.Module):
         stored = self.position_embeddings
         grid = stored[:, 1:].reshape(1, side, side, -1).permute(0, 3, 1, 2)
         # In float32, as `transformers` does: bicubic weights in half precision shift the embeddings.
+        if stored.is_mps:  # which had no bicubic filter for long
+            grid = grid.cpu()
         grid = interpolate(grid.float(), size=(rows, columns), mode="bicubic", align_corners=False)
+        if stored.is_mps:
+            grid = grid.to(stored.device)
         return torch.cat([stored[:, :1], grid.flatten(2).transpose(1, 2).to(stored.dtype)], dim=1)

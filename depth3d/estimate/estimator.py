@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -14,31 +14,27 @@ from typing import Any, Literal, TypeAlias, overload
 import numpy as np
 import torch
 
+from depth3d.accel.ahead import mapped_ahead
 from depth3d.accel.batches import AdaptiveBatches, affordable_batch, group_indices, is_out_of_memory
 from depth3d.accel.devices import resolve_device
 from depth3d.accel.precision import resolve_dtype
+from depth3d.accel.transfers import downloaded
 from depth3d.core.arrays import ImageArray
 from depth3d.core.depth import DepthKind, DepthMap
 from depth3d.core.stages import stage, waited_for
 from depth3d.errors import DeviceError, InputError
 from depth3d.estimate.backends.choice import check_backend, runnable
 from depth3d.estimate.checkpoints import LoadedModel, load_checkpoint
-from depth3d.estimate.given_images import checked_images, is_image
+from depth3d.estimate.full_size import at_full_size
+from depth3d.estimate.given_images import check_prompts, checked_images, is_image
 from depth3d.estimate.hub import locate_weights
-from depth3d.estimate.network import DepthNetwork, NetworkInput
+from depth3d.estimate.network import DepthNetwork, NetworkInput, NetworkOutput
 from depth3d.estimate.outputs import OutputMeaning
 from depth3d.estimate.prediction import Prediction
-from depth3d.estimate.preprocess import (
-    DEFAULT_MAX_TOKENS,
-    InputRule,
-    check_input_size,
-    network_size,
-    reflect_padding,
-)
+from depth3d.estimate.preprocess import DEFAULT_MAX_TOKENS, InputRule, check_input_size, network_size
 from depth3d.estimate.registry import AUTO, ModelCard
 from depth3d.estimate.settled_networks import SettledNetwork, remember
-from depth3d.estimate.tta import average_fields, views_for
-from depth3d.estimate.upsample import upsample, upsample_guided
+from depth3d.estimate.tta import views_for
 
 __all__ = ["DEFAULT_MAX_TOKENS", "DepthEstimator"]
 
@@ -61,6 +57,8 @@ class DepthEstimator:
         dtype: The number format that it runs in.
         backend: The program that runs it.
         input_size: Shorter side in pixels at which it sees images; of `mini` the longer one.
+        batches_under_way: Calls that are worth making at once, from threads: 2 on CUDA, where one batch is
+            copied and shown while the maps of another are fetched; else 1.
 
     Examples:
         >>> estimator = DepthEstimator.from_pretrained("small")
@@ -118,6 +116,12 @@ class DepthEstimator:
         # plain network on the processor, threads of a core each run several faster than a team runs one.
         is_plain = self.backend == "torch" and self.device.type == "cpu" and self.dtype == torch.float32
         self._turn = nullcontext() if is_plain else threading.Lock()
+        # CUDA is told all of a call in one go, upsampling and the copies back included, and waited for
+        # outside: else the next call's network would come before this one's upsampling.
+        self._cuda_turn: AbstractContextManager[Any] = nullcontext()
+        self.batches_under_way = 1
+        if self.device.type == "cuda":
+            self._turn, self._cuda_turn, self.batches_under_way = nullcontext(), threading.Lock(), 2
         self._batches = AdaptiveBatches(
             batch_size or affordable_batch(self.device, self._network.bytes_per_image(input_size))
         )
@@ -261,11 +265,16 @@ class DepthEstimator:
         if output not in ("depth", "torch"):
             raise InputError(f"output must be 'depth' or 'torch', got {output!r}")
         single = is_image(images)
-        values = [value for value, _ in self._values(*checked_images(images, prompt))]
+        checked = checked_images(images, prompt)
         if output == "torch":
-            # Copies, because tensors made in inference mode refuse to be changed in place or trained on.
-            return [value.clone() for value in values]
-        maps = [self._depth_map(value) for value in values]
+            with waited_for(self._cuda_turn):
+                values, are_sound = self._values(*checked)
+                if not all(map(bool, are_sound)):
+                    self._network.widen()
+                    values, _ = self._values(*checked)
+                # Copies, because tensors made in inference mode refuse to be changed in place or trained on.
+                return [value.clone() for value, _ in values]
+        maps = [prediction.depth for prediction in self._predictions(*checked)]
         return maps[0] if single else maps
 
     @overload
@@ -292,17 +301,15 @@ class DepthEstimator:
             DeviceError: As for a call.
         """
         single = is_image(images)
-        results = [
-            Prediction(self._depth_map(value), fov_x_deg)
-            for value, fov_x_deg in self._values(*checked_images(images, prompt))
-        ]
+        results = [*self._predictions(*checked_images(images, prompt))]
         return results[0] if single else results
 
     def stream(self, frames: Iterable[_Image]) -> Iterator[DepthMap]:
         """Estimate the depth of frames as they come.
 
         Args:
-            frames: (H, W, 3) uint8 images, in any number. Never more than one batch of them is held.
+            frames: (H, W, 3) uint8 images, in any number. Never more than one batch of them is held, or as
+                many as are `batches_under_way`.
 
         Yields:
             One map a frame, in order.
@@ -311,22 +318,44 @@ class DepthEstimator:
             InputError: A frame is not (H, W, 3) uint8; the frames before its batch were given.
         """
         waiting = iter(frames)
-        while batch := list(islice(waiting, self._batches.size)):
-            yield from self(batch)
+        batches = iter(lambda: list(islice(waiting, self._batches.size)), [])
+        count = self.batches_under_way
+        for maps in (
+            map(self, batches) if count == 1 else mapped_ahead(self, batches, threads=count, count=count)
+        ):
+            yield from maps
+            del maps  # else they would be held while the next batch passes
 
     # -- how ------------------------------------------------------------------------------------
 
+    def _predictions(self, images: list[ImageArray], prompts: list[DepthMap | None]) -> Iterator[Prediction]:
+        """Give the map of each image, and the field of view."""
+        while True:
+            with waited_for(self._cuda_turn):
+                values, are_sound = self._values(images, prompts)
+                arrays = downloaded([*are_sound, *(value for value, _ in values)])
+            angles = [fov_x_deg for _, fov_x_deg in values]
+            del values
+            if all(bool(next(arrays)) for _ in are_sound):
+                break
+            with self._cuda_turn:
+                self._network.widen()
+        for fov_x_deg in angles:
+            with stage("upsampling"):
+                depth = DepthMap(next(arrays), self.kind)
+            yield Prediction(depth, fov_x_deg)
+
     def _values(
         self, images: list[ImageArray], prompts: list[DepthMap | None]
-    ) -> list[tuple[torch.Tensor, float | None]]:
-        """Give (H, W) values on the device and the field of view for each image."""
-        self._check_prompts(prompts)
+    ) -> tuple[list[tuple[torch.Tensor, float | None]], list[torch.Tensor]]:
+        """Give (H, W) values on the device and the field of view of all images, and what is sound."""
+        check_prompts(prompts, are_needed=self._meaning.needs_prompt, name=self.name)
         inputs = [
             NetworkInput(image, self._size_for(image, view.scale), view.flip, prompt)
             for image, prompt in zip(images, prompts, strict=True)
             for view in self._views
         ]
-        outputs: list[tuple[torch.Tensor, float | None] | None] = [None] * len(inputs)
+        outputs: list[NetworkOutput | None] = [None] * len(inputs)
         prompt_sizes = [None if i.prompt is None else i.prompt.size_wh for i in inputs]
         keys = [(i.size_hw, size) for i, size in zip(inputs, prompt_sizes, strict=True)]
         for group in group_indices(keys):
@@ -335,39 +364,20 @@ class DepthEstimator:
             for position, result in zip(group, results, strict=True):
                 outputs[position] = result
         done = [output for output in outputs if output is not None]
+        are_sound = {id(o.is_sound): o.is_sound for o in done if o.is_sound is not None}
         count = len(self._views)
-        try:
-            return [
-                self._combined(image, done[start : start + count])
-                for image, start in zip(images, range(0, len(done), count), strict=True)
-            ]
-        except RuntimeError as error:
-            if not is_out_of_memory(error):
-                raise
-            raise DeviceError(
-                "out of memory while bringing maps to the size of their images; give fewer or smaller images "
-                "at a time, or device='cpu'"
-            ) from error
-
-    @stage("upsampling")
-    def _combined(
-        self, image: ImageArray, views: list[tuple[torch.Tensor, float | None]]
-    ) -> tuple[torch.Tensor, float | None]:
-        field = average_fields([field for field, _ in views], self._views, self.kind)
-        angles = [fov_x_deg for _, fov_x_deg in views if fov_x_deg is not None]
-        fov_x_deg = sum(angles) / len(angles) if angles else None
-        height, width = image.shape[:2]
-        if self._rule.pads:
-            rows, columns = reflect_padding(height, width)
-            padded = upsample(field, (height + 2 * rows, width + 2 * columns))
-            field = padded[rows : rows + height, columns : columns + width]
-        with torch.inference_mode():
-            field = upsample_guided(field, image) if self._guided else upsample(field, (height, width))
-            return self._meaning.from_field(field), fov_x_deg
-
-    @stage("upsampling")
-    def _depth_map(self, values: torch.Tensor) -> DepthMap:
-        return DepthMap(values.cpu().numpy(), self.kind)
+        values = [
+            at_full_size(
+                image,
+                done[start : start + count],
+                self._views,
+                rule=self._rule,
+                meaning=self._meaning,
+                guided=self._guided,
+            )
+            for image, start in zip(images, range(0, len(done), count), strict=True)
+        ]
+        return values, [*are_sound.values()]
 
     def _size_for(self, image: ImageArray, scale: float) -> tuple[int, int]:
         height, width = image.shape[:2]
@@ -378,20 +388,6 @@ class DepthEstimator:
             input_size=max(1, round(self.input_size * scale)),
             max_tokens=max(1, round(self._max_tokens * scale * scale)),
         )
-
-    def _check_prompts(self, prompts: list[DepthMap | None]) -> None:
-        for prompt in prompts:
-            if self._meaning.needs_prompt and prompt is None:
-                raise InputError(
-                    f"{self.name} needs a prompt: pass prompt=DepthMap(values, 'metric') with each image"
-                )
-            if prompt is None:
-                continue
-            if not self._meaning.needs_prompt:
-                raise InputError(f"{self.name} takes no prompt; leave it out, or use Prompt Depth Anything")
-            prompt.require_metric("a prompt")
-            if not prompt.valid.all():
-                raise InputError("a prompt must be known everywhere, got a map with holes; fill them first")
 
 
 @cache

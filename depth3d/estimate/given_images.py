@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from depth3d.core.arrays import ImageArray, as_image
 from depth3d.core.depth import DepthMap
 from depth3d.errors import InputError
 
-__all__ = ["checked_images", "is_image"]
+__all__ = ["check_prompts", "checked_images", "is_image"]
 
 
 def is_image(images: Any) -> bool:
@@ -55,3 +56,27 @@ def checked_images(images: Any, prompt: Any) -> tuple[list[ImageArray], list[Dep
             f"each image needs its own prompt, got {len(checked)} images and {len(given)} prompts"
         )
     return checked, given
+
+
+def check_prompts(prompts: Sequence[DepthMap | None], *, are_needed: bool, name: str) -> None:
+    """Check that prompts are there if a network needs them, and only then.
+
+    Args:
+        prompts: One an image.
+        are_needed: Whether the network does.
+        name: Of the network, for the message.
+
+    Raises:
+        InputError: One is missing, or not wanted, or has holes.
+        NeedsMetricError: One is relative.
+    """
+    for prompt in prompts:
+        if are_needed and prompt is None:
+            raise InputError(f"{name} needs a prompt: pass prompt=DepthMap(values, 'metric') with each image")
+        if prompt is None:
+            continue
+        if not are_needed:
+            raise InputError(f"{name} takes no prompt; leave it out, or use Prompt Depth Anything")
+        prompt.require_metric("a prompt")
+        if not prompt.valid.all():
+            raise InputError("a prompt must be known everywhere, got a map with holes; fill them first")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
+from depth3d.accel.devices import memory_format
 from depth3d.accel.tensors import tensor_view
 from depth3d.core.arrays import ImageArray
 from depth3d.core.depth import DepthMap
@@ -23,6 +24,7 @@ __all__ = [
     "HALF_PRECISION_TOLERANCE",
     "DepthNetwork",
     "NetworkInput",
+    "NetworkOutput",
     "agrees",
     "settle_precision",
     "trial_image",
@@ -53,6 +55,22 @@ class NetworkInput:
     size_hw: tuple[int, int]
     flip: bool = False
     prompt: DepthMap | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NetworkOutput:
+    """What a network says of one image.
+
+    Attributes:
+        field: (h, w) float32 disparity or inverse depth, on the device.
+        fov_x_deg: Horizontal field of view in degrees, if the network says that.
+        is_sound: On a GPU, where a look at it would wait for all of the batch: a bool of no dimensions, the
+            same for all of the batch, whether the number format reached far enough. None is yes.
+    """
+
+    field: torch.Tensor
+    fov_x_deg: float | None
+    is_sound: torch.Tensor | None = None
 
 
 class DepthNetwork:
@@ -100,32 +118,45 @@ class DepthNetwork:
         channels = int(getattr(config, "fusion_hidden_size", 256))
         return 4.0 * height * width * channels * self.dtype.itemsize
 
-    def run(self, batch: Sequence[NetworkInput]) -> list[tuple[torch.Tensor, float | None]]:
+    def run(self, batch: Sequence[NetworkInput]) -> list[NetworkOutput]:
         """Show a batch to the network.
+
+        Where float16 overflows the network goes on in float32: at once, or on CUDA when its caller has found
+        out by `is_sound` and says so by `widen`. CUDA is not waited for, but for a field of view.
 
         Args:
             batch: Images whose `size_hw` (and prompts' sizes) are equal.
 
         Returns:
-            For each a (h, w) float32 field (disparity or inverse depth) on the device, and the
-            horizontal field of view in degrees or None.
+            One output an image.
         """
         with torch.inference_mode():
             with stage("preparing the image"):
                 pixels = torch.cat(
                     [to_network(i.image, self._rule, i.size_hw, self._device, flip=i.flip) for i in batch]
-                ).contiguous(memory_format=torch.channels_last)
+                ).contiguous(memory_format=memory_format(self._device))
                 prompts = [_prompt(i, self._device) for i in batch if i.prompt is not None]
             raw, angles = self._forward(pixels, torch.stack(prompts) if prompts else None)
-            if self.dtype == torch.float16 and not bool(torch.isfinite(raw).all()):
-                # Some weights overflow in half precision: a wrong map is worse than a slow one. bfloat16
-                # reaches as far as float32 does.
-                _log.warning("%s overflowed on this image; going on in float32", self.dtype)
-                self._network = self._network.float()
-                raw, angles = self._forward(pixels, torch.stack(prompts) if prompts else None)
+            is_sound = torch.isfinite(raw).all() if self.dtype == torch.float16 else None
+            if is_sound is not None and self._device.type != "cuda":
+                if not bool(is_sound):
+                    self.widen()
+                    raw, angles = self._forward(pixels, torch.stack(prompts) if prompts else None)
+                is_sound = None
             return [
-                (self._meaning.to_field(one, angle), angle) for one, angle in zip(raw, angles, strict=True)
+                NetworkOutput(self._meaning.to_field(one, angle), angle, is_sound)
+                for one, angle in zip(raw, angles, strict=True)
             ]
+
+    def widen(self) -> None:
+        """Go on in float32, if it is float16 that the network runs in.
+
+        Some weights overflow in half precision: a wrong map is worse than a slow one. bfloat16 reaches as far
+        as float32 does.
+        """
+        if self.dtype == torch.float16:
+            _log.warning("%s overflowed on this image; going on in float32", self.dtype)
+            self._network = self._network.float()
 
     @stage("network")
     def _forward(
@@ -225,9 +256,10 @@ def trial_image(height: int, width: int) -> torch.Tensor:
 def _prompt(item: NetworkInput, device: torch.device) -> torch.Tensor:
     """Give (1, h, w) metres; a constant map gets the tiny variation without which the range is 0/0."""
     assert item.prompt is not None
-    values = tensor_view(item.prompt.values).to(device)[None].clone()
+    values = tensor_view(item.prompt.values)[None].clone()
     if bool(values.max() == values.min()):
         values[0, 0, 0] += 1e-6 * values.max()
+    values = values.to(device)
     return values.flip(-1) if item.flip else values
 
 

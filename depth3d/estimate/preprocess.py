@@ -189,24 +189,26 @@ def to_network(
         flip: Whether to mirror left and right.
 
     Returns:
-        (1, 3, height, width) float32 on the device, channels last in memory.
+        (1, 3, height, width) float32 on the device, in its `memory_format`.
     """
     import torch
     from torch.nn.functional import pad
 
+    from depth3d.accel.devices import memory_format
     from depth3d.accel.tensors import tensor_view
+    from depth3d.accel.transfers import uploaded
 
-    pixels = tensor_view(image).permute(2, 0, 1)[None]
+    # A GPU of CUDA resizes itself; MPS has not always had the filters, and the CPU has them for bytes.
+    pixels = uploaded(image, device) if device.type == "cuda" else tensor_view(image)
+    pixels = pixels.permute(2, 0, 1)[None]
     if rule.pads:
         rows, columns = reflect_padding(*image.shape[:2])
         pixels = pad(pixels.float(), (columns, columns, rows, rows), mode="reflect")
-    if device.type == "cuda":
-        pixels = pixels.to(device, non_blocking=True)
     resized = _resize(pixels, size_hw, rule.filter)
     values = resized.to(device, torch.float32)
     mean, std = _levels(rule.mean, device), _levels(rule.std, device)
     values = (values / 255 - mean) / std
-    return (values.flip(-1) if flip else values).contiguous(memory_format=torch.channels_last)
+    return (values.flip(-1) if flip else values).contiguous(memory_format=memory_format(device))
 
 
 def reflect_padding(height: int, width: int) -> tuple[int, int]:

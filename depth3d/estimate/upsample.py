@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch.nn.functional import avg_pool2d, interpolate, max_pool2d
 
-from depth3d.accel.tensors import tensor_view
+from depth3d.accel.transfers import uploaded
 from depth3d.core.arrays import ImageArray
 
 __all__ = ["upsample", "upsample_guided"]
@@ -63,7 +63,8 @@ def upsample_guided(field: torch.Tensor, image: ImageArray) -> torch.Tensor:
     network's values around it, and a value weighs more the nearer it is, the more its colour is that of
     the pixel, and the flatter the field is there, so that what the network blurred across a silhouette
     does not vote. Only pixels where the field is not locally a plane take part. Everything else, floors
-    and walls with all their texture, is exactly the bilinear result.
+    and walls with all their texture, is exactly the bilinear result. A GPU is waited for: where those pixels
+    are decides what it is told next.
 
     Args:
         field: (h, w) float32 disparity or inverse depth.
@@ -72,6 +73,8 @@ def upsample_guided(field: torch.Tensor, image: ImageArray) -> torch.Tensor:
     Returns:
         (H, W) float32 on the device of `field`, within the span of `field`.
     """
+    if field.device.type == "mps":  # which has not always had all that this needs
+        return upsample_guided(field.cpu(), image).to(field.device)
     size_hw = (image.shape[0], image.shape[1])
     result = upsample(field, size_hw)
     if result is field:
@@ -79,7 +82,7 @@ def upsample_guided(field: torch.Tensor, image: ImageArray) -> torch.Tensor:
     span = field.max() - field.min()
     if min(field.shape) < 3 or not bool(span > 0):
         return result
-    pixels = tensor_view(image).to(field.device)
+    pixels = uploaded(image, field.device)
     # One colour at a time: of a photo of 200 megapixels each takes 0.8 GB as floats.
     guide = [_shrunk(pixels[..., color], field.shape) for color in range(3)]
     share = upsample(_bend(field) / span, size_hw)

@@ -1,7 +1,6 @@
 """`DepthEstimator` on lists and streams of images, and memory that runs out."""
 
 import logging
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import torch
 from depth3d.errors import (
     DeviceError,
 )
+from depth3d.estimate import full_size
 from depth3d.estimate.estimator import DepthEstimator
 from depth3d.estimate.network import DepthNetwork
 
@@ -137,6 +137,6 @@ def test_out_of_memory_at_the_size_of_the_image_is_a_sentence(estimator, photo, 
     def exhausted(*_, **__):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB")
 
-    monkeypatch.setattr(sys.modules[type(estimator).__module__], "upsample", exhausted)
+    monkeypatch.setattr(full_size, "upsample", exhausted)
     with pytest.raises(DeviceError, match="smaller images"):
         estimator(photo(40, 50))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 from importlib.util import find_spec
 
 import torch
 
+from depth3d.accel.devices import memory_format
 from depth3d.accel.precision import preferred_dtype
 from depth3d.accel.threads import bound_threads
 from depth3d.errors import InputError
@@ -28,6 +30,9 @@ _MODULES = {
     "tensorrt": ("tensorrt", "onnx"),
 }
 """Backend -> the modules that it needs; the extras of the package have the backends' names."""
+
+_GRAPHS_SWITCH = "DEPTH3D_CUDA_GRAPHS"
+"""The variable whose 0 keeps PyTorch on CUDA from recording graphs."""
 
 _WORTH_COMPILING = 10_000_000
 """Weights. Compiling Small (25 million) takes 5 s, once, and halves its time; `mini` takes 30 ms anyway."""
@@ -108,7 +113,7 @@ def runnable(
         from depth3d.estimate.backends.tensorrt_runtime import tensorrt_network
 
         return tensorrt_network(network, loaded.rule, device, dtype), backend
-    network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = network.to(device, memory_format=memory_format(device))  # type: ignore[call-overload]
     fit = fitted_to_processor if device.type == "cpu" and backend != "compile" else None
     if dtype is not None:
         network = network.to(dtype)
@@ -119,6 +124,10 @@ def runnable(
         from depth3d.estimate.backends.compiled import compiled_network
 
         return compiled_network(network, device), backend
+    if device.type == "cuda" and can_be_exported(network) and os.environ.get(_GRAPHS_SWITCH) != "0":
+        from depth3d.estimate.backends.cuda_graphs import CapturedNetwork
+
+        network = CapturedNetwork(network)
     return network, "torch"
 
 
