@@ -9,7 +9,9 @@ import numpy.typing as npt
 
 from depth3d.errors import InputError
 
-__all__ = ["BoolMap", "FloatArray", "FloatMap", "ImageArray", "as_array", "as_image", "frozen"]
+__all__ = ["BoolMap", "FloatArray", "FloatMap", "ImageArray", "all_finite", "as_array", "as_image", "frozen"]
+
+_BLOCK = 1 << 18
 
 FloatMap: TypeAlias = npt.NDArray[np.float32]
 """(H, W) float32."""
@@ -62,6 +64,11 @@ def frozen(
         result = array if owned else np.array(array, dtype=wanted, order="C")
     result.flags.writeable = False
     return result
+
+
+def all_finite(rows: FloatArray) -> bool:
+    """Tell whether no number is NaN or infinite, without a mask of the size of the whole array."""
+    return all(bool(np.isfinite(rows[i : i + _BLOCK]).all()) for i in range(0, len(rows), _BLOCK))
 
 
 def as_array(values: npt.ArrayLike, *, name: str) -> npt.NDArray[Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from depth3d.core.arrays import FloatMap, ImageArray, frozen
+from depth3d.core.arrays import FloatMap, ImageArray, all_finite, frozen
 from depth3d.errors import InputError
 
 __all__ = ["PointCloud"]
@@ -33,7 +33,7 @@ class PointCloud:
 
     def __post_init__(self) -> None:
         points = frozen(self.points, name="points", dtype=np.float32, shape=(None, 3))
-        if not np.isfinite(points).all():
+        if not all_finite(points):
             raise InputError("points must be finite, got NaN or infinity; drop those rows first")
         n = len(points)
         object.__setattr__(self, "points", points)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from depth3d.core.arrays import FloatMap, ImageArray, as_image, frozen
+from depth3d.core.arrays import FloatMap, ImageArray, all_finite, as_image, frozen
 from depth3d.errors import InputError
 
 __all__ = ["Mesh"]
@@ -41,7 +41,7 @@ class Mesh:
         vertices = frozen(self.vertices, name="vertices", dtype=np.float32, shape=(None, 3))
         faces = frozen(self.faces, name="faces", dtype=np.int32, shape=(None, 3))
         n = len(vertices)
-        if not np.isfinite(vertices).all():
+        if not all_finite(vertices):
             raise InputError("vertices must be finite, got NaN or infinity; drop them first")
         if faces.size and (int(faces.min()) < 0 or int(faces.max()) >= n):
             raise InputError(f"faces must index the {n} vertices, got indices {faces.min()}..{faces.max()}")

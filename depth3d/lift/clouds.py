@@ -14,9 +14,9 @@ from depth3d.core.scene import RGBD
 from depth3d.core.stages import stage
 from depth3d.errors import InputError
 from depth3d.lift.flying_pixels import flying_pixels
-from depth3d.lift.normals import grid_normals
+from depth3d.lift.normals import grid_normals, normals_of
 from depth3d.lift.selection import selected
-from depth3d.lift.unproject import checked_stride, unproject
+from depth3d.lift.unproject import checked_stride, unproject, unprojected
 
 __all__ = ["FlyingPixels", "point_cloud", "remove_outliers", "voxel_downsample"]
 
@@ -87,22 +87,28 @@ def point_cloud(
             max_width_px=flying_width_px,
             noise_per_m=noise_per_m,
         )[::step, ::step]
-    points = unproject(scene.depth, scene.camera, stride=step)
-    z = points[..., 2]
+    z = scene.depth.values[::step, ::step]
     keep: BoolMap = (z >= near) & (z <= far)  # NaN compares false
     if adrift is not None:
         keep &= ~adrift
+    del adrift
     directions: FloatMap | None = None
-    if normals:
-        directions = grid_normals(scene.depth, scene.camera)[::step, ::step]
-        keep &= ~np.isnan(directions[..., 0])
-    chosen = selected(points, keep)
-    del points, z  # large pictures take much memory
-    cloud = PointCloud(
-        chosen,
-        selected(scene.image[::step, ::step], keep),
-        None if directions is None else selected(directions, keep),
-    )
+    if any(scene.camera.distortion):
+        # Where the lens has no inverse there is no point.
+        points = unproject(scene.depth, scene.camera, stride=step)
+        keep &= ~np.isnan(points[..., 2])
+        if normals:
+            directions = grid_normals(scene.depth, scene.camera)[::step, ::step]
+            keep &= ~np.isnan(directions[..., 0])
+            directions = selected(directions, keep)
+        chosen = selected(points, keep)
+        del points
+    else:
+        # Large pictures take much memory: only those that stay are made.
+        chosen = unprojected(scene.depth, scene.camera, keep, stride=step)
+        if normals:
+            directions = normals_of(scene.depth, scene.camera, keep, stride=step)
+    cloud = PointCloud(chosen, selected(scene.image[::step, ::step], keep), directions)
     if outlier_neighbors is not None:
         cloud = remove_outliers(cloud, neighbors=outlier_neighbors, std=outlier_std)
     if voxel_m is not None:

@@ -17,12 +17,12 @@ from depth3d.core.stages import stage
 from depth3d.errors import InputError
 from depth3d.lift.clouds import checked_range
 from depth3d.lift.flying_pixels import flying_pixels
-from depth3d.lift.normals import grid_normals
-from depth3d.lift.selection import selected
+from depth3d.lift.normals import grid_normals, normals_of
+from depth3d.lift.selection import PIXELS_PER_BLOCK, selected
 from depth3d.lift.silhouettes import snap_to_surfaces
 from depth3d.lift.simplification import Simplifier
 from depth3d.lift.triangulation import GridFaces, large_islands, triangulate
-from depth3d.lift.unproject import checked_stride, unproject
+from depth3d.lift.unproject import checked_stride, unproject, unprojected
 
 __all__ = ["Paint", "SilhouettePixels", "check_limits", "mesh"]
 
@@ -129,35 +129,45 @@ def mesh(
         else:
             keep &= ~adrift
             depth = DepthMap(np.where(adrift, np.float32(np.nan), depth.values), depth.kind)
-    directions = grid_normals(depth, scene.camera) if normals else None
-    if directions is not None:
+    # Large pictures take much memory: points and normals are made of the vertices alone, in the end. Only
+    # where a lens bends they are needed before, since some pixels have none.
+    points = directions = None
+    bends = any(scene.camera.distortion)
+    if bends and normals:
+        directions = grid_normals(depth, scene.camera)
         keep &= ~np.isnan(directions[..., 0])
     while True:
-        points = unproject(depth, scene.camera, stride=step)
-        z = points[..., 2]
+        if bends or max_grazing_deg is not None:
+            points = unproject(depth, scene.camera, stride=step)
+        z = depth.values[::step, ::step] if points is None else points[..., 2]
         faces = triangulate(
             1.0 / z,
             keep[::step, ::step] & (z >= near) & (z <= far),  # NaN compares false
             tolerance=edge_tolerance,
             noise_per_m=noise_per_m,
         )
-        if max_grazing_deg is not None:
+        if max_grazing_deg is not None and points is not None:
             faces = _only(faces, _facing(points, faces, max_grazing_deg))
         faces = _only(faces, large_islands(faces, z.shape, -(-int(min_island_px) // step**2)))
-        few = _simplified(points, faces, scene.camera, max_error_px, max_faces)
+        few = _simplified(z, points if bends else None, faces, scene.camera, max_error_px, max_faces)
         if few is not None:
             break
         step *= 2
 
-    # Of what follows large pictures take most: nothing is kept longer than it is needed.
-    del faces, z, keep, depth
-    used = np.zeros(points.shape[:2], dtype=np.bool_)
+    used = np.zeros(z.shape, dtype=np.bool_)
+    del faces, z, keep
     used.ravel()[few] = True
     few = _renumbered(few, used)
-    vertices = selected(points, used)
-    del points
+    if points is None:
+        vertices = unprojected(depth, scene.camera, used, stride=step)
+    else:
+        vertices = selected(points, used)
+        del points
     if directions is not None:
         directions = selected(directions[::step, ::step], used)
+    elif normals:
+        directions = normals_of(depth, scene.camera, used, stride=step)
+    del depth
     uv, colors = None, None
     if paint == "texture":
         uv = _uv_of(used, step, scene.camera)
@@ -184,17 +194,24 @@ def check_limits(max_error_px: float | None, max_faces: int | None, *, least_fac
 
 
 def _simplified(
-    points: FloatMap, faces: GridFaces, camera: Camera, max_error_px: float | None, max_faces: int | None
+    z: FloatMap,
+    points: FloatMap | None,
+    faces: GridFaces,
+    camera: Camera,
+    max_error_px: float | None,
+    max_faces: int | None,
 ) -> GridFaces | None:
-    """Merge triangles as far as asked for; None where the edges alone need more than `max_faces`."""
+    """Merge triangles as far as asked for; None where the edges alone need more than `max_faces`.
+
+    Points are given where the lens bends.
+    """
     if not len(faces) or (max_error_px is None and (max_faces is None or len(faces) <= max_faces)):
         return faces
-    z = points[..., 2]
     simplifier = Simplifier(
         1.0 / z,
         faces,
         focal_px=math.sqrt(camera.fx * camera.fy),
-        rays_xy=points[..., :2] / z[..., None] if any(camera.distortion) else None,
+        rays_xy=None if points is None else points[..., :2] / z[..., None],
     )
     if max_faces is None:
         return simplifier.within(max_error_px or 0.0)
@@ -231,19 +248,29 @@ def _renumbered(faces: GridFaces, used: BoolMap) -> GridFaces:
 def _uv_of(used: BoolMap, step: int, camera: Camera) -> FloatMap:
     """Give the places in the photo, 0..1, of the pixels that a triangle uses."""
     height, width = used.shape
-    places = np.empty((height, width, 2), dtype=np.float32)
-    places[..., 0] = (np.arange(width) * step + 0.5) / camera.width
-    places[..., 1] = ((np.arange(height) * step + 0.5) / camera.height)[:, None]
-    return selected(places, used)
+    across = ((np.arange(width) * step + 0.5) / camera.width).astype(np.float32)
+    down = ((np.arange(height) * step + 0.5) / camera.height).astype(np.float32)
+    places, start = np.empty((np.count_nonzero(used), 2), dtype=np.float32), 0
+    rows_per_block = max(1, PIXELS_PER_BLOCK // width)
+    for top in range(0, height, rows_per_block):
+        rows, cols = np.nonzero(used[top : top + rows_per_block])
+        some = places[start : start + len(rows)]
+        some[:, 0], some[:, 1] = across[cols], down[top + rows]
+        start += len(rows)
+    places.flags.writeable = False
+    return places
 
 
 def _facing(points: FloatMap, faces: GridFaces, max_grazing_deg: float) -> BoolMap:
     """Tell which triangles the camera sees at no more than an angle from their normal."""
-    a, b, c = (points.reshape(-1, 3)[faces[:, i]] for i in range(3))
-    normal, sight = np.cross(b - a, c - a), a + b + c
-    cosine = -(normal * sight).sum(axis=1)
-    least = math.cos(math.radians(max_grazing_deg))
-    facing: BoolMap = cosine >= least * np.linalg.norm(normal, axis=1) * np.linalg.norm(sight, axis=1)
+    facing, least = np.empty(len(faces), dtype=np.bool_), math.cos(math.radians(max_grazing_deg))
+    for start in range(0, len(faces), _FACES_PER_BLOCK):
+        block = slice(start, start + _FACES_PER_BLOCK)
+        a, b, c = (points.reshape(-1, 3)[faces[block, i]] for i in range(3))
+        normal, sight = np.cross(b - a, c - a), a + b + c
+        cosine = -(normal * sight).sum(axis=1)
+        longest = np.linalg.norm(normal, axis=1) * np.linalg.norm(sight, axis=1)
+        facing[block] = cosine >= least * longest
     return facing
 
 

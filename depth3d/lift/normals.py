@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 
+from depth3d.core.arrays import BoolMap, FloatMap
 from depth3d.core.camera import Camera
 from depth3d.core.depth import DepthMap
 from depth3d.lift.selection import PIXELS_PER_BLOCK
 from depth3d.lift.unproject import PointMap, check_camera_fits
 
-__all__ = ["grid_normals"]
+__all__ = ["grid_normals", "normals_of"]
 
 
 def grid_normals(depth: DepthMap, camera: Camera) -> PointMap:
@@ -37,14 +40,43 @@ def grid_normals(depth: DepthMap, camera: Camera) -> PointMap:
     depth.require_metric("grid_normals()")
     check_camera_fits(depth, camera)
     normals = np.empty((depth.height, depth.width, 3), dtype=np.float32)
+    for rows, block in _blocks(depth, camera):
+        normals[rows] = block
+    return normals
+
+
+def normals_of(depth: DepthMap, camera: Camera, keep: BoolMap, *, stride: int = 1) -> FloatMap:
+    """Find the normals of some pixels: `grid_normals(...)[::stride, ::stride][keep]`, a block at a time.
+
+    Args:
+        depth: As for `grid_normals`.
+        camera: As for `grid_normals`.
+        keep: (ceil(H / stride), ceil(W / stride)) bool.
+        stride: Take every stride-th row and column.
+
+    Returns:
+        (n, 3) float32 in reading order, locked: nobody else holds it, so that the public types need no copy.
+    """
+    found, start = np.empty((np.count_nonzero(keep), 3), dtype=np.float32), 0
+    for rows, block in _blocks(depth, camera):
+        first = -(-rows.start // stride)
+        some = block[first * stride - rows.start :: stride, ::stride]
+        part = some[keep[first : first + len(some)]]
+        found[start : start + len(part)] = part
+        start += len(part)
+    found.flags.writeable = False
+    return found
+
+
+def _blocks(depth: DepthMap, camera: Camera) -> Iterator[tuple[slice, npt.NDArray[np.float64]]]:
+    """Yield some rows, and their normals."""
     rows_per_block = max(8, PIXELS_PER_BLOCK // depth.width)
     for top in range(0, depth.height, rows_per_block):
         bottom = min(top + rows_per_block, depth.height)
         # One row more on either side feeds the differences.
         first, last = max(top - 1, 0), min(bottom + 1, depth.height)
         block = _normals_of_rows(depth, camera, slice(first, last))
-        normals[top:bottom] = block[top - first : bottom - first]
-    return normals
+        yield slice(top, bottom), block[top - first : bottom - first]
 
 
 def _normals_of_rows(depth: DepthMap, camera: Camera, rows: slice) -> npt.NDArray[np.float64]:

@@ -10,6 +10,7 @@ one edge after the other.)
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ _TIMES_THE_NOISE = 5
 """How many times the noise a jump must exceed."""
 
 _QUADS_PER_BLOCK = _FACES_PER_BLOCK = 1 << 16
+_PIXELS_PER_BAND = 1 << 18
 """Rows are triangulated, and islands gathered, in blocks of about so many, which bounds the memory."""
 
 
@@ -138,6 +140,37 @@ def large_islands(faces: GridFaces, shape_hw: tuple[int, ...], least_vertices: i
     """
     if least_vertices <= 3 or not len(faces):
         return np.ones(len(faces), dtype=np.bool_)
+    height, width = shape_hw
+    # Bands share a row, in which the parts of islands meet.
+    island = np.zeros((height, width), dtype=np.int32)
+    sizes: list[npt.NDArray[np.intp]] = [np.zeros(1, dtype=np.intp)]
+    meetings = []
+    rows_per_band, start, count = max(1, _PIXELS_PER_BAND // width), 0, 0
+    for top in range(0, height - 1, rows_per_band):
+        bottom = min(top + rows_per_band, height - 1)
+        stop = bisect_left(range(len(faces)), bottom, start, key=lambda i: int(faces[i].min()) // width)
+        part = _parts(faces[start:stop] - np.int32(top * width), (bottom - top + 1, width))
+        above = island[top] > 0
+        size = np.bincount(part.reshape(-1))
+        size -= np.bincount(part[0, above], minlength=len(size))  # these were counted before
+        sizes.append(size[1:])
+        np.add(part, count, out=part, where=part > 0)
+        met = above & (part[0] > 0)
+        meetings.append(np.stack([island[top, met], part[0, met]]))
+        np.copyto(island[top], part[0], where=part[0] > 0)
+        island[top + 1 : bottom + 1] = part[1:]
+        start, count = stop, count + len(size) - 1
+    whole = _united(count + 1, np.unique(np.concatenate(meetings, axis=1), axis=1))
+    is_large = (np.bincount(whole, np.concatenate(sizes)) >= least_vertices)[whole]
+    large = np.empty(len(faces), dtype=np.bool_)
+    for start in range(0, len(faces), _FACES_PER_BLOCK):
+        block = slice(start, start + _FACES_PER_BLOCK)
+        large[block] = is_large[island.reshape(-1)[faces[block, 1]]]
+    return large
+
+
+def _parts(faces: GridFaces, shape_hw: tuple[int, int]) -> npt.NDArray[np.int32]:
+    """Number the connected parts of a grid from 1 on, at each vertex; 0 where there is no triangle."""
     import cv2
 
     height, width = shape_hw
@@ -152,8 +185,23 @@ def large_islands(faces: GridFaces, shape_hw: tuple[int, ...], least_vertices: i
         flat[2 * cells[:, 0]] = flat[2 * cells[:, 2]] = 1
         flat[cells[:, 0] + cells[:, 1]] = flat[cells[:, 1] + cells[:, 2]] = 1
     _, labels = cv2.connectedComponents(fine, connectivity=4, ltype=cv2.CV_32S)
-    of_pixel = np.asarray(labels)[::2, ::2].reshape(-1)
-    del labels, fine, flat
-    is_large = np.bincount(of_pixel) >= least_vertices
-    large: BoolMap = is_large[of_pixel][faces[:, 1]]
-    return large
+    return np.ascontiguousarray(labels[::2, ::2], dtype=np.int32)
+
+
+def _united(count: int, pairs: npt.NDArray[np.int32]) -> npt.NDArray[np.intp]:
+    """Give each of the numbers below `count` that of the set it is in, where pairs are in the same one."""
+    parent = np.arange(count)
+
+    def root(i: int) -> int:
+        while parent[i] != i:
+            parent[i] = parent[parent[i]]
+            i = int(parent[i])
+        return i
+
+    for a, b in pairs.T.tolist():
+        a, b = root(a), root(b)
+        parent[max(a, b)] = min(a, b)
+    # Parents have smaller numbers, so that each jump at least halves the way that is left.
+    while not np.array_equal(parent, above := parent[parent]):
+        parent = above
+    return parent

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 
+from depth3d.core.arrays import BoolMap, FloatMap
 from depth3d.core.camera import Camera
 from depth3d.core.depth import DepthMap
 from depth3d.errors import InputError
 
-__all__ = ["PointMap", "unproject"]
+__all__ = ["PointMap", "unproject", "unprojected"]
 
 PointMap = npt.NDArray[np.float32]
 """(H, W, 3) float32, metres in the camera frame."""
 
 _PIXELS_PER_BLOCK = 1 << 18
-"""Rows are undistorted in blocks of about this many pixels: a few megabytes of float64 at a time."""
+"""Rows are lifted in blocks of about this many pixels: a few megabytes of float64 at a time."""
 
 
 def unproject(depth: DepthMap, camera: Camera, *, stride: int = 1) -> PointMap:
@@ -44,22 +47,55 @@ def unproject(depth: DepthMap, camera: Camera, *, stride: int = 1) -> PointMap:
     step = checked_stride(stride)
     z = depth.values[::step, ::step]
     points = np.empty((*z.shape, 3), dtype=np.float32)
+    for block in _blocks(z):
+        _lift(z[block], camera, block, step, points[block])
+    return points
+
+
+def unprojected(depth: DepthMap, camera: Camera, keep: BoolMap, *, stride: int = 1) -> FloatMap:
+    """Lift some pixels: `unproject(...)[keep]`, without the points of all of them in between.
+
+    Args:
+        depth: As for `unproject`.
+        camera: As for `unproject`.
+        keep: (ceil(H / stride), ceil(W / stride)) bool.
+        stride: As for `unproject`.
+
+    Returns:
+        (n, 3) float32 in reading order, locked: nobody else holds it, so that the public types need no copy.
+    """
+    z = depth.values[::stride, ::stride]
+    found, start = np.empty((np.count_nonzero(keep), 3), dtype=np.float32), 0
+    for block in _blocks(z):
+        points = np.empty((*z[block].shape, 3), dtype=np.float32)
+        _lift(z[block], camera, block, stride, points)
+        part = points[keep[block]]
+        found[start : start + len(part)] = part
+        start += len(part)
+    found.flags.writeable = False
+    return found
+
+
+def _blocks(z: FloatMap) -> Iterator[slice]:
+    rows = max(1, _PIXELS_PER_BLOCK // z.shape[1])
+    for top in range(0, z.shape[0], rows):
+        yield slice(top, min(top + rows, z.shape[0]))
+
+
+def _lift(z: FloatMap, camera: Camera, rows: slice, step: int, points: PointMap) -> None:
+    """Fill in the points of some rows of a grid with a stride."""
     if any(camera.distortion):
-        rows_per_block = max(1, _PIXELS_PER_BLOCK // z.shape[1])
-        for first in range(0, z.shape[0], rows_per_block):
-            block = slice(first, min(first + rows_per_block, z.shape[0]))
-            pixel_rows = slice(block.start * step, (block.stop - 1) * step + 1)
-            rays = camera.pixel_rays(pixel_rows, step)
-            points[block] = rays * z[block, :, None]
+        points[:] = (
+            camera.pixel_rays(slice(rows.start * step, (rows.stop - 1) * step + 1), step) * z[..., None]
+        )
         points[np.isnan(points[..., 0])] = np.nan
-        return points
+        return
     # Without distortion x depends on the column alone and y on the row alone.
     x = (np.arange(0, camera.width, step) + (0.5 - camera.cx)) / camera.fx
-    y = (np.arange(0, camera.height, step) + (0.5 - camera.cy)) / camera.fy
+    y = (np.arange(0, camera.height, step)[rows] + (0.5 - camera.cy)) / camera.fy
     np.multiply(z, x.astype(np.float32)[None, :], out=points[..., 0])
     np.multiply(z, y.astype(np.float32)[:, None], out=points[..., 1])
     points[..., 2] = z
-    return points
 
 
 def check_camera_fits(depth: DepthMap, camera: Camera) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from depth3d.core.arrays import as_image, frozen
+from depth3d.core.arrays import all_finite, as_image, frozen
 from depth3d.errors import InputError
 
 
@@ -119,3 +119,15 @@ def test_an_image_is_owned_and_locked():
     mine[:] = 9
     assert image.max() == 0
     assert not image.flags.writeable
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_one_number_in_any_block_is_not_finite(bad, monkeypatch):
+    monkeypatch.setattr("depth3d.core.arrays._BLOCK", 4)
+    rows = np.zeros((11, 3), np.float32)
+    assert all_finite(rows)
+    assert all_finite(rows[:0])
+    for i in (0, 3, 4, 10):
+        rows[:] = 0
+        rows[i, 2] = bad
+        assert not all_finite(rows)

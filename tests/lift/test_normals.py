@@ -6,7 +6,7 @@ import pytest
 from depth3d.core.camera import Camera
 from depth3d.core.depth import DepthMap
 from depth3d.errors import InputError, NeedsMetricError
-from depth3d.lift.normals import grid_normals
+from depth3d.lift.normals import grid_normals, normals_of
 from depth3d.synthetic.render import render_depth
 from depth3d.synthetic.scenes import default_camera, sphere_scene
 
@@ -87,6 +87,17 @@ def test_blocks_of_rows_join_without_a_seam(monkeypatch):
     whole = grid_normals(depth, CAMERA)
     monkeypatch.setattr("depth3d.lift.normals.PIXELS_PER_BLOCK", 9 * 96)
     np.testing.assert_array_equal(grid_normals(depth, CAMERA), whole)
+
+
+@pytest.mark.parametrize("stride", [1, 2, 5, 9, 100])
+def test_normals_of_some_pixels_are_those_of_all(stride, monkeypatch):
+    depth = DepthMap(np.random.default_rng(3).uniform(0.5, 5.0, (80, 96)), "metric")
+    whole = grid_normals(depth, CAMERA)[::stride, ::stride]
+    keep = np.random.default_rng(4).random(whole.shape[:2]) < 0.4
+    monkeypatch.setattr("depth3d.lift.normals.PIXELS_PER_BLOCK", 11 * 96)
+    some = normals_of(depth, CAMERA, keep, stride=stride)
+    np.testing.assert_array_equal(some, whole[keep])
+    assert not some.flags.writeable
 
 
 def test_a_single_pixel_faces_the_camera():

@@ -174,7 +174,9 @@ def test_a_line_of_pixels_has_no_triangles(shape):
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("least", [4, 12, 60])
-def test_islands_agree_with_a_graph(seed, least):
+@pytest.mark.parametrize("rows", [100, 7, 1])
+def test_islands_agree_with_a_graph(seed, least, rows, monkeypatch):
+    monkeypatch.setattr("depth3d.lift.triangulation._PIXELS_PER_BAND", rows * 50)
     q, keep = patchwork(seed, (40, 50), holes=0.2)
     faces = triangulate(q, keep, tolerance=0.03)
     pairs = np.concatenate([faces[:, :2], faces[:, 1:]])
@@ -183,6 +185,18 @@ def test_islands_agree_with_a_graph(seed, least):
     expected = np.bincount(label)[label[faces[:, 0]]] >= least
     assert 0 < expected.sum() < len(faces)
     np.testing.assert_array_equal(large_islands(faces, q.shape, least), expected)
+
+
+def test_an_island_may_wind_through_many_bands(monkeypatch):
+    # A comb, whose teeth hang together at the very bottom alone.
+    q = np.ones((30, 41), np.float32)
+    keep = np.ones(q.shape, bool)
+    keep[:-4, 4::8] = keep[:-4, 5::8] = False
+    for rows in (1, 4, 100):
+        monkeypatch.setattr("depth3d.lift.triangulation._PIXELS_PER_BAND", rows * 41)
+        faces = triangulate(q, keep, tolerance=0.03)
+        assert large_islands(faces, q.shape, int(keep.sum())).all()
+        assert not large_islands(faces, q.shape, int(keep.sum()) + 1).any()
 
 
 def test_every_island_has_three_vertices():

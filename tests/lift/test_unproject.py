@@ -8,7 +8,7 @@ import pytest
 from depth3d.core.camera import Camera
 from depth3d.core.depth import DepthMap
 from depth3d.errors import InputError, NeedsMetricError
-from depth3d.lift.unproject import unproject
+from depth3d.lift.unproject import unproject, unprojected
 
 PINHOLE = Camera(fx=50.0, fy=55.0, cx=31.2, cy=22.9, width=64, height=48)
 LENS = Camera(50.0, 55.0, 31.2, 22.9, 64, 48, distortion=(-0.2, 0.05, 0.001, -0.002, 0.01))
@@ -34,6 +34,18 @@ def test_projects_back_onto_the_pixel_centres(camera, stride):
     np.testing.assert_array_equal(np.isnan(points).all(axis=-1), ~known)
     uv = camera.project(points[known])
     np.testing.assert_allclose(uv, np.stack([u, v], axis=-1)[known], atol=2e-5)
+
+
+@pytest.mark.parametrize("camera", [PINHOLE, LENS], ids=["pinhole", "opencv"])
+@pytest.mark.parametrize("stride", [1, 2, 7])
+def test_some_points_are_those_of_all(camera, stride, monkeypatch):
+    monkeypatch.setattr("depth3d.lift.unproject._PIXELS_PER_BLOCK", 100)
+    depth = some_depth(camera)
+    points = unproject(depth, camera, stride=stride)
+    keep = np.random.default_rng(1).random(points.shape[:2]) < 0.3
+    some = unprojected(depth, camera, keep, stride=stride)
+    np.testing.assert_array_equal(some, points[keep])
+    assert not some.flags.writeable
 
 
 @pytest.mark.parametrize("camera", [PINHOLE, LENS], ids=["pinhole", "opencv"])
