@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from depth3d.accel.ahead import ahead, mapped_ahead
 from depth3d.core.arrays import ImageArray
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from depth3d.estimate.estimator import DepthEstimator
     from depth3d.estimate.prediction import Prediction
 
+    _Loaded: TypeAlias = tuple[Sequence[Task], list[Photo | None]]
+    _Seen: TypeAlias = tuple[Sequence[Task], list[Photo | None], list[Prediction | Exception]]
+
 __all__ = ["BatchEngine"]
 
 
@@ -26,8 +30,8 @@ class BatchEngine:
     """An engine for `run_many` in which consecutive photos share a pass of the network.
 
     Threads load the next photos, one thread runs the network, and further ones do the work that is left; it
-    finds its photo ready where it opens it (`open_photo`, `estimate_file`). No more than a batch and three
-    photos a thread are held.
+    finds its photo ready where it opens it (`open_photo`, `estimate_file`). No more than a batch, or two on
+    CUDA (`batches_under_way`), and three photos a thread are held.
 
     Which photos share a pass does not depend on which are done already: a run that is resumed repeats a whole
     batch if one of it is missing, so that its numbers are those of a run that was never stopped.
@@ -68,17 +72,31 @@ class BatchEngine:
         loaded = mapped_ahead(
             _loaded, self._needed(carry, groups), threads=jobs, count=self.batch_size + jobs
         )
-        for group in groups:
-            photos = [next(loaded) for _ in group]
-            there = [photo for photo in photos if photo is not None]
-            outcomes = iter(
-                _predict_each(self.estimator(), [photo.image for photo in there]) if there else ()
-            )
+        for group, photos, found in self._in_turn((group, [next(loaded) for _ in group]) for group in groups):
+            outcomes = iter(found)
             for task, photo in zip(group, photos, strict=True):
                 if photo is None or not isinstance(task.input, Path):
                     yield task, None
                 else:
                     yield task, ReadyPhoto(task.input, photo, next(outcomes))
+
+    def _in_turn(self, batches: Iterator[_Loaded]) -> Iterator[_Seen]:
+        """Show batches to the network: one after the other, or a GPU the next one while one's maps come."""
+        for group, photos in batches:
+            if any(photo is not None for photo in photos):
+                # Now, and not before, there is a need for the network, which tells how many.
+                count = getattr(self.estimator(), "batches_under_way", 1)
+                rest = chain([(group, photos)], batches)
+                if count == 1:
+                    yield from map(self._seen, rest)
+                else:
+                    yield from mapped_ahead(self._seen, rest, threads=count, count=count)
+                return
+            yield group, photos, []
+
+    def _seen(self, batch: _Loaded) -> _Seen:
+        images = [photo.image for photo in batch[1] if photo is not None]
+        return *batch, _predict_each(self.estimator(), images) if images else []
 
     @staticmethod
     def _needed(carry: Carry, groups: Sequence[Sequence[Task]]) -> Iterator[Path | None]:
