@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from depth3d.errors import (
-    DeviceError,
-)
+from depth3d.errors import DeviceError, InputError
 from depth3d.estimate import full_size
 from depth3d.estimate.estimator import DepthEstimator
 from depth3d.estimate.network import DepthNetwork
@@ -131,6 +130,70 @@ def test_streams_look_ahead_by_one_batch_at_most(load: Load, tiny_folder: Path, 
     for i, depth in enumerate(maps):
         want = estimator(photo(30, 40, seed=i)).values
         np.testing.assert_allclose(depth.values, want, rtol=1e-4, atol=1e-5)
+
+
+def test_streams_may_have_two_batches_under_way(load: Load, tiny_folder: Path, photo: Photo) -> None:
+    """As on CUDA: the same maps in order, errors at their place, and no more than two batches taken."""
+    taken: list[int] = []
+
+    def frames() -> Iterator[np.ndarray]:
+        for i in range(13):
+            taken.append(i)
+            yield photo(30, 40, seed=i)
+        yield np.zeros((3, 4))
+
+    estimator = load(tiny_folder, batch_size=3)
+    assert estimator.batches_under_way == 1
+    estimator.batches_under_way = 2
+    maps = []
+    with pytest.raises(InputError, match="uint8"):  # noqa: PT012
+        for depth in estimator.stream(frames()):
+            maps.append(depth)
+            assert len(taken) <= 6 + 3 * ((len(maps) - 1) // 3)
+    assert len(maps) == 12  # all batches before that of the bad one
+    for i, depth in enumerate(maps):
+        want = estimator(photo(30, 40, seed=i)).values
+        np.testing.assert_allclose(depth.values, want, rtol=1e-4, atol=1e-5)
+
+
+def test_an_overflow_that_is_found_with_the_map_begins_anew_in_float32(
+    load: Load,
+    tiny_folder: Path,
+    photo: Photo,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """As on CUDA, which is not asked before."""
+    original = DepthNetwork.run
+
+    def late(self: DepthNetwork, batch: Any) -> Any:
+        is_half = self.dtype is torch.float16
+        outputs = original(self, batch)
+        # The second of three batches does not hold.
+        mark = torch.tensor(batch[0].image.shape != (50, 50, 3)) if is_half else None
+        return [replace(output, is_sound=mark) for output in outputs]
+
+    monkeypatch.setattr(DepthNetwork, "run", late)
+    images = [photo(90, 120), photo(45, 60), photo(50, 50), photo(200, 50)]
+    # The weights of the network in float16, widened: not those that were never narrowed.
+    narrow = load(tiny_folder, dtype="float16", batch_size=2)
+    narrow._network.widen()
+    caplog.clear()
+    expected = [depth.values for depth in narrow(images)]
+    calls: list[Callable[[DepthEstimator], list[np.ndarray]]] = [
+        lambda e: [depth.values for depth in e(images)],
+        lambda e: [tensor.numpy() for tensor in e(images, output="torch")],
+        lambda e: [prediction.depth.values for prediction in e.predict(images)],
+    ]
+    for call in calls:
+        caplog.clear()
+        estimator = load(tiny_folder, dtype="float16", batch_size=2)
+        for got, want in zip(call(estimator), expected, strict=True):
+            np.testing.assert_array_equal(got, want)
+        assert estimator.dtype is torch.float32
+        assert [message for message in caplog.messages if "overflowed" in message] == [
+            "torch.float16 overflowed on this image; going on in float32"
+        ]
 
 
 def test_out_of_memory_at_the_size_of_the_image_is_a_sentence(estimator, photo, monkeypatch):
