@@ -64,7 +64,7 @@ def estimate(
             Anything V2 Small where it is cached or can be fetched, else `mini`, which comes with
             depth3d; a warning says so.
         device: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
-        dtype: `auto`, `float32`, `float16` or `bfloat16`.
+        dtype: `auto`, `float32`, `float16`, `bfloat16`, or `int8` (CPUs; see `DepthEstimator`).
         input_size: Shorter side in pixels at which the network sees the image (of `mini` the longer one);
             None is what it was made for.
 
@@ -136,7 +136,7 @@ def _loaded(model: str | Path, **options: Any) -> DepthEstimator:
     from depth3d.estimate.estimator import DepthEstimator
 
     estimator = DepthEstimator.from_pretrained(model, **options)
-    if estimator.backend == "openvino" and (quick := quick_estimator(model, **options)):
+    if estimator.backend in ("openvino", "onnx") and (quick := quick_estimator(model, **options)):
         return cast("DepthEstimator", quick)  # the first time, too: or its maps would differ by a rounding
     return estimator
 

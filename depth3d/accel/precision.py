@@ -8,16 +8,21 @@ the CPU's flags do.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import torch
 
+from depth3d.accel.cpu_flags import cpu_flags
 from depth3d.errors import InputError
 
 __all__ = ["DTYPE_NAMES", "cpu_flags", "cpu_has_native_bfloat16", "preferred_dtype", "resolve_dtype"]
 
-_DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+_DTYPES = {
+    "float32": torch.float32,
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+    "int8": torch.int8,
+}
 
 DTYPE_NAMES = ("auto", *_DTYPES)
 """The names that `dtype=` takes."""
@@ -30,7 +35,7 @@ def resolve_dtype(name: str) -> torch.dtype | None:
     """Turn a name into a number format.
 
     Args:
-        name: `auto`, `float32`, `float16` or `bfloat16`.
+        name: `auto`, `float32`, `float16`, `bfloat16` or `int8`.
 
     Returns:
         The format, or None for `auto`.
@@ -60,23 +65,6 @@ def preferred_dtype(device: torch.device, *, cpu_bfloat16: bool | None = None) -
         native = cpu_has_native_bfloat16() if cpu_bfloat16 is None else cpu_bfloat16
         return torch.bfloat16 if native else torch.float32
     return torch.float32
-
-
-def cpu_flags(cpuinfo: str | Path = "/proc/cpuinfo") -> frozenset[str]:
-    """List what the CPU can do, in the kernel's spelling.
-
-    Args:
-        cpuinfo: The kernel's description of the CPU.
-
-    Returns:
-        Nothing where there is no such file (macOS, Windows).
-    """
-    try:
-        text = Path(cpuinfo).read_text(errors="replace")
-    except OSError:
-        return frozenset()
-    line = re.search(r"^(?:flags|Features)\s*:(.*)$", text, re.MULTILINE)
-    return frozenset(line[1].split() if line else ())
 
 
 def cpu_has_native_bfloat16(cpuinfo: str | Path = "/proc/cpuinfo") -> bool:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import torch
 
-__all__ = ["align_affine", "aligned_error"]
+__all__ = ["align_affine", "aligned_abs_rel", "aligned_error"]
+
+_LEAST_SHARE = 0.01
+"""Of the largest value: errors relative to less than this say nothing."""
 
 
 def align_affine(field: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -43,6 +46,26 @@ def aligned_error(field: torch.Tensor, target: torch.Tensor) -> float:
     rest = align_affine(field, target).to(wide) - target.to(wide)
     span = float(target.max() - target.min())
     return float(rest.square().mean().sqrt()) / span if span > 0 else 0.0
+
+
+def aligned_abs_rel(field: torch.Tensor, target: torch.Tensor) -> float:
+    """Measure how far a field is from another after alignment, relative to the other's values.
+
+    Args:
+        field: Any shape, float32.
+        target: The same shape; disparity or metres.
+
+    Returns:
+        AbsRel, the mean of |field - target| / target after alignment, where the target is at least a
+        hundredth of its largest value; infinity where the field is not finite.
+    """
+    if not bool(torch.isfinite(field).all()):
+        return float("inf")
+    wide = _widest(field.device)
+    exact = target.to(wide)
+    counted = exact >= _LEAST_SHARE * exact.max()
+    rest = (align_affine(field, target).to(wide) - exact).abs()
+    return float((rest[counted] / exact[counted].clamp_min(1e-30)).mean())
 
 
 def _widest(device: torch.device) -> torch.dtype:

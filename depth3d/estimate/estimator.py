@@ -150,10 +150,11 @@ class DepthEstimator:
                 comes with depth3d, with a warning. Names win over paths: write `./small` for a
                 directory of that name.
             device: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
-            dtype: `float32`, `float16`, `bfloat16` or `auto`: float16 on CUDA, bfloat16 on a CPU that
+            dtype: `float32`, `float16`, `bfloat16`, `int8` or `auto`: float16 on CUDA, bfloat16 on a CPU that
                 multiplies in it, if a trial with these very weights agrees with float32 within 1e-2
                 (root mean square after affine alignment, as a share of the span); else float32. On a CPU
-                `mini` stays in float32.
+                `mini` stays in float32. `int8` is only taken if asked for: on CPUs, by OpenVINO or ONNX
+                Runtime, which multiply by the transformer's weights in bytes; for CPUs without bfloat16.
             backend: What runs the network: `torch`; `compile` (torch.compile); `onnx` (ONNX Runtime, CPU or
                 CUDA); `openvino` (CPU); `tensorrt` (CUDA); or `auto`, which is OpenVINO on a CPU where it is
                 installed and the network is Depth Anything, else torch. They agree within 1e-4 of the span in
@@ -182,8 +183,7 @@ class DepthEstimator:
             InputError: Another argument is out of range.
         """
         resolve_device(device)  # before the weights are read or fetched
-        resolve_dtype(dtype)
-        check_backend(backend)
+        check_backend(backend, resolve_dtype(dtype))
         card, path = locate_weights(name_or_path)
         loaded = load_checkpoint(path, max_depth_m=max_depth_m, name=card.name)
         if not card.commercial_use:
@@ -202,7 +202,9 @@ class DepthEstimator:
         )
         blob = estimator._network.blob
         if blob is not None and not loaded.soft_edges:
-            settled = SettledNetwork(blob.path, blob.form, blob.circumstances, loaded.rule, loaded.meaning)
+            settled = SettledNetwork(
+                blob.path, blob.form, blob.circumstances, loaded.rule, loaded.meaning, blob.program
+            )
             remember(path, {"dtype": dtype, "backend": backend, "max_depth_m": max_depth_m}, settled)
         return estimator
 

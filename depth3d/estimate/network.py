@@ -116,7 +116,7 @@ class DepthNetwork:
             height, width = input_size, math.ceil(input_size * 16 / 9)
         config = getattr(self._network, "config", None)
         channels = int(getattr(config, "fusion_hidden_size", 256))
-        return 4.0 * height * width * channels * self.dtype.itemsize
+        return 4.0 * height * width * channels * (4 if self.dtype is torch.int8 else self.dtype.itemsize)
 
     def run(self, batch: Sequence[NetworkInput]) -> list[NetworkOutput]:
         """Show a batch to the network.

@@ -1,4 +1,4 @@
-"""`QuickEstimator`: the same maps without PyTorch, where OpenVINO runs a network that it has run before.
+"""`QuickEstimator`: the same maps without PyTorch, by OpenVINO or ONNX Runtime, of a network that ran before.
 
 Importing PyTorch takes longer than a picture does. What `DepthEstimator` does around the network is done here
 in NumPy, Pillow and OpenCV. Pillow's antialiased bicubic resize differs from PyTorch's in two of a thousand
@@ -11,7 +11,7 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, overload
@@ -34,13 +34,18 @@ __all__ = ["QuickEstimator", "quick_estimator"]
 
 _log = logging.getLogger("depth3d")
 
-_FORMATS = {"f32": "float32", "bf16": "bfloat16", "f16": "float16"}
+_FORMATS = {"f32": "float32", "bf16": "bfloat16", "f16": "float16", "i8": "int8"}
+_PROGRAMS = {"onnx": "onnxruntime", "openvino": "openvino"}
+"""Backends that need no PyTorch, and their modules."""
+
+_Run = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
+
 _GPU_TRACES = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
 """Drivers of NVIDIA, of NVIDIA under Windows' Linux, and of AMD."""
 
 
 class QuickEstimator:
-    """A network that OpenVINO runs, called as a `DepthEstimator` is.
+    """A network that OpenVINO or ONNX Runtime runs, called as a `DepthEstimator` is.
 
     Make one with `quick_estimator`.
 
@@ -49,16 +54,14 @@ class QuickEstimator:
         card: What the registry knows of it.
         kind: What its maps mean.
         dtype: The number format that it runs in, such as `bfloat16`.
-        backend: `openvino`.
+        backend: `openvino` or `onnx`.
         input_size: Shorter side in pixels at which it sees images.
     """
-
-    backend = "openvino"
 
     def __init__(
         self,
         settled: SettledNetwork,
-        run: Any,
+        run: _Run,
         *,
         card: ModelCard,
         input_size: int | None = None,
@@ -72,7 +75,8 @@ class QuickEstimator:
         self._max_tokens = max_tokens
         self._rule = settled.rule
         self._meaning = settled.meaning
-        self._request = run
+        self.backend = settled.program
+        self._run = run
         self._turn = threading.Lock()
 
     @property
@@ -141,7 +145,7 @@ class QuickEstimator:
         )
         pixels = self._seen(image, size_hw)
         with waited_for(self._turn), stage("network"):
-            raw = self._request.infer({0: pixels}, share_inputs=True, share_outputs=False)[0][0]
+            raw = self._run(pixels)[0]
         return DepthMap(self._enlarged(raw, (width, height)), self.kind)
 
     @stage("preparing the image")
@@ -199,35 +203,51 @@ def quick_estimator(
         **others: What only `DepthEstimator` does, unless it is None.
 
     Returns:
-        None where OpenVINO is not to be used or not installed, where there may be a GPU, where PyTorch is
-        needed for something else, and where this network has not run on this machine yet.
+        None where neither OpenVINO nor ONNX Runtime is to be used or installed, where there may be a GPU,
+        where PyTorch is needed for something else, and where this network has not run on this machine yet.
     """
-    wanted = backend in ("auto", "openvino") and (device == "cpu" or (device == "auto" and _has_no_gpu()))
+    # Of itself, ONNX Runtime is only taken for int8.
+    automatic = ("onnx", "openvino") if dtype == "int8" else ("openvino",)
+    programs = [name for name in (automatic if backend == "auto" else (backend,)) if _is_there(name)]
+    wanted = bool(programs) and (device == "cpu" or (device == "auto" and _has_no_gpu()))
     plain = tta is None and refine != "guided" and all(value is None for value in others.values())
-    if not (wanted and plain) or find_spec("openvino") is None:
+    if not (wanted and plain):
         return None
     card, path = locate_weights(name_or_path)
     asked = {"dtype": dtype, "backend": backend, "max_depth_m": max_depth_m}
-    settled = recall(path, asked) if card.shipped is None and card.commercial_use else None
+    settled = recall(path, asked, programs) if card.shipped is None and card.commercial_use else None
     if settled is None or settled.meaning.needs_prompt or settled.rule.pads:
         return None
     try:
-        request = _request_of(settled)
-    except Exception as error:  # whatever OpenVINO may raise; the long way says what is wrong, if anything
+        run = _runner_of(settled)
+    except Exception as error:  # whatever the program may raise; the long way says what is wrong, if anything
         _log.info("loading %s anew (%s)", card.name, (str(error).splitlines() or [""])[0])
         return None
-    if request is None:
+    if run is None:
         return None
-    return QuickEstimator(settled, request, card=card, input_size=input_size, max_tokens=max_tokens)
+    return QuickEstimator(settled, run, card=card, input_size=input_size, max_tokens=max_tokens)
 
 
-def _request_of(settled: SettledNetwork) -> Any:
+def _is_there(program: str) -> bool:
+    return program in _PROGRAMS and find_spec(_PROGRAMS[program]) is not None
+
+
+def _runner_of(settled: SettledNetwork) -> _Run | None:
     """Load the compiled network; None if it was made under other circumstances."""
-    from depth3d.estimate.backends.openvino_blobs import circumstances, import_blob
+    if settled.program == "onnx":
+        from depth3d.estimate.backends import onnx_sessions
 
-    if circumstances() != settled.circumstances:
+        if onnx_sessions.circumstances() != settled.circumstances:
+            return None
+        session = onnx_sessions.open_session(settled.blob)
+        name = session.get_inputs()[0].name
+        return lambda pixels: session.run(None, {name: pixels})[0]
+    from depth3d.estimate.backends import openvino_blobs
+
+    if openvino_blobs.circumstances() != settled.circumstances:
         return None
-    return import_blob(settled.blob, settled.form).create_infer_request()
+    request = openvino_blobs.import_blob(settled.blob, settled.form).create_infer_request()
+    return lambda pixels: request.infer({0: pixels}, share_inputs=True, share_outputs=False)[0]
 
 
 def _has_no_gpu() -> bool:

@@ -11,7 +11,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import Any
 from depth3d._version import __version__
 from depth3d.core.depth import DepthKind
 from depth3d.estimate.backends.artefacts import cache_folder
+from depth3d.estimate.checkpoint_identity import checkpoint_identity
 from depth3d.estimate.outputs import OutputMeaning, RawOutput
 from depth3d.estimate.preprocess import InputRule
 
@@ -28,8 +29,6 @@ __all__ = ["SettledNetwork", "recall", "remember"]
 _log = logging.getLogger("depth3d")
 
 _RECORD_VERSION = 1
-_PARTS = ("config.json", "preprocessor_config.json", "model.safetensors")
-"""What a network in a directory is made of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +36,10 @@ class SettledNetwork:
     """A compiled network and what must be known to use it.
 
     Attributes:
-        blob: The file, made by this very OpenVINO for this very processor.
-        form: The number format that it computes in, as OpenVINO calls it: `bf16`, `f16` or `f32`.
-        circumstances: What the file depends on besides the weights, such as OpenVINO's version.
+        blob: The file, made by this very program for this very processor.
+        form: The number format that it computes in: `bf16`, `f16`, `f32` or `i8`.
+        circumstances: What the file depends on besides the weights, such as the program's version.
+        program: What runs it, `openvino` or `onnx`; the file is in the folder of that name.
         rule: How it wants its images.
         meaning: Of its output.
     """
@@ -49,6 +49,7 @@ class SettledNetwork:
     circumstances: Mapping[str, Any]
     rule: InputRule
     meaning: OutputMeaning
+    program: str = "openvino"
 
 
 def remember(checkpoint: Path, asked: Mapping[str, Any], settled: SettledNetwork) -> None:
@@ -59,7 +60,7 @@ def remember(checkpoint: Path, asked: Mapping[str, Any], settled: SettledNetwork
         asked: The options that decide it, such as `dtype`.
         settled: What was found.
     """
-    path = _record_of(checkpoint, asked)
+    path = _record_of(checkpoint, asked, settled.program)
     if path is None or not settled.blob.is_relative_to(path.parent):
         return
     record = {
@@ -79,20 +80,24 @@ def remember(checkpoint: Path, asked: Mapping[str, Any], settled: SettledNetwork
             partial.unlink()
 
 
-def recall(checkpoint: Path, asked: Mapping[str, Any]) -> SettledNetwork | None:
+def recall(checkpoint: Path, asked: Mapping[str, Any], programs: Iterable[str]) -> SettledNetwork | None:
     """Read what was written down about a checkpoint.
 
     Args:
         checkpoint: The directory or file of the weights.
         asked: The options that decide it.
+        programs: What may run it. The one that ran it last is taken.
 
     Returns:
         None if nothing was, if the checkpoint has changed since, if the compiled network is gone, or if the
         record is damaged.
     """
-    path = _record_of(checkpoint, asked)
-    if path is None or not path.is_file():
-        return None
+    records = [(path, program) for program in programs if (path := _record_of(checkpoint, asked, program))]
+    there = [(path.stat().st_mtime_ns, path, program) for path, program in records if path.is_file()]
+    return _read(*max(there)[1:]) if there else None
+
+
+def _read(path: Path, program: str) -> SettledNetwork | None:
     try:
         record = json.loads(path.read_text())
         rule, meaning = record["rule"], record["meaning"]
@@ -104,6 +109,7 @@ def recall(checkpoint: Path, asked: Mapping[str, Any]) -> SettledNetwork | None:
             dict(record["circumstances"]),
             InputRule(**rule),
             OutputMeaning(**meaning),
+            program,
         )
     except (OSError, ValueError, TypeError, KeyError) as error:
         _log.debug("%s is damaged: %s", path, error)
@@ -111,17 +117,11 @@ def recall(checkpoint: Path, asked: Mapping[str, Any]) -> SettledNetwork | None:
     return settled if settled.blob.is_file() else None
 
 
-def _record_of(checkpoint: Path, asked: Mapping[str, Any]) -> Path | None:
+def _record_of(checkpoint: Path, asked: Mapping[str, Any], program: str) -> Path | None:
     """Name the record of a checkpoint as it is now; None where it is not all there."""
-    try:
-        files = [checkpoint] if checkpoint.is_file() else [checkpoint / part for part in _PARTS]
-        facts: list[Any] = [_RECORD_VERSION, __version__, sorted(asked.items(), key=str)]
-        for file in files:
-            if file.exists() or file.name != "preprocessor_config.json":
-                real = file.resolve()
-                state = real.stat()
-                facts.append([str(real), state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino])
-    except (OSError, RuntimeError):
+    identity = checkpoint_identity(checkpoint)
+    if identity is None:
         return None
+    facts = [_RECORD_VERSION, __version__, sorted(asked.items(), key=str), *identity]
     name = hashlib.sha256(repr(facts).encode()).hexdigest()[:32]
-    return cache_folder() / "openvino" / f"{name}.json"
+    return cache_folder() / program / f"{name}.json"

@@ -86,8 +86,9 @@ def test_dtypes_by_device_and_name() -> None:
     assert preferred_dtype(torch.device("mps")) is torch.float32
     assert resolve_dtype("auto") is None
     assert resolve_dtype("float16") is torch.float16
-    with pytest.raises(InputError, match="auto, float32, float16, bfloat16, got 'int8'"):
-        resolve_dtype("int8")
+    assert resolve_dtype("int8") is torch.int8
+    with pytest.raises(InputError, match="auto, float32, float16, bfloat16, int8, got 'int4'"):
+        resolve_dtype("int4")
 
 
 @pytest.mark.parametrize("locked", [False, True])

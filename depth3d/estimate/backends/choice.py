@@ -8,10 +8,11 @@ from importlib.util import find_spec
 
 import torch
 
+from depth3d.accel.cpu_flags import multiplies_bytes
 from depth3d.accel.devices import memory_format
 from depth3d.accel.precision import preferred_dtype
 from depth3d.accel.threads import bound_threads
-from depth3d.errors import InputError
+from depth3d.errors import DeviceError, InputError
 from depth3d.estimate.backends.graph import can_be_exported
 from depth3d.estimate.backends.processor import fitted_to_processor
 from depth3d.estimate.checkpoints import LoadedModel
@@ -35,20 +36,24 @@ _GRAPHS_SWITCH = "DEPTH3D_CUDA_GRAPHS"
 """The variable whose 0 keeps PyTorch on CUDA from recording graphs."""
 
 _WORTH_COMPILING = 10_000_000
+_INT8 = ("onnx", "openvino")
+
 """Weights. Compiling Small (25 million) takes 5 s, once, and halves its time; `mini` takes 30 ms anyway."""
 
 
-def check_backend(backend: str) -> str:
-    """Check a backend's name, and that what it needs is installed.
+def check_backend(backend: str, dtype: torch.dtype | None = None) -> str:
+    """Check a backend's name, that what it needs is installed, and that it has int8 if that is wanted.
 
     Args:
         backend: One of `BACKENDS`.
 
+        dtype: The number format, None for automatic.
     Returns:
-        The name.
+        The name; for int8 never `auto`, but OpenVINO where it is installed and the processor has what makes
+        it faster there, else ONNX Runtime.
 
     Raises:
-        InputError: Another name, or a package is missing.
+        InputError: Another name, a package is missing, or the backend has no int8.
     """
     if backend not in BACKENDS:
         raise InputError(f"backend must be one of {', '.join(BACKENDS)}, got {backend!r}; try auto")
@@ -58,6 +63,23 @@ def check_backend(backend: str) -> str:
             f"pip install 'depth3d[{backend}]', or use auto"
         )
     return backend
+    return _with_int8(backend) if dtype is torch.int8 else backend
+
+
+def _with_int8(backend: str) -> str:
+    if backend == "auto":
+        there = [name for name in _INT8 if not _missing(name)]
+        if not there:
+            raise InputError(
+                "int8 needs ONNX Runtime or OpenVINO; pip install 'depth3d[onnx]', or leave --dtype (dtype) "
+                "out"
+            )
+        return there[-1] if multiplies_bytes() else there[0]
+    if backend not in _INT8:
+        raise InputError(
+            f"backend {backend!r} does not compute in int8; use {' or '.join(_INT8)}, or leave --dtype "
+            "(dtype) out"
+        )
 
 
 def installed_backends() -> list[str]:
@@ -85,7 +107,9 @@ def runnable(
         InputError: The backend can't run this network, or not in this format.
         DeviceError: It can't run on this device.
     """
-    check_backend(backend)
+    backend = check_backend(backend, dtype)
+    if dtype is torch.int8 and device.type != "cpu":
+        raise DeviceError(f"int8 is for processors, not for {device}; use device='cpu', or dtype='auto'")
     if device.type == "cpu":
         bound_threads()
     network = loaded.network
@@ -99,12 +123,13 @@ def runnable(
             _log.info("OpenVINO can't run %s (%s); using PyTorch", name, reason)
     if backend not in ("auto", "torch") and not can_be_exported(network):
         raise InputError(
-            f"backend {backend!r} runs Depth Anything and mini, and {name} is neither; use 'torch'"
+        instead = "leave --dtype (dtype) out" if dtype is torch.int8 else "use 'torch'"
+            f"backend {backend!r} runs Depth Anything and mini, and {name} is neither; {instead}"
         )
     if backend == "onnx":
         from depth3d.estimate.backends.onnx_runtime import onnx_network
 
-        return onnx_network(network, device, dtype), backend
+        return onnx_network(network, loaded.rule, device, dtype), backend
     if backend == "openvino":
         from depth3d.estimate.backends.openvino_runtime import openvino_network
 
