@@ -11,7 +11,7 @@ import logging
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,7 @@ class LoadedModel:
         model_type: Its architecture in `transformers`, or `depth3d-mini`.
         halves_on_cpu: Whether `dtype="auto"` may take bfloat16 on a CPU.
         soft_edges: Whether `refine="auto"` lets the photo's edges sharpen the map's.
+        source: The directory or file that it was read from.
     """
 
     network: torch.nn.Module
@@ -51,6 +52,7 @@ class LoadedModel:
     model_type: str
     halves_on_cpu: bool = True
     soft_edges: bool = False
+    source: Path | None = None
 
 
 def load_checkpoint(
@@ -81,6 +83,10 @@ def load_checkpoint(
         raise InputError(
             f"max_depth_m must be positive metres, got {max_depth_m!r}; use 20 indoor, 80 outdoor"
         )
+    return replace(_load(path, max_depth_m, name, trainable), source=path)
+
+
+def _load(path: Path, max_depth_m: float | None, name: str, trainable: bool) -> LoadedModel:
     if path.is_dir():
         return _from_directory(path, max_depth_m, name, trainable)
     if not path.exists():

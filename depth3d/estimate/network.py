@@ -17,6 +17,7 @@ from depth3d.core.depth import DepthMap
 from depth3d.core.stages import stage
 from depth3d.estimate.alignment import aligned_error
 from depth3d.estimate.backends.openvino_blobs import Blob
+from depth3d.estimate.backends.trials import TrialForm
 from depth3d.estimate.outputs import OutputMeaning
 from depth3d.estimate.preprocess import InputRule, to_network
 
@@ -177,27 +178,44 @@ def settle_precision(
     rule: InputRule,
     device: torch.device,
     fit: Callable[[torch.nn.Module], torch.nn.Module] | None = None,
+    remembered: Callable[[Callable[[], TrialForm]], TrialForm] | None = None,
 ) -> torch.nn.Module:
     """Convert a network to a faster number format if that leaves its output where it was.
 
     Args:
-        network: In float32, on the device.
+        network: In float32, on the device; not to be used any more, since it may be converted itself.
         preferred: The format that the device computes in fastest.
         rule: How the network wants its images.
         device: Where it is.
         fit: Gives the form that a network is to run in, which may be the network itself.
+        remembered: Gives the outcome of a trial, or remembers that of an earlier one; None always tries.
 
     Returns:
         The network in `preferred`, fitted or else as it is, if a trial image comes out within
         `HALF_PRECISION_TOLERANCE`; else in float32, fitted. Architectures of one large fixed size stay in
         float32 on a CPU, where the trial alone would take longer than what it saves.
     """
-    if preferred != torch.float32 and (device.type != "cpu" or rule.takes_any_size):
+    tried: dict[TrialForm, torch.nn.Module] = {}
+
+    def trial() -> TrialForm:
         faster = copy.deepcopy(network).to(preferred)
-        for form in dict.fromkeys([fit(faster) if fit else faster, faster]):
+        forms: dict[TrialForm, torch.nn.Module] = {"fitted": fit(faster)} if fit else {}
+        if faster not in forms.values():
+            forms["plain"] = faster
+        for name, form in forms.items():
             if agrees(form, network, rule, device, preferred):
-                return form
-    return fit(network) if fit else network
+                tried[name] = form
+                return name
+        return "float32"
+
+    outcome: TrialForm = "float32"
+    if preferred != torch.float32 and (device.type != "cpu" or rule.takes_any_size):
+        outcome = remembered(trial) if remembered else trial()
+    if outcome in tried:
+        return tried[outcome]
+    if outcome != "float32":
+        network = network.to(preferred)
+    return fit(network) if fit and outcome != "plain" else network
 
 
 def agrees(

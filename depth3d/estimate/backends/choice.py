@@ -15,6 +15,7 @@ from depth3d.accel.threads import bound_threads
 from depth3d.errors import DeviceError, InputError
 from depth3d.estimate.backends.graph import can_be_exported
 from depth3d.estimate.backends.processor import fitted_to_processor
+from depth3d.estimate.backends.trials import remembering
 from depth3d.estimate.checkpoints import LoadedModel
 from depth3d.estimate.network import settle_precision
 
@@ -144,7 +145,10 @@ def runnable(
         network = network.to(dtype)
         network = fit(network) if fit else network
     elif loaded.halves_on_cpu or device.type != "cpu":
-        network = settle_precision(network, preferred_dtype(device), loaded.rule, device, fit)
+        preferred = preferred_dtype(device)
+        facts = {"torch": torch.__version__, "preferred": preferred, "fitted": fit is not None}
+        remembered = remembering(loaded.source, **facts) if device.type == "cpu" else None
+        network = settle_precision(network, preferred, loaded.rule, device, fit, remembered)
     if backend == "compile":
         from depth3d.estimate.backends.compiled import compiled_network
 
