@@ -36,9 +36,9 @@ _MODULES = {
 _GRAPHS_SWITCH = "DEPTH3D_CUDA_GRAPHS"
 """The variable whose 0 keeps PyTorch on CUDA from recording graphs."""
 
-_WORTH_COMPILING = 10_000_000
 _INT8 = ("onnx", "openvino")
 
+_WORTH_COMPILING = 10_000_000
 """Weights. Compiling Small (25 million) takes 5 s, once, and halves its time; `mini` takes 30 ms anyway."""
 
 
@@ -47,8 +47,8 @@ def check_backend(backend: str, dtype: torch.dtype | None = None) -> str:
 
     Args:
         backend: One of `BACKENDS`.
-
         dtype: The number format, None for automatic.
+
     Returns:
         The name; for int8 never `auto`, but OpenVINO where it is installed and the processor has what makes
         it faster there, else ONNX Runtime.
@@ -63,7 +63,6 @@ def check_backend(backend: str, dtype: torch.dtype | None = None) -> str:
             f"backend {backend!r} needs {' and '.join(missing)}; "
             f"pip install 'depth3d[{backend}]', or use auto"
         )
-    return backend
     return _with_int8(backend) if dtype is torch.int8 else backend
 
 
@@ -81,6 +80,7 @@ def _with_int8(backend: str) -> str:
             f"backend {backend!r} does not compute in int8; use {' or '.join(_INT8)}, or leave --dtype "
             "(dtype) out"
         )
+    return backend
 
 
 def installed_backends() -> list[str]:
@@ -123,8 +123,8 @@ def runnable(
             reason = (str(error).splitlines() or [""])[0]
             _log.info("OpenVINO can't run %s (%s); using PyTorch", name, reason)
     if backend not in ("auto", "torch") and not can_be_exported(network):
-        raise InputError(
         instead = "leave --dtype (dtype) out" if dtype is torch.int8 else "use 'torch'"
+        raise InputError(
             f"backend {backend!r} runs Depth Anything and mini, and {name} is neither; {instead}"
         )
     if backend == "onnx":
