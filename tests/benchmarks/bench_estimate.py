@@ -59,12 +59,12 @@ PREPROCESSOR = {
 }
 
 
-def save_network(folder: Path) -> None:
-    """Save the Small architecture with random weights that give a map of healthy range."""
+def save_network(folder: Path, **config: Any) -> None:
+    """Save the Small architecture, or another, with random weights that give a map of healthy range."""
     import torch
     from transformers.models.depth_anything import DepthAnythingConfig, DepthAnythingForDepthEstimation
 
-    network = DepthAnythingForDepthEstimation(DepthAnythingConfig()).eval()
+    network = DepthAnythingForDepthEstimation(DepthAnythingConfig(**config)).eval()
     draw = torch.Generator().manual_seed(SEED)
     with torch.no_grad():
         for name, weight in network.named_parameters():

@@ -18,6 +18,7 @@ SECTIONS = {
     "startup": "The whole command, photo to cloud",
     "estimate": "Networks",
     "batch": "Batches",
+    "gpu": "GPU",
     "mini": "The small network",
     "growth": "Growth with the picture",
     "mesh": "Meshes",

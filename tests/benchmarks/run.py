@@ -48,6 +48,7 @@ RUNS = (
     Run("startup", "--rounds 2 --cold-rounds 0 --sizes 640x480"),
     Run("estimate", "--rounds 3", "--rounds 15"),
     Run("batch", "--rounds 2 --batches 1 8 64"),
+    Run("gpu", "--rounds 3 --models Small --frames 60 --film-rounds 1", "--rounds 11"),
     Run("mini", "--rounds 3"),
     Run("growth", "--rounds 1 --megapixels 0.3 3 --stages cloud PLY mesh bokeh layers"),
     Run("mesh", "--scenes step floor"),
