@@ -287,6 +287,28 @@ def test_a_batch_is_repeated_whole_so_that_its_numbers_stay(pictures, tiny_folde
     assert {path.name: path.read_bytes() for path in Path("out").glob("*.npy")} == whole
 
 
+def test_a_gpu_has_two_batches_under_way(pictures):
+    """One is shown while the maps of the other come: both are in the network at once, and stay in order."""
+    both = threading.Barrier(2, timeout=20)
+
+    class Source:
+        batches_under_way = 2
+
+        def predict(self, images):
+            both.wait()
+            return [float(image.mean()) for image in images]
+
+    def save(task):
+        Path(task.output).write_text(str(ready_photo(task.input).prediction))
+
+    source = Source()
+    tasks = [task for task in plan_tasks(pictures, "out", name="{stem}.txt") if task.input.stem != "2"]
+    results = list(run_many(tasks, save, engine=BatchEngine(lambda: source, 2, jobs=2)))
+    assert [result.error for result in results] == [None] * 4
+    for task in tasks:
+        assert float(Path(task.output).read_text()) == d3.load_image(task.input).mean()
+
+
 @pytest.mark.parametrize("raised", [MemoryError(), KeyError("bug")])
 def test_what_one_photo_of_a_batch_raises_is_told_of_it_alone(pictures, raised):
     class Source:
