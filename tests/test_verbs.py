@@ -1,5 +1,7 @@
 """The verbs that span rooms: `open_photo`, `save`, `fit_depth_to`, `estimate`."""
 
+import gc
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -198,3 +200,34 @@ def test_a_depth_file_tells_which_network_made_it(tmp_path):
     opened = d3.open_photo(tmp_path / "photo.png", depth=tmp_path / "depth.npz", fov_x_deg=60)
     assert opened.depth_source == "depth.npz of mini"
     assert "depth: depth.npz of mini" in opened.comments
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_a_load_leaves_the_search_for_garbage_as_it_was(enabled):
+    class Ring:
+        def __init__(self):
+            self.itself = self
+
+    was_enabled = gc.isenabled()
+    (gc.enable if enabled else gc.disable)()
+    try:
+        with verbs._collecting_later():
+            assert not gc.isenabled()
+            garbage = weakref.ref(Ring())
+        assert gc.isenabled() is enabled
+        assert gc.get_freeze_count() == 0
+        assert garbage() is not None
+        gc.collect()
+        assert garbage() is None
+    finally:
+        (gc.enable if was_enabled else gc.disable)()
+
+
+def test_what_a_program_has_frozen_stays_frozen():
+    gc.freeze()
+    try:
+        with verbs._collecting_later():
+            pass
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()
