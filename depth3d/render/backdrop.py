@@ -8,13 +8,22 @@ from depth3d.core.arrays import BoolMap, FloatMap
 from depth3d.core.color import to_srgb
 from depth3d.render.sheets import Sheet
 
-__all__ = ["backdrop_of"]
+__all__ = ["backdrop_of", "thinned"]
 
 _SHRINK = 4
 _LEVELS = 12
 
 
-def backdrop_of(light: FloatMap, inverse_depth: FloatMap, *, reach_px: float, like: float) -> Sheet:
+def thinned(values: FloatMap) -> FloatMap:
+    """Take one pixel of each square that `backdrop_of` works on: (H // 4, W // 4, ...), at least 1."""
+    import cv2
+
+    height, width = values.shape[:2]
+    size = (max(1, width // _SHRINK), max(1, height // _SHRINK))
+    return np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_NEAREST))
+
+
+def backdrop_of(colors: FloatMap, inverse_depth: FloatMap, *, reach_px: float, like: float) -> Sheet:
     """Make a surface behind all others, in the colours of the farthest things around.
 
     Its inverse depth is the least within the reach, smoothed over as much, so that nothing lies behind it.
@@ -22,7 +31,7 @@ def backdrop_of(light: FloatMap, inverse_depth: FloatMap, *, reach_px: float, li
     pyramid of Gortler et al., "The lumigraph", SIGGRAPH 1996). All is computed at a quarter of the size.
 
     Args:
-        light: (H, W, 3) linear light.
+        colors: `thinned` of the picture, (H, W, 3) linear light.
         inverse_depth: (H, W).
         reach_px: How far surfaces move against one another.
         like: Difference of inverse depth within which a pixel is of the backdrop's colours.
@@ -38,20 +47,17 @@ def backdrop_of(light: FloatMap, inverse_depth: FloatMap, *, reach_px: float, li
     side = (2 * reach + 1, 2 * reach + 1)
     lowest = cv2.erode(low, np.ones(side, np.uint8), borderType=cv2.BORDER_REPLICATE)
     smooth = cv2.blur(lowest, side, borderType=cv2.BORDER_REPLICATE)
-    few = cv2.resize(inverse_depth, size, interpolation=cv2.INTER_NEAREST)
-    colors = cv2.resize(light, size, interpolation=cv2.INTER_NEAREST)
-    spread = _push_pull(colors, few <= smooth + like)
+    spread = _push_pull(colors, thinned(inverse_depth) <= smooth + like)
     behind = cv2.resize(smooth, (width, height), interpolation=cv2.INTER_LINEAR)
-    right = np.ones(inverse_depth.shape, dtype=np.bool_)
-    down = right.copy()
-    right[:, -1] = False
-    down[-1] = False
+    np.minimum(behind, inverse_depth, out=behind)
+    # What is the same everywhere takes no memory.
+    right, down = np.arange(width)[None, :] < width - 1, np.arange(height)[:, None] < height - 1
     return Sheet(
         cv2.resize(to_srgb(spread), (width, height), interpolation=cv2.INTER_LINEAR),
-        np.minimum(behind, inverse_depth),
-        np.ones_like(inverse_depth),
-        right,
-        down,
+        behind,
+        np.broadcast_to(np.float32(1), behind.shape),
+        np.broadcast_to(right, behind.shape),
+        np.broadcast_to(down, behind.shape),
     )
 
 

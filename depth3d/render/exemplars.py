@@ -62,12 +62,14 @@ class Canvas:
     Attributes:
         picture: (H, W, 3) float32; pixels that are no source hold colours of the nearest source.
         hole: (H, W) bool.
-        filled: (H, W, 3) float32: in the hole what to expect where no move is to be trusted; written to.
+        at: (n,) flat indices of the hole's pixels, row by row.
+        filled: (n, 3) float32: what to expect there where no move is to be trusted; written to.
         scale: (across, down): sizes of the smaller picture relative to this one.
     """
 
     picture: FloatMap
     hole: BoolMap
+    at: _Index
     filled: FloatMap
     scale: tuple[float, float] = (1.0, 1.0)
 
@@ -281,7 +283,8 @@ def _fill_cell(
     sums = around(np.dstack([np.einsum("ijc,ijc->ij", off, off) * seen, seen]))
     count = np.maximum(sums[:, 1], 1e-20)
     plain = sums[:, 0] / count + _LEAST_MISFIT
-    base = canvas.filled[rows, cols]
+    places = np.searchsorted(canvas.at, rows * canvas.hole.shape[1] + cols)
+    base = canvas.filled[places]
     trust = plain**-_TRUST_POWER
     total, trusted = trust[:, None] * base, trust
     best, least = base.copy(), np.full(len(base), np.inf, dtype=np.float32)
@@ -311,4 +314,4 @@ def _fill_cell(
         least[better] = misfit[better]
         best[better] = says[better]
     average = total / trusted[:, None]
-    canvas.filled[rows, cols] = average + _DETAIL * (best - average)
+    canvas.filled[places] = average + _DETAIL * (best - average)

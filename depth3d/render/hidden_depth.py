@@ -24,6 +24,8 @@ _COMMON_SLOPE = 0.3
 """Pixels of parallax a pixel that a surface's slope commonly has."""
 _MORE_WIDTH = 1.1
 _SAFETY_PX = 3.0
+_ROWS = 128
+"""Rows in which silhouettes are looked for together, which bounds the memory."""
 _BEYOND = 0.1
 """How far a plane may go on behind all that is visible, as a share of the map's range."""
 
@@ -47,19 +49,24 @@ class Silhouettes:
 
 def silhouettes_of(inverse_depth: FloatMap, joints: Joints) -> Silhouettes:
     """List the pairs of neighbours that are not joined."""
-    width = inverse_depth.shape[1]
-    across = gaps(inverse_depth), ~joints.right[:, :-1], 1, (1.0, 0.0)
-    downwards = gaps(inverse_depth.T).T, ~joints.down[:-1], width, (0.0, 1.0)
-    near, far, size, along = [], [], [], []
-    for gap_at, cut, step, direction in (across, downwards):
-        rows, cols = np.nonzero(cut)
-        gap = gap_at[rows, cols]
-        first = rows * width + cols
-        near.append(np.where(gap > 0, first + step, first))
-        far.append(np.where(gap > 0, first, first + step))
-        size.append(np.abs(gap))
-        along.append(np.tile(np.array(direction, np.float32), (len(rows), 1)))
-    return Silhouettes(np.concatenate(near), np.concatenate(far), np.concatenate(size), np.concatenate(along))
+    height, width = inverse_depth.shape
+    found: list[tuple[Index, FloatMap, int, tuple[float, float]]] = []
+    for top in range(0, height, _ROWS):
+        rows, cols = np.nonzero(~joints.right[top : top + _ROWS, :-1])
+        gap = gaps(inverse_depth[top : top + _ROWS])[rows, cols]
+        found.append(((rows + top) * width + cols, gap, 1, (1.0, 0.0)))
+    for top in range(0, height - 1, _ROWS):
+        rows, cols = np.nonzero(~joints.down[top : min(top + _ROWS, height - 1)])
+        # A gap asks a row more before it, and two behind it.
+        first = max(top - 1, 0)
+        gap = gaps(inverse_depth[first : top + _ROWS + 2].T)[cols, rows + top - first]
+        found.append(((rows + top) * width + cols, gap, width, (0.0, 1.0)))
+    return Silhouettes(
+        np.concatenate([np.where(gap > 0, at + step, at) for at, gap, step, _ in found]),
+        np.concatenate([np.where(gap > 0, at, at + step) for at, gap, step, _ in found]),
+        np.concatenate([np.abs(gap) for _, gap, _, _ in found]),
+        np.concatenate([np.tile(np.array(way, np.float32), (len(at), 1)) for at, _, _, way in found]),
+    )
 
 
 def hidden_depth(

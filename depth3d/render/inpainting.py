@@ -11,18 +11,22 @@ import numpy as np
 from depth3d.core.arrays import BoolMap, FloatMap, ImageArray
 from depth3d.errors import InputError
 from depth3d.render.exemplars import Canvas, patched
+from depth3d.render.local_planes import Index
 from depth3d.render.scattered import gathered
 from depth3d.render.surface_planes import SurfacePlanes, surface_planes
 
-__all__ = ["Inpainter", "continued", "inpainted"]
+__all__ = ["Inpainter", "continued", "hidden_light", "inpainted"]
 
 Inpainter: TypeAlias = Callable[[ImageArray, BoolMap], ImageArray]
 """(H, W, 3) uint8 sRGB and the (H, W) bool hole in it -> the (H, W, 3) uint8 picture with the hole filled."""
 
 _WORKING_PX = 800_000
 """Size, in pixels in all, at which planes and patterns are looked for in larger pictures."""
-_ROWS = 128
-"""Rows of which the numbers of pixels are listed at a time."""
+_ROWS = 256
+"""Rows that are filled from the nearest sources at a time, which bounds the memory."""
+_HALO_SHARE = 0.045
+_LEAST_HALO_PX = 64
+"""How far around these a source is looked for at first: a share of the longer side, and no less than this."""
 _LEAST_SEEN_PX = 64
 """A surface of which less is seen has no pattern to speak of."""
 _NEAR_PX = 96
@@ -64,15 +68,53 @@ def continued(
     _require_one_size(color, inverse_depth, source, hole, hidden)
     if not hole.any():
         return color
-    source = source & ~hole & np.isfinite(color).all(axis=2)
-    if source.any():
-        inside = _decoded(_filled(color, inverse_depth, source, hole, hidden, working_px, seed))
-    else:
-        known = color[~hole & np.isfinite(color).all(axis=2)]
-        inside = np.minimum(known, 1).mean(axis=0) if len(known) else np.full(3, 0.5, np.float32)
+    inside = hidden_light(
+        np.array(color, np.float32),
+        inverse_depth,
+        source,
+        hole,
+        hidden[hole],
+        working_px=working_px,
+        seed=seed,
+    )
     result = np.array(color, dtype=np.float32)  # not before: large pictures take much memory
     result[hole] = inside
     return result
+
+
+def hidden_light(
+    color: FloatMap,
+    inverse_depth: FloatMap,
+    source: BoolMap,
+    hole: BoolMap,
+    hidden: FloatMap,
+    *,
+    working_px: int = _WORKING_PX,
+    seed: int = 0,
+) -> FloatMap:
+    """Find the colours in a hole, as `continued`, in less memory.
+
+    Args:
+        color: (H, W, 3) float32 linear light; it is written over.
+        inverse_depth: (H, W) float32 of what is visible.
+        source: (H, W) bool: pixels whose colours may be taken.
+        hole: (H, W) bool.
+        hidden: (n,) float32: inverse depth of the hidden surface at the pixels of the hole, row by row.
+        working_px: As for `continued`.
+        seed: Where chance plays.
+
+    Returns:
+        (n, 3) float32 linear light.
+    """
+    if not hole.any():
+        return np.empty((0, 3), np.float32)
+    finite = np.isfinite(color).all(axis=2)
+    source = source & ~hole & finite
+    if source.any():
+        return _decoded(_filled(color, inverse_depth, source, hole, hidden, working_px, seed))
+    known = color[~hole & finite]
+    mean = np.minimum(known, 1).mean(axis=0) if len(known) else np.full(3, 0.5, np.float32)
+    return np.tile(np.asarray(mean, dtype=np.float32), (len(hidden), 1))
 
 
 def inpainted(inpainter: Inpainter, image: ImageArray, hole: BoolMap) -> ImageArray:
@@ -129,24 +171,29 @@ def _filled(
     light = _encoded(color)
     small = _Maps.of(light, inverse_depth, source, hole, hidden, working_px)
     if not small.source.any():  # they are finer than the pixels of the working size
-        return _nearest(light, source)[hole]
+        return _nearest(light, source, out=light)[hole]
     planes = surface_planes(small.inverse_depth, small.source, small.hole, small.hidden, seed=seed)
     clipped = _beside_white(small.light)
     own = [_unclipped(planes.of_source == number, clipped) for number in range(len(planes.laws))]
     smooth = _smooth(small, planes, own)
     known = whole = _nearest(small.light, small.source)
+    expected = np.empty((len(hidden), 3), np.float32)
+    for k in range(3):
+        channel = np.ascontiguousarray(smooth[..., k])
+        if small.hole.shape != hole.shape:
+            channel = cv2.resize(channel, (width, height), interpolation=cv2.INTER_LINEAR)
+        expected[:, k] = channel[hole]
     if small.hole.shape != hole.shape:
-        smooth = cv2.resize(smooth, (width, height), interpolation=cv2.INTER_LINEAR)
         whole = _nearest(light, source, out=light)
     scale = small.hole.shape[1] / width, small.hole.shape[0] / height
-    canvas = Canvas(whole, hole, smooth, scale)
+    canvas = Canvas(whole, hole, np.flatnonzero(hole), expected, scale)
     for number, seen in enumerate(own):
         wanted = planes.of_hole == number
         if wanted.any() and np.count_nonzero(seen) >= _LEAST_SEEN_PX:
             # Perspective can't be told where inverse depths are lost in their tolerance.
             law = planes.laws[number] + np.array([0, 0, planes.tolerance])
             patched(canvas, known, seen, wanted, law, seed=seed)
-    return canvas.filled[hole]
+    return canvas.filled
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,31 +215,47 @@ class _Maps:
         working_px: int,
     ) -> _Maps:
         """Take maps as they are, but for numbers that are none, or make them smaller if they are larger."""
-        seen = np.where(np.isfinite(inverse_depth), inverse_depth, 0).astype(np.float32, copy=False)
-        behind = np.where(hole & np.isfinite(hidden), hidden, seen).astype(np.float32, copy=False)
-        maps = cls(light, seen, source, hole, behind)
-        return maps if hole.size <= working_px else maps._reduced((working_px / hole.size) ** 0.5)
+        seen = np.asarray(inverse_depth, dtype=np.float32)
+        if not np.isfinite(seen).all():
+            seen = np.where(np.isfinite(seen), seen, np.float32(0))
+        behind = np.where(np.isfinite(hidden), hidden, seen[hole]).astype(np.float32, copy=False)
+        if hole.size > working_px:
+            return cls._reduced(light, seen, source, hole, behind, (working_px / hole.size) ** 0.5)
+        whole = seen.copy()
+        whole[hole] = behind
+        return cls(light, seen, source, hole, whole)
 
-    def _reduced(self, scale: float) -> _Maps:
+    @classmethod
+    def _reduced(
+        cls,
+        light: FloatMap,
+        inverse_depth: FloatMap,
+        source: BoolMap,
+        hole: BoolMap,
+        hidden: FloatMap,
+        scale: float,
+    ) -> _Maps:
         """Make them smaller; no pixel mixes surfaces, or colours that are no source."""
         import cv2
 
-        height, width = self.hole.shape
+        height, width = hole.shape
         size = max(1, round(width * scale)), max(1, round(height * scale))
 
-        def mean(of: BoolMap, *channels: FloatMap) -> tuple[list[FloatMap], FloatMap]:
-            weight = of.astype(np.float32)
-            share = cv2.resize(weight, size, interpolation=cv2.INTER_AREA)
-            least = np.maximum(share, 1e-6)
-            sums = (cv2.resize(values * weight, size, interpolation=cv2.INTER_AREA) for values in channels)
-            return [total / least for total in sums], share
+        def small(values: FloatMap) -> FloatMap:
+            return np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_AREA))
 
-        channels, share = mean(self.source, *(self.light[..., c] for c in range(3)))
-        (behind,), hole_share = mean(self.hole, self.hidden)
-        hole = hole_share > 0
-        inverse_depth = cv2.resize(self.inverse_depth, size, interpolation=cv2.INTER_NEAREST_EXACT)
-        hidden = np.where(hole, behind, inverse_depth)
-        return _Maps(np.dstack(channels), inverse_depth, (share > 0.99) & ~hole, hole, hidden)
+        weight = source.astype(np.float32)
+        share = small(weight)
+        least = np.maximum(share, 1e-6)
+        channels = [small(light[..., k] * weight) / least for k in range(3)]
+        np.copyto(weight, hole)
+        hole_share = small(weight)
+        weight[hole] = hidden
+        behind = small(weight) / np.maximum(hole_share, 1e-6)
+        few_holes = hole_share > 0
+        seen = cv2.resize(inverse_depth, size, interpolation=cv2.INTER_NEAREST_EXACT)
+        few_hidden = np.where(few_holes, behind, seen)
+        return cls(np.dstack(channels), seen, (share > 0.99) & ~few_holes, few_holes, few_hidden)
 
 
 def _beside_white(light: FloatMap) -> BoolMap:
@@ -230,27 +293,54 @@ def _smooth(small: _Maps, planes: SurfacePlanes, own: list[BoolMap]) -> FloatMap
 
 
 def _nearest(light: FloatMap, source: BoolMap, *, out: FloatMap | None = None) -> FloatMap:
-    """Put the colour of the nearest source where there is none, so that nothing foreign is blended in."""
-    import cv2
+    """Put the colour of the nearest source where there is none, so that nothing foreign is blended in.
 
+    Args:
+        light: (H, W, 3) float32.
+        source: (H, W) bool; at least one.
+        out: Where to write, which may be `light` itself: sources stay as they are.
+    """
     result = light.copy() if out is None else out
-    foreign = ~source
-    labels = cv2.distanceTransformWithLabels(
-        foreign.view(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )[1]
-    at = np.zeros(int(labels.max()) + 1, dtype=np.int32)
+    first_halo = max(_LEAST_HALO_PX, round(_HALO_SHARE * max(source.shape)))
     for top in range(0, len(source), _ROWS):
-        rows = slice(top, top + _ROWS)
-        at[labels[rows][source[rows]]] = np.flatnonzero(source[rows]) + top * source.shape[1]
-    result[foreign] = light.reshape(-1, 3)[at[labels[foreign]]]
+        band = slice(top, min(top + _ROWS, len(source)))
+        foreign = ~source[band]
+        halo, nearest = first_halo, None
+        while nearest is None and foreign.any():
+            nearest = _nearest_sources(source, band, foreign, halo)
+            halo *= 4
+        if nearest is not None:
+            result[band][foreign] = light.reshape(-1, 3)[nearest]
     return result
 
 
+def _nearest_sources(source: BoolMap, band: slice, foreign: BoolMap, halo: int) -> Index | None:
+    """Number the nearest source of each foreign pixel of some rows, or give up: it may be beyond a halo."""
+    import cv2
+
+    height, width = source.shape
+    rows = slice(max(band.start - halo, 0), min(band.stop + halo, height))
+    around = source[rows]
+    if not around.any():
+        return None
+    away, labels = cv2.distanceTransformWithLabels(
+        (~around).view(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    here = slice(band.start - rows.start, band.stop - rows.start)
+    # A row farther away is a pixel farther away, at least.
+    if rows != slice(0, height) and float(away[here][foreign].max()) >= halo:
+        return None
+    del away
+    at = np.zeros(int(labels.max()) + 1, dtype=np.int32)
+    at[labels[around]] = np.flatnonzero(around)
+    return np.asarray(at[labels[here][foreign]] + np.intp(rows.start * width), dtype=np.intp)
+
+
 def _encoded(color: FloatMap) -> FloatMap:
-    """Turn linear light into steps that look alike; what is brighter than white ends there."""
-    light = np.nan_to_num(color).astype(np.float32, copy=False)
-    np.clip(light, 0, 1, out=light)
-    return np.sqrt(light, out=light)
+    """Turn linear light, in place, into steps that look alike; what is brighter than white ends there."""
+    np.fmax(color, 0, out=color)  # what is no number becomes black
+    np.fmin(color, 1, out=color)
+    return np.sqrt(color, out=color)
 
 
 def _decoded(values: FloatMap) -> FloatMap:

@@ -23,6 +23,8 @@ _RADIUS_SHARE = 0.02
 _LEAST_RADIUS_PX = 8.0
 _COMMON_SLOPE = 0.3
 """Pixels of parallax a pixel that a surface's slope commonly has."""
+_ROWS = 128
+"""Rows that are continued together, which bounds the memory."""
 _OF_THE_SPAN = 0.05
 """What is within this share of the scene's span is believed to be of the surface at the border."""
 
@@ -87,14 +89,19 @@ def with_margin(
     rows = np.arange(-margin_px, height + margin_px)
     cols = np.arange(-margin_px, width + margin_px)
     nearest_row, nearest_col = np.clip(rows, 0, height - 1), np.clip(cols, 0, width - 1)
-    plane = number[nearest_row[:, None], nearest_col[None, :]]
-    own = inverse_depth.ravel()[at][plane]
-    beyond = own + planes.right[plane] * (cols - nearest_col)[None, :]
-    beyond += planes.down[plane] * (rows - nearest_row)[:, None]
+    own_values = inverse_depth.ravel()[at]
     slack = (near - far) / 2
-    beyond = np.clip(beyond, np.minimum(own, max(0.0, far - slack)), np.maximum(own, near + slack))
-    beyond[margin_px : margin_px + height, margin_px : margin_px + width] = inverse_depth
-    return np.asarray(beyond, dtype=np.float32)
+    whole = np.empty((len(rows), len(cols)), dtype=np.float32)
+    for top in range(0, len(rows), _ROWS):
+        band = slice(top, top + _ROWS)
+        plane = number[nearest_row[band, None], nearest_col[None, :]]
+        own = own_values[plane]
+        beyond = own + planes.right[plane] * (cols - nearest_col)[None, :]
+        beyond += planes.down[plane] * (rows - nearest_row)[band, None]
+        low, high = np.minimum(own, max(0.0, far - slack)), np.maximum(own, near + slack)
+        whole[band] = np.clip(beyond, low, high)
+    whole[margin_px : margin_px + height, margin_px : margin_px + width] = inverse_depth
+    return whole
 
 
 def joints_with_margin(joints: Joints, margin_px: int) -> Joints:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from depth3d.core.arrays import FloatMap
 from depth3d.render.local_planes import Index
@@ -28,6 +30,9 @@ _LEAST_MISFIT = 2e-4
 """Of linear light: about a level in the darkest byte."""
 _CHUNK = 1 << 17
 
+_Steps: TypeAlias = npt.NDArray[np.uint8]
+_TRUST = np.array([*_CLEAN, 1.0])
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Mixed:
@@ -47,7 +52,7 @@ class Mixed:
 
 
 def unmix_silhouettes(
-    light: FloatMap, inverse_depth: FloatMap, near: FloatMap, far: FloatMap, at: Index, away_px: FloatMap
+    light: FloatMap, inverse_depth: FloatMap, near: FloatMap, far: FloatMap, at: Index, away: _Steps
 ) -> Mixed:
     """Estimate the share of the nearer surface in pixels beside silhouettes, and the colours of both.
 
@@ -60,15 +65,15 @@ def unmix_silhouettes(
     Args:
         light: (H, W, 3) linear light.
         inverse_depth: (H, W) of what is visible.
-        near: (H, W) inverse depth of the nearer surface at `at`.
-        far: (H, W) that of the farther one.
+        near: (n,) inverse depth of the nearer surface at `at`.
+        far: (n,) that of the farther one.
         at: (n,) flat indices of the pixels to be unmixed.
-        away_px: (H, W) distance from the nearest pixel beside a silhouette, 0 at those themselves.
+        away: (H, W) uint8: 0 beside a silhouette, 1 at the eight pixels around those, 2 elsewhere.
     """
-    parts = [
-        _unmixed(light, inverse_depth, near, far, at[start : start + _CHUNK], away_px)
-        for start in range(0, max(1, len(at)), _CHUNK)
-    ]
+    parts = []
+    for start in range(0, max(1, len(at)), _CHUNK):
+        some = slice(start, start + _CHUNK)
+        parts.append(_unmixed(light, inverse_depth, near[some], far[some], at[some], away))
     return Mixed(
         np.concatenate([part.at for part in parts]),
         np.concatenate([part.alpha for part in parts]),
@@ -78,11 +83,10 @@ def unmix_silhouettes(
 
 
 def _unmixed(
-    light: FloatMap, inverse_depth: FloatMap, near: FloatMap, far: FloatMap, at: Index, away_px: FloatMap
+    light: FloatMap, inverse_depth: FloatMap, top: FloatMap, bottom: FloatMap, at: Index, away: _Steps
 ) -> Mixed:
     height, width = inverse_depth.shape
-    flat, colors, away = inverse_depth.ravel(), light.reshape(-1, 3), away_px.ravel()
-    top, bottom = near.ravel()[at], far.ravel()[at]
+    flat, colors, steps = inverse_depth.ravel(), light.reshape(-1, 3), away.ravel()
     like = np.maximum(_LIKE * (top - bottom), 1e-12)
     rows, cols = np.divmod(at, width)
     own = colors[at]
@@ -94,9 +98,8 @@ def _unmixed(
         turn = number * math.pi * (3 - math.sqrt(5))
         dx, dy = round(rho * _RADIUS_PX * math.cos(turn)), round(rho * _RADIUS_PX * math.sin(turn))
         there = np.clip(rows + dy, 0, height - 1) * width + np.clip(cols + dx, 0, width - 1)
-        value, far_away, color = flat[there], away[there], colors[there] - own
-        clean = np.where(far_away < 0.5, _CLEAN[0], np.where(far_away < 1.5, _CLEAN[1], 1))
-        clean = (clean * math.exp(-2 * rho**2)).astype(np.float32)
+        value, color = flat[there], colors[there] - own
+        clean = (_TRUST[steps[there]] * math.exp(-2 * rho**2)).astype(np.float32)
         square = np.square(color).sum(axis=1)
         for side, level in enumerate((bottom, top)):
             weight = clean * (np.abs(value - level) < like)
@@ -108,7 +111,7 @@ def _unmixed(
     # Few or unclean pixels know less than they seem to.
     variances += 0.02 / (1 + 200 * totals)
     guess = _share_by_depth(inverse_depth, rows, cols, np.asarray((top + bottom) / 2, dtype=np.float32))
-    beside = away[at] < 0.5
+    beside = steps[at] == 0
     spread = np.where(beside, _PRIOR[0], _PRIOR[1]) ** 2
     b, f = means
     alpha = guess.copy()
@@ -126,18 +129,17 @@ def _unmixed(
     return Mixed(at, alpha, f, b)
 
 
-def recomposed_colors(light: FloatMap, mixed: Mixed, far: FloatMap) -> Mixed:
+def recomposed_colors(own: FloatMap, mixed: Mixed, far: FloatMap) -> Mixed:
     """Choose the colours that, together, give the photo again.
 
     The surface that has less of the pixel keeps the colour that it has around, and what is left of the
     photo's light is the other's. Where that would be no light, all of the pixel is.
 
     Args:
-        light: (H, W, 3) linear light of the photo.
+        own: (n, 3) linear light of the photo at these pixels.
         mixed: The shares and the first colours.
         far: (n, 3) better colours of the farther surface.
     """
-    own = light.reshape(-1, 3)[mixed.at]
     alpha = mixed.alpha[:, None]
     more = alpha >= 0.5
     near_rest = (own - (1 - alpha) * far) / np.maximum(alpha, 0.5)
