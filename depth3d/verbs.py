@@ -130,7 +130,7 @@ _LOADING = threading.Lock()
 
 @contextmanager
 def _collecting_later() -> Iterator[None]:
-    """Look for garbage later: what PyTorch's import makes is none, and the search takes a tenth of its time."""
+    """Look for garbage later: what PyTorch's import makes is none, and the search a tenth of its time."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
