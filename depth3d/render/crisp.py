@@ -58,6 +58,8 @@ _RESTORATIONS = 2
 _LEAST_LENGTH = 8
 """How long a thin thing is that may be nearer than what is around it, in reaches."""
 _CHUNK_PX = 1 << 19
+_ROWS = 128
+"""Pixels, and rows, that are looked at together, which bounds the memory."""
 _WORKING_PX = 2_400_000
 """In larger pictures ramps are first made as narrow as the pixels of a smaller one."""
 _QUICK_PX = 600_000
@@ -96,16 +98,17 @@ def _snapped(disparity: FloatMap, image: ImageArray, widest_px: float) -> FloatM
         return disparity
     result = disparity.copy()
     nearer = np.zeros(disparity.size, dtype=np.float32)
-    sides = np.zeros((2, disparity.size), dtype=np.float32)
+    sides = np.zeros((2, len(at)), dtype=np.float32)
     for start in range(0, len(at), _CHUNK_PX):
-        some = at[start : start + _CHUNK_PX]
-        nearer[some], sides[:, some] = _votes(disparity, image, some, reach, low, high)
+        some = slice(start, start + _CHUNK_PX)
+        nearer[at[some]], sides[:, some] = _votes(disparity, image, at[some], reach, low, high)
     # No surface goes on beyond what the map knows: 1/z below that of the horizon is no place.
     np.clip(sides, disparity.min(), disparity.max(), out=sides)
     near = _agreed(nearer.reshape(disparity.shape), reach)
-    result.ravel()[at] = np.where(near.ravel()[at], sides[1, at], sides[0, at])
+    result.ravel()[at] = np.where(near.ravel()[at], sides[1], sides[0])
+    del nearer, sides, at  # large pictures take much memory
     for _ in range(_RESTORATIONS):
-        result = _restored(result, disparity, near, reach, low, high)
+        _restore(result, disparity, near, reach, low, high)
     return levelled(result, near, reach, low, high)
 
 
@@ -136,10 +139,11 @@ def _ramps(disparity: FloatMap, widest_px: float) -> tuple[npt.NDArray[np.uint16
     """
     import cv2
 
+    spread = float(np.subtract(*np.percentile(disparity, (99, 1))))
+    edges = _edges(disparity, _LEAST_STEP * spread, widest_px)  # it takes memory of its own
     reaches = np.zeros(disparity.shape, dtype=np.uint16)
     low_around, high_around = disparity.copy(), disparity.copy()
-    spread = float(np.subtract(*np.percentile(disparity, (99, 1))))
-    for reach, found in _edges(disparity, _LEAST_STEP * spread, widest_px):
+    for reach, found in edges:
         if reach == 1:
             continue
         around = cv2.dilate(found.astype(np.uint8), _square(3 * reach // 2)).astype(np.bool_)
@@ -165,15 +169,23 @@ def _edges(disparity: FloatMap, least: float, widest_px: float) -> list[tuple[in
     while reach <= widest_px:
         wide_low = lowest(low, 2 * reach, of_reach=reach)
         wide_high = highest(high, 2 * reach, of_reach=reach)
-        step = high - low
-        found = free & (step > np.maximum(least, _SATURATED * (wide_high - wide_low)))
-        found &= _beside(disparity >= (low + high) / 2)
+        found, nearer = free.copy(), np.empty_like(free)
+        for top in range(0, len(found), _ROWS):
+            rows = slice(top, top + _ROWS)
+            step = high[rows] - low[rows]
+            found[rows] &= step > np.maximum(least, _SATURATED * (wide_high[rows] - wide_low[rows]))
+            nearer[rows] = disparity[rows] >= (low[rows] + high[rows]) / 2
+        found &= _beside(nearer)
         free &= ~found
         if reach > 1:
             # Between surfaces that really end there one pixel takes the whole step.
-            found &= highest(steepest, reach) < _SHARPEST * step
+            sharpest = highest(steepest, reach)
+            for top in range(0, len(found), _ROWS):
+                rows = slice(top, top + _ROWS)
+                found[rows] &= sharpest[rows] < _SHARPEST * (high[rows] - low[rows])
+            del sharpest
         edges.append((reach, found))
-        large = np.minimum(step[found] / (_LARGE_STEPS * least), 1)
+        large = np.minimum((high[found] - low[found]) / (_LARGE_STEPS * least), 1)
         weights.append(float((large**2).sum()))
         low, high, reach = wide_low, wide_high, 2 * reach
     enough = np.cumsum(weights) >= _MOST_EDGES * sum(weights)
@@ -268,27 +280,28 @@ class _Plane:
 
 
 def _agreed(nearer: FloatMap, reach: npt.NDArray[np.uint16]) -> BoolMap:
-    """Decide for a side, each pixel in agreement with those around it."""
+    """Decide for a side, each pixel in agreement with those around it; `nearer` is changed in place."""
     import cv2
 
     inside = (reach > 0).astype(np.float32)
+    nearer *= inside
     near = np.zeros(reach.shape, dtype=np.bool_)
     for size in (int(k) for k in np.unique(reach[reach > 0])):
         sigma = max(_AGREEMENT_PX, _AGREEMENT_SHARE * size)
-        votes, count = (cv2.GaussianBlur(x, (0, 0), sigma) for x in (nearer * inside, inside))
+        votes, count = (cv2.GaussianBlur(x, (0, 0), sigma) for x in (nearer, inside))
         near |= (votes > 0.5 * count) & (reach == size)
     return near
 
 
-def _restored(
+def _restore(
     result: FloatMap,
     disparity: FloatMap,
     near: BoolMap,
     reach: npt.NDArray[np.uint16],
     low: FloatMap,
     high: FloatMap,
-) -> FloatMap:
-    """Give thin things the height back that they lost when the map was smoothed.
+) -> None:
+    """Give thin things in `result` the height back that they lost when the map was smoothed.
 
     Smoothing keeps the mean: what a rod stands out from its background, summed over a window, is the same
     before and after. Only of things that are thinner than the ramps beside them the height is unknown.
@@ -296,26 +309,34 @@ def _restored(
     import cv2
 
     band = reach > 0
+
+    def mean(values: FloatMap, side: int) -> FloatMap:
+        """Average over a window what is in the band; `values` are changed in place."""
+        values[~band] = 0
+        return np.asarray(cv2.blur(values, (side, side)))
+
     for size in (int(k) for k in np.unique(reach[band])):
         # Outside the band a side is told by the middle between the sides nearby.
-        window = (6 * size + 1, 6 * size + 1)
-        middle, count = (
-            cv2.blur(x, window) for x in (np.where(band, (low + high) / 2, 0), band.astype(np.float32))
-        )
+        window = 6 * size + 1
+        middle = low + high
+        middle /= 2
+        middle = mean(middle, window)
+        count = mean(band.astype(np.float32), window)
         solid = np.where(band, near, (count > 0) & (disparity * count >= middle)).astype(np.uint8)
+        del middle, count
         thin = near & (reach == size) & (cv2.morphologyEx(solid, cv2.MORPH_OPEN, _square(size)) == 0)
         if not thin.any():
             continue
-        before, after = (cv2.blur(np.where(band, x - low, 0), window) for x in (disparity, result))
+        before, after = (mean(x - low, window)[thin] for x in (disparity, result))
         ratio = np.clip(before / np.maximum(after, 1e-30), 1, _MOST_RESTORED)
-        raised = low + (result - low) * ratio
+        raised = low[thin] + (result[thin] - low[thin]) * ratio
         # A speck is no nearer than all that the map shows around it.
         _, areas, figures, _ = cv2.connectedComponentsWithStats(thin.astype(np.uint8), connectivity=8)
         length = np.maximum(figures[:, cv2.CC_STAT_WIDTH], figures[:, cv2.CC_STAT_HEIGHT])
-        top = np.maximum(highest(disparity, 3 * size), result)
-        raised = np.where((length < _LEAST_LENGTH * size)[areas], np.minimum(raised, top), raised)
-        result = np.where(thin, raised, result).astype(np.float32)
-    return result
+        speck = (length < _LEAST_LENGTH * size)[areas[thin]]
+        del areas
+        top = np.maximum(highest(disparity, 3 * size)[thin], result[thin])
+        result[thin] = np.where(speck, np.minimum(raised, top), raised)
 
 
 def _beside(inside: BoolMap) -> BoolMap:

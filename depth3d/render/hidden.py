@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from depth3d.core.arrays import BoolMap, FloatMap
 from depth3d.render.cuts import find_joints
@@ -61,33 +62,49 @@ class HiddenSurfaces:
 
         Args:
             disparity: (H, W) float32 of the picture.
+        """
+        if self.factor == 1:
+            return self.layer
+        at, colors, far = self.spots(disparity)
+        layer = HiddenLayer(
+            np.zeros((*disparity.shape, 3), np.float32), disparity.copy(), np.zeros(disparity.shape, np.bool_)
+        )
+        layer.color.reshape(-1, 3)[at] = colors.T
+        layer.disparity.reshape(-1)[at] = far
+        layer.mask.reshape(-1)[at] = True
+        return layer
+
+    def spots(self, disparity: FloatMap) -> tuple[npt.NDArray[np.intp], FloatMap, FloatMap]:
+        """Give the pixels of the picture where something is hidden, which are few.
+
+        Args:
+            disparity: (H, W) float32 of the picture.
 
         Returns:
-            The layer; if it was guessed at a smaller size in arrays of its own, the colours plane by plane.
+            (n,) flat indices, (3, n) float32 linear light, and (n,) float32 disparity.
         """
         import cv2
 
+        layer, (height, width) = self.layer, disparity.shape
         if self.factor == 1:
-            return self.layer
-        height, width = disparity.shape
+            at = np.flatnonzero(layer.mask)
+            return at, layer.color.reshape(-1, 3)[at].T, layer.disparity.reshape(-1)[at]
 
         def enlarged(values: FloatMap) -> FloatMap:
             return np.asarray(cv2.resize(values, (width, height), interpolation=cv2.INTER_LINEAR))
 
         # Outside the mask the smaller maps show the foreground, which must not be blended in.
-        inside = self.layer.mask.astype(np.float32)
-        weight = enlarged(inside)
-        mask = weight > 1e-3
-        np.maximum(weight, 1e-3, out=weight)
-        np.reciprocal(weight, out=weight)
-        far = enlarged(self.layer.disparity * inside)
-        far *= weight
-        mask &= far < disparity - JUMP_PX / self.gain / 2
-        np.copyto(far, disparity, where=~mask)
-        colors = np.empty((3, height, width), np.float32)
+        inside = layer.mask.astype(np.float32)
+        weight = enlarged(inside).reshape(-1)
+        at = np.flatnonzero(weight > 1e-3)
+        weight = np.reciprocal(np.maximum(weight[at], 1e-3))
+        far = enlarged(layer.disparity * inside).reshape(-1)[at] * weight
+        behind = far < disparity.reshape(-1)[at] - JUMP_PX / self.gain / 2
+        at, weight, far = at[behind], weight[behind], far[behind]
+        colors = np.empty((3, len(at)), np.float32)
         for k in range(3):
-            np.multiply(enlarged(self.layer.color[..., k] * inside), weight, out=colors[k])
-        return HiddenLayer(colors.transpose(1, 2, 0), far, mask)
+            np.multiply(enlarged(layer.color[..., k] * inside).reshape(-1)[at], weight, out=colors[k])
+        return at, colors, far
 
 
 def hidden_layer(color: FloatMap, disparity: FloatMap, *, gain: float, seed: int = 0) -> HiddenLayer:

@@ -8,11 +8,12 @@ from dataclasses import replace
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from depth3d.accel.devices import resolve_device
 from depth3d.accel.tensors import tensor_view
-from depth3d.core.arrays import BoolMap, FloatArray, FloatMap, ImageArray
+from depth3d.core.arrays import FloatArray, FloatMap, ImageArray
 from depth3d.core.color import to_linear, to_srgb
 from depth3d.core.lens import ThinLens
 from depth3d.core.scene import RGBD
@@ -24,7 +25,7 @@ from depth3d.render.focus import Focus, find_focus
 from depth3d.render.hidden import JUMP_PX, HiddenSurfaces, hidden_surfaces
 from depth3d.render.looks import Look, grain_of, with_grain, with_highlights
 from depth3d.render.rims import Rims, split_rims, with_rims
-from depth3d.render.scatter import Surface, scatter
+from depth3d.render.scatter import Spots, Surface, composed, layered
 
 __all__ = ["EDGES", "Refocus"]
 
@@ -165,11 +166,11 @@ class Refocus:
             spreads, are the photo's own.
         """
         look = look or Look()
-        radius = defocus.radius(self.disparity)
-        if float(np.abs(radius).max()) < 0.5:
+        if float(np.abs(defocus.radius(self.disparity)).max()) < 0.5:
             return self.scene.image
-        image = _encoded(self._taken(defocus, radius, look))
+        image = _encoded(self._taken(defocus, look))
         if look.grain:
+            radius = defocus.radius(self.disparity)
             image = with_grain(image, radius, grain_of(self.scene.image), look.grain, look.seed)
         image.flags.writeable = False
         return image
@@ -180,7 +181,7 @@ class Refocus:
         Returns:
             (H, W, 3) float32; highlights may be above 1.
         """
-        spread = self._taken(defocus, defocus.radius(self.disparity), look or Look())
+        spread = self._taken(defocus, look or Look())
         return np.ascontiguousarray(spread.permute(1, 2, 0).cpu().numpy())
 
     def coverage(self, defocus: Defocus, look: Look | None = None) -> FloatMap:
@@ -189,57 +190,55 @@ class Refocus:
         Returns:
             (H, W) float32, 0..1.
         """
-        radius = defocus.radius(self.disparity)
-        near = (radius >= 0.5).astype(np.float32)
+        near = (defocus.radius(self.disparity) >= 0.5).astype(np.float32)
         self.prepare([defocus])
-        light = np.repeat(near[..., None], 3, axis=2)
-        spread = self._spread(light, radius, defocus, look or Look())
+        spread = self._spread(np.repeat(near[..., None], 3, axis=2), defocus, look or Look())
         return np.ascontiguousarray(spread[0].clamp(0, 1).cpu().numpy())
 
-    def _taken(self, defocus: Defocus, radius: FloatMap, look: Look) -> torch.Tensor:
+    def _taken(self, defocus: Defocus, look: Look) -> torch.Tensor:
         self.prepare([defocus])
-        return self._spread(None, radius, defocus, look)
+        return self._spread(None, defocus, look)
 
-    def _spread(
-        self, given: FloatArray | None, radius: FloatMap, defocus: Defocus, look: Look
-    ) -> torch.Tensor:
+    def _spread(self, given: FloatMap | None, defocus: Defocus, look: Look) -> torch.Tensor:
         """Spread the light of the picture, or what else is given for what is visible; then 0 is hidden."""
-        # Large pictures take much memory: light is decoded when it is needed, and not kept.
-        light = given
-        if light is None:
+        # Large pictures take much memory: bytes are decoded where they are spread, and nothing is kept.
+        radius = defocus.radius(self.disparity)
+        light: FloatArray | ImageArray = self.scene.image if given is None else given
+        if given is None and look.highlights:
             light = with_highlights(_by_planes(self.scene.image), radius, look.highlights)
-        visible, behind = self._surface(light, radius), self._hidden(defocus, of_light=given is None)
+        visible = Surface(
+            tensor_view(light).permute(2, 0, 1).to(self.device), tensor_view(radius).to(self.device)
+        )
+        behind = self._hidden(defocus, of_light=given is None)
         with torch.inference_mode():
             if self._rims is not None and len(self._rims.at):
-                rims, near = self._rims, self._near_radius(defocus)
+                rims = self._rims
+                near = self._radius_at(rims.at, rims.near_disparity, defocus)
                 if given is not None:
                     in_front = np.repeat((near >= 0.5)[:, None], 3, axis=1).astype(np.float32)
                     rims = replace(rims, near_color=in_front, far_color=given.reshape(-1, 3)[rims.at])
                 visible, behind = with_rims(visible, behind, rims, near)
-            return scatter(visible, behind, look.aperture, fringe_px=look.fringe_px)
+            surfaces = layered(visible, behind)
+            del radius, light, visible, behind
+            return composed(surfaces, look.aperture, fringe_px=look.fringe_px)
 
-    def _hidden(self, defocus: Defocus, *, of_light: bool) -> Surface | None:
+    def _hidden(self, defocus: Defocus, *, of_light: bool) -> Spots | None:
         """Give what is behind the foreground, if anything is."""
-        layer = None if self._behind is None else self._behind.at_size(self.disparity)
-        if layer is None or not layer.mask.any():
+        if self._behind is None:
             return None
-        color = layer.color if of_light else np.zeros_like(layer.color)
-        return self._surface(color, defocus.radius(layer.disparity), layer.mask)
+        at, light, disparity = self._behind.spots(self.disparity)
+        if not len(at):
+            return None
+        radius = self._radius_at(at, disparity, defocus)
+        light = light if of_light else np.zeros_like(light)
+        at_, light_, radius_ = (tensor_view(values).to(self.device) for values in (at, light, radius))
+        return Spots(at_, light_, radius_, (self.disparity.shape[0], self.disparity.shape[1]))
 
-    def _near_radius(self, defocus: Defocus) -> FloatArray:
-        """Compute the radius of blur of the nearer surfaces at the rims."""
-        assert self._rims is not None
+    def _radius_at(self, at: npt.NDArray[np.intp], there: FloatArray, defocus: Defocus) -> FloatMap:
+        """Compute the radius of blur of other surfaces at some pixels."""
         disparity = self.disparity.copy()
-        disparity.ravel()[self._rims.at] = self._rims.near_disparity
-        return defocus.radius(disparity).ravel()[self._rims.at]
-
-    def _surface(self, light: FloatArray, radius: FloatMap, mask: BoolMap | None = None) -> Surface:
-        planes = np.ascontiguousarray(light.transpose(2, 0, 1), dtype=np.float32)
-        return Surface(
-            tensor_view(planes).to(self.device),
-            tensor_view(radius).to(self.device),
-            None if mask is None else tensor_view(mask).to(self.device),
-        )
+        disparity.reshape(-1)[at] = there
+        return defocus.radius(disparity).reshape(-1)[at]
 
 
 def _by_planes(image: ImageArray) -> FloatArray:

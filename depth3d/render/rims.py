@@ -6,7 +6,8 @@ is blurred away, and a lamp would leave a ring.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -15,7 +16,8 @@ import torch
 
 from depth3d.accel.tensors import tensor_view
 from depth3d.core.arrays import FloatArray, FloatMap
-from depth3d.render.layering import Surface
+from depth3d.render.layering import Spots, Surface
+from depth3d.render.squares import Squares
 
 __all__ = ["Rims", "split_rims", "with_rims"]
 
@@ -105,46 +107,42 @@ def split_rims(color: FloatMap, disparity: FloatMap, *, jump: float) -> Rims:
 
 
 def with_rims(
-    visible: Surface, hidden: Surface | None, rims: Rims, near_radius: FloatArray
-) -> tuple[Surface, Surface | None]:
+    visible: Surface, hidden: Spots | None, rims: Rims, near_radius: FloatArray
+) -> tuple[Surface, Spots | None]:
     """Let the nearer surface have its share of the rims, in front, and what is left go on behind it.
 
     Args:
-        visible: The whole picture, without a mask. Its light is changed in place.
-        hidden: What is behind it, with one, or None. Its light is changed in place.
+        visible: The whole picture, without a mask. Its radii are changed in place.
+        hidden: What is behind it, or None.
         rims: Of this picture.
         near_radius: (n,) signed radius of blur of the nearer surface at each of them.
 
     Returns:
         The two surfaces, on the same device; the given ones where there are no rims.
     """
-    device = visible.light.device
+    device, size = visible.radius.device, (visible.radius.shape[0], visible.radius.shape[1])
     at, step = tensor_view(rims.at).to(device), tensor_view(near_radius).to(device)
-    own = visible.radius.reshape(-1)[at]
+    radii = visible.radius.view(-1)
+    own = radii[at]
     apart = (step - own).abs() >= _LEAST_STEP_PX
     at, own, step = at[apart], own[apart], step[apart]
     if not len(at):
         return visible, hidden
-
-    def placed(onto: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-        onto.view(*onto.shape[:-2], -1)[..., at] = values
-        return onto
-
     share, near, far = (
         tensor_view(values).to(device)[apart] for values in (rims.share, rims.near_color, rims.far_color)
     )
-    front = Surface(
-        placed(visible.light, near.T),
-        placed(visible.radius.clone(), step),
-        placed(torch.ones_like(visible.radius), share),
-    )
-    if hidden is None or hidden.mask is None:
-        nowhere = torch.zeros_like(visible.radius, dtype=torch.bool)
-        hidden = Surface(torch.zeros_like(visible.light), torch.zeros_like(visible.radius), nowhere)
-    assert hidden.mask is not None
-    there = torch.ones_like(at, dtype=hidden.mask.dtype)
-    back = Surface(
-        placed(hidden.light, far.T), placed(hidden.radius.clone(), own), placed(hidden.mask.clone(), there)
+    radii[at] = step
+    front = replace(visible, rims=Squares(at, [*near.T, share], (*[math.nan] * 3, 1), size))
+    if hidden is None:
+        return front, Spots(at, far.T, own, size)
+    taken = torch.zeros(len(radii), dtype=torch.bool, device=device)
+    taken[at] = True
+    rest = ~taken[hidden.at]
+    back = Spots(
+        torch.cat([hidden.at[rest], at]),
+        torch.cat([hidden.light[:, rest], far.T], dim=1),
+        torch.cat([hidden.radius[rest], own]),
+        size,
     )
     return front, back
 

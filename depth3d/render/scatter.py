@@ -15,14 +15,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import TypeAlias
 
 import torch
 
 from depth3d.render.aperture import Aperture
 from depth3d.render.convolution import Spreader
-from depth3d.render.layering import PER_OCTAVE, UNIT_STEPS, Layered, Surface, Window
+from depth3d.render.layering import PER_OCTAVE, UNIT_STEPS, Layered, LayeredSpots, Spots, Surface
+from depth3d.render.squares import Window
 
-__all__ = ["Surface", "scatter"]
+__all__ = ["Spots", "Surface", "composed", "layered", "scatter"]
+
+Surfaces: TypeAlias = Sequence[Layered | LayeredSpots]
+"""The visible one, and what is behind it."""
 
 _FINE_LAYERS = UNIT_STEPS + PER_OCTAVE
 """Layers on each side of the focus that are handled at full resolution: up to a radius of 16 pixels."""
@@ -43,7 +48,7 @@ _HIDDEN_WEIGHT = 0.5
 
 def scatter(
     visible: Surface,
-    hidden: Surface | None,
+    hidden: Surface | Spots | None,
     aperture: Aperture,
     *,
     fringe_px: tuple[float, float, float] = (0.0, 0.0, 0.0),
@@ -60,12 +65,26 @@ def scatter(
         (3, H, W) linear light on the same device. Where the radius is below half a pixel and nothing nearer
         spreads over it, the picture's own values.
     """
-    height, width = visible.radius.shape
-    surfaces = [Layered(visible, 1.0)]
-    if hidden is not None and (hidden.mask is None or bool(hidden.mask.any())):
+    return composed(layered(visible, hidden), aperture, fringe_px=fringe_px)
+
+
+def layered(visible: Surface, hidden: Surface | Spots | None) -> Surfaces:
+    """Sort the pixels of surfaces into layers; the surfaces themselves are not needed any more."""
+    surfaces: list[Layered | LayeredSpots] = [Layered(visible, 1.0)]
+    if isinstance(hidden, Spots):
+        surfaces.append(LayeredSpots(hidden, _HIDDEN_WEIGHT))
+    elif hidden is not None and (hidden.mask is None or bool(hidden.mask.any())):
         surfaces.append(Layered(hidden, _HIDDEN_WEIGHT))
+    return surfaces
+
+
+def composed(
+    surfaces: Surfaces, aperture: Aperture, *, fringe_px: tuple[float, float, float] = (0.0, 0.0, 0.0)
+) -> torch.Tensor:
+    """Spread the light of what `layered` gives: as `scatter`."""
     numbers = sorted({n for s in surfaces for n in s.numbers()}, reverse=True)
-    canvas = _Canvas(height, width, visible.light)
+    height, width = surfaces[0].size
+    canvas = _Canvas(height, width, surfaces[0].like)
     spreader = Spreader(aperture, fringe_px, (height, width))
     groups = {(n > 0, _group(n)) for n in numbers}
     for near, group in sorted(groups, reverse=True):
@@ -114,7 +133,7 @@ class _Canvas:
         return self.light.div_(self.coverage.clamp_(min=_FAINTEST))
 
 
-def _fine_layers(canvas: _Canvas, surfaces: Sequence[Layered], spreader: Spreader) -> None:
+def _fine_layers(canvas: _Canvas, surfaces: Surfaces, spreader: Spreader) -> None:
     """Compose the layers of small radii, tile by tile, at full resolution."""
     height, width = canvas.coverage.shape
     for there, corner, window, inner in _tiles((height, width), canvas.light.device):
@@ -133,16 +152,14 @@ def _fine_layers(canvas: _Canvas, surfaces: Sequence[Layered], spreader: Spreade
                 break
 
 
-def _coarse_group(
-    canvas: _Canvas, surfaces: Sequence[Layered], spreader: Spreader, numbers: list[int]
-) -> None:
+def _coarse_group(canvas: _Canvas, surfaces: Surfaces, spreader: Spreader, numbers: list[int]) -> None:
     """Compose the layers of an octave of radii at a coarser scale, and then the octave onto the picture."""
     scale = 2 ** _group(numbers[0])
     height, width = canvas.coverage.shape
     rows, cols = -(-height // scale), -(-width // scale)
     octave = _Canvas(rows, cols, canvas.light)
     for number in numbers:
-        plane = _averaged(surfaces, number, scale, rows, cols)
+        plane = _averaged(surfaces, number, scale, (height, width), canvas.light)
         for there, corner, window, inner in _tiles((rows, cols), canvas.light.device):
             layer = plane[:, window[0], window[1]]
             if bool(layer[-1].any()):
@@ -179,20 +196,20 @@ def _enlarge(canvas: _Canvas, octave: _Canvas, scale: int) -> None:
             canvas.put(there, large[:, inner[0], inner[1]])
 
 
-def _layer(surfaces: Sequence[Layered], number: int, window: Window) -> torch.Tensor:
+def _layer(surfaces: Surfaces, number: int, window: Window) -> torch.Tensor:
     """Take a layer out of surfaces: premultiplied light, weight, and coverage where it is not the weight."""
-    parts = [(s, s.light[:, window[0], window[1]], s.share(number, window)) for s in surfaces]
-    if len(parts) == 1 and parts[0][0].weight == 1:
+    parts = [(s.weight, *s.part(number, window)) for s in surfaces]
+    if len(parts) == 1 and parts[0][0] == 1:
         _, light, share = parts[0]
         layer = share.new_empty((4, *share.shape))
         torch.mul(light, share, out=layer[:3])
         layer[3] = share
         return layer
     layer = parts[0][2].new_zeros((5, *parts[0][2].shape))
-    for surface, light, share in parts:
-        weight = share * surface.weight
-        layer[:3] += light * weight
-        layer[3] += weight
+    for weight, light, share in parts:
+        weighed = share * weight
+        layer[:3] += light * weighed
+        layer[3] += weighed
         layer[4] += share
     return layer
 
@@ -204,10 +221,12 @@ def _weighed(layer: torch.Tensor, outside: torch.Tensor) -> torch.Tensor:
     return layer
 
 
-def _averaged(surfaces: Sequence[Layered], number: int, scale: int, rows: int, cols: int) -> torch.Tensor:
-    """Average the pixels of a layer into large pixels: (5, rows, cols)."""
-    height, width = surfaces[0].place.shape
-    plane = surfaces[0].light.new_zeros((5, rows, cols))
+def _averaged(
+    surfaces: Surfaces, number: int, scale: int, size: tuple[int, int], like: torch.Tensor
+) -> torch.Tensor:
+    """Average the pixels of a layer into large pixels: (5, rows, columns)."""
+    height, width = size
+    plane = like.new_zeros((5, -(-height // scale), -(-width // scale)))
     side = max(_BLOCK_PX, scale)
     for top in range(0, height, side):
         for left in range(0, width, side):

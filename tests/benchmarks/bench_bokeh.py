@@ -42,7 +42,7 @@ from depth3d.core.color import to_linear, to_srgb
 from depth3d.render.aperture import Aperture
 from depth3d.render.hidden import JUMP_PX, hidden_layer
 from depth3d.render.rims import Rims, split_rims, with_rims
-from depth3d.render.scatter import Surface, scatter
+from depth3d.render.scatter import Spots, Surface, scatter
 
 LARGE_WH = (4000, 3000)
 RADII = (10, 30, 60, 120, 200)
@@ -59,7 +59,7 @@ def surface(light: Any, radius: Any, mask: Any = None) -> Surface:
 
 
 def spread(light: Any, radius: Any, hidden: Surface, rims: Rims) -> Any:
-    front, back = with_rims(surface(light, radius), hidden, rims, rims.near_disparity)
+    front, back = with_rims(surface(light, radius.copy()), Spots.of(hidden), rims, rims.near_disparity)
     return scatter(front, back, Aperture()).numpy().transpose(1, 2, 0)
 
 

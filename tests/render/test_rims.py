@@ -7,7 +7,7 @@ import torch
 from depth3d.render.aperture import Aperture
 from depth3d.render.hidden import hidden_layer
 from depth3d.render.rims import split_rims, with_rims
-from depth3d.render.scatter import Surface, scatter
+from depth3d.render.scatter import Spots, Surface, scatter
 
 NEAR, FAR = np.float32([0.6, 0.1, 0.05]), np.float32([0.05, 0.2, 0.5])
 
@@ -95,8 +95,8 @@ def test_a_blurred_foreground_leaves_no_line_on_a_sharp_background():
     hidden = surface(behind.color, behind.disparity, behind.mask)
     whole = scatter(surface(color, radius), hidden, Aperture()).numpy()
     front, back = with_rims(
-        surface(color, radius),
-        surface(behind.color, behind.disparity, behind.mask),
+        surface(color, radius.copy()),
+        Spots.of(hidden),
         rims,
         rims.near_disparity,
     )
