@@ -159,7 +159,8 @@ class DepthEstimator:
                 CUDA); `openvino` (CPU); `tensorrt` (CUDA); or `auto`, which is OpenVINO on a CPU where it is
                 installed and the network is Depth Anything, else torch. They agree within 1e-4 of the span in
                 float32 and within the tolerance of `dtype` otherwise. What they compile is kept in
-                `DEPTH3D_CACHE_DIR`, or the user's folder for caches.
+                `DEPTH3D_CACHE_DIR`, or the user's folder for caches. On CUDA, torch repeats passes as CUDA
+                graphs, unless `DEPTH3D_CUDA_GRAPHS` is 0.
             input_size: Shorter side in pixels at which the network sees images, rounded up to the
                 patch size; of `mini` the longer side, rounded to a multiple of 32. None is what the
                 network was made for: 518 for Depth Anything V2, 384 for `mini`. Networks made for one

@@ -4,7 +4,7 @@ Contract. Networks of the real architectures, Small, Base and Large, with random
 float16; photos of smoothed noise, 640x480, decoded. A call takes a list of n photos and gives n float maps of
 the photos' size, in the processor's memory. Contenders take turns: ours with CUDA graphs, ours without, and
 `transformers`' pipeline in float16 on the same device with `batch_size` n, with its torchvision processor
-where torchvision is installed, else with PIL's. Three calls of warm-up, in which graphs are recorded. The
+where torchvision is installed, else with PIL's. Ten calls of warm-up, in which graphs are recorded. The
 figures are photos a second; `share of matmul` is what the network's own products and convolutions come to
 (counted by PyTorch's flop counter) of the rate at which this device multiplies two matrices of 8192 x 8192 in
 float16, measured in the same run.
@@ -13,7 +13,7 @@ The film: moving texture, 1080p, written once; frames a second from file to file
 network, picture, encode), after one pass of warm-up, beside those of the network alone over frames in memory.
 
 Views and bokeh at 1080p and 4K: milliseconds a picture, in the processor's memory, of layers and of a photo
-that are ready; on the device and, in turns, on the processor of the same machine.
+that are ready, after one for warm-up; on the device and, in turns, on the processor of the same machine.
 
     python tests/benchmarks/bench_gpu.py [--rounds 11] [--models Small Base Large] [--batches 1 8 32]
 """
@@ -73,7 +73,7 @@ BACKBONE = {
 """What the three have in common."""
 PICTURE_HW = (480, 640)
 SEEN_HW = (518, 686)
-WARM_UP = 3
+WARM_UP = 10
 MATRIX = 8192
 PIPELINE = "transformers pipeline"
 LARGE = {"1080p": (1920, 1080), "4K": (3840, 2160)}
@@ -241,7 +241,7 @@ def pictures(asked: Any, folder: Path) -> contract.Tables:
         for device in dict.fromkeys((asked.device, "cpu")):
             calls[f"view, {device}"] = view_on(d3.ViewRenderer(layers, device=device), poses)
             calls[f"bokeh, {device}"] = bokeh_on(Refocus(scene, device=device))
-        times = contract.in_turns(calls, asked.rounds, WARM_UP)
+        times = contract.in_turns(calls, asked.rounds)
         rows: dict[str, contract.Row] = {}
         for name, found in times.items():
             rows[name] = {"ms": contract.spread(found, 1e3)}

@@ -44,6 +44,12 @@ class Network(torch.nn.Module):
         return DepthAnythingOutput(depth)
 
 
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second pass of a size is worth recording."""
+    monkeypatch.setattr(cuda_graphs, "_PASSES_BEFORE", 1)
+
+
 @pytest.fixture
 def network() -> Network:
     return Network()
@@ -124,6 +130,18 @@ def test_the_first_pass_of_a_size_is_plain_and_the_second_is_recorded(
     assert told.replays == 1 + 4  # one to see whether it gives the same
     assert told.waits == 4
     assert told.current == "first"
+
+
+def test_a_size_has_to_come_back_often(
+    captured: CapturedNetwork, told: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cuda_graphs, "_PASSES_BEFORE", 5)
+    recordings = []
+    for _ in range(7):
+        captured(pixel_values=pixels(1, 3, 14, 14))
+        captured(pixel_values=pixels(1, 3, 14, 28))
+        recordings.append(told.recordings)
+    assert recordings == [0, 0, 0, 0, 0, 2, 2]
 
 
 def test_each_size_has_its_graph(captured: CapturedNetwork, told: SimpleNamespace) -> None:

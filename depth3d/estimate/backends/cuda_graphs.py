@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,9 +24,13 @@ __all__ = ["CapturedNetwork"]
 
 _log = logging.getLogger("depth3d")
 
+_PASSES_BEFORE = 8
+"""Passes of a size, kernel by kernel, before one is recorded: a recording takes as long as some ten of them
+may lose, and it is not known how many are to come."""
+
 _MOST_GRAPHS = 8
-"""Sizes of input. The first that come back stay: to record another for each new size, and forget one, would
-take longer than it saves where sizes change all the time."""
+"""Sizes of input. The first that come back often stay: to record another for each new size, and forget one,
+would take longer than it saves where sizes change all the time."""
 
 _LARGEST_PX = 1 << 22
 """Pixels of a batch, nine of 4:3 at 518 or eight of 16:9: of larger ones a GPU has work for longer than the
@@ -53,9 +58,9 @@ class _Graph:
 class CapturedNetwork(torch.nn.Module):
     """A network on a CUDA device that repeats its passes as graphs; called as the network is.
 
-    A size of input that comes for the first time runs kernel by kernel; when it comes back its pass is
-    recorded. Where that fails, or where the graph's map is another one, all goes on kernel by kernel. Calls
-    must come one after the other, in inference mode; they may come from several threads and streams.
+    A size of input runs kernel by kernel at first; when it keeps coming back its pass is recorded. Where that
+    fails, or where the graph's map is another one, all goes on kernel by kernel. Calls must come one after the
+    other, in inference mode; they may come from several threads and streams.
 
     Args:
         network: One that `can_be_exported`, in the format that it is to compute in, on a CUDA device.
@@ -67,7 +72,7 @@ class CapturedNetwork(torch.nn.Module):
         self.config: Any = getattr(network, "config", None)
         self._device = next(network.parameters()).device
         self._graphs: dict[tuple[int, ...], _Graph] = {}
-        self._seen: set[tuple[int, ...]] = set()
+        self._passes: Counter[tuple[int, ...]] = Counter()
         self._records = True
         self._stream = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
         # One store for all graphs: they never run at the same time, and what one has written is copied
@@ -91,11 +96,12 @@ class CapturedNetwork(torch.nn.Module):
         return self.network.float()
 
     def _recorded(self, size: tuple[int, ...], pixels: torch.Tensor) -> bool:
-        """Record a pass if its size has come before, there is room for it, and it can be done."""
-        is_new = size not in self._seen
-        self._seen.add(size)
+        """Record a pass if its size has come often enough, there is room for it, and it can be done."""
         is_small = size[0] * size[2] * size[3] <= _LARGEST_PX
-        if is_new or not is_small or not self._records or len(self._graphs) >= _MOST_GRAPHS:
+        if not self._records or not is_small or len(self._graphs) >= _MOST_GRAPHS:
+            return False
+        self._passes[size] += 1
+        if self._passes[size] <= _PASSES_BEFORE:
             return False
         try:
             self._graphs[size] = self._record(pixels)
@@ -114,7 +120,7 @@ class CapturedNetwork(torch.nn.Module):
             for _ in range(_WARM_UP):
                 expected = self.network(pixel_values=own).predicted_depth
             graph = torch.cuda.CUDAGraph()
-            # Other threads may use the GPU meanwhile: they read films, and spread light.
+            # Other threads may use the GPU meanwhile, for views and bokeh.
             with torch.cuda.graph(
                 graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"
             ):
