@@ -59,8 +59,8 @@ class CapturedNetwork(torch.nn.Module):
     """A network on a CUDA device that repeats its passes as graphs; called as the network is.
 
     A size of input runs kernel by kernel at first; when it keeps coming back its pass is recorded. Where that
-    fails, or where the graph's map is another one, all goes on kernel by kernel. Calls must come one after the
-    other, in inference mode; they may come from several threads and streams.
+    fails, or where the graph's map is another one, all goes on kernel by kernel. Calls must come one after
+    the other, in inference mode; they may come from several threads and streams.
 
     Args:
         network: One that `can_be_exported`, in the format that it is to compute in, on a CUDA device.
