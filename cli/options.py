@@ -85,8 +85,10 @@ network_options = section(
         help="auto, cpu, cuda, cuda:1 or mps.",
     ),
     click.option(
-        "--dtype", default="auto", type=click.Choice(["auto", "float32", "float16", "bfloat16"]),
-        envvar="DEPTH3D_DTYPE", show_envvar=True, help="Number format of the network.",
+        "--dtype", "--precision", "dtype", default="auto",
+        type=click.Choice(["auto", "float32", "float16", "bfloat16", "int8"]),
+        envvar="DEPTH3D_DTYPE", show_envvar=True,
+        help="Number format of the network. int8 is for CPUs without bfloat16, by openvino or onnx.",
     ),
     click.option(
         "--backend", default="auto",

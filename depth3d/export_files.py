@@ -23,6 +23,8 @@ class ExportedModel:
         format: Its format.
         deviation: Its largest deviation from PyTorch on trial images as a share of the span; None where it
             could not be run here.
+        abs_rel: Its loss of accuracy: AbsRel to PyTorch in float32 after affine alignment, of the trial
+            image where it is largest; None as above.
         facts: What the file says of itself: kind, max_depth (metres), mean, std, takes, gives, licence.
     """
 
@@ -30,10 +32,13 @@ class ExportedModel:
     files: tuple[Path, ...]
     format: str
     deviation: float | None
+    abs_rel: float | None
     facts: Mapping[str, str]
 
     def __repr__(self) -> str:
         off = "not run here" if self.deviation is None else f"within {self.deviation:.1g} of PyTorch"
+        if self.abs_rel is not None and self.facts["precision"] != "float32":
+            off += f", AbsRel {100 * self.abs_rel:.2g} %"
         size, precision = self.facts["size_wh"], self.facts["precision"]
         return f"ExportedModel({self.facts['model']}, {self.format}, {size}, {precision}, {off})"
 
@@ -60,7 +65,8 @@ def export_model(
         size_wh: (width, height) in pixels at which the network sees images, or the side of a square;
             multiples of 14 (`mini`: 32). None is any size, and with preprocessing, and for Core ML, the
             network's own square.
-        precision: `float32`, `float16`, or for TorchScript `bfloat16`.
+        precision: `float32`, `float16`, for TorchScript `bfloat16`, or for ONNX and OpenVINO `int8`: the
+            transformer's weights in bytes, and with them its products, a third of the size.
         with_preprocessing: Let the file take (n, H, W, 3) uint8 photos of any size, and resize and
             normalise them itself: stretched to `size_wh`, so give it the photos' aspect ratio.
         at_input_size: Let its depth have the photo's size (bilinear in disparity or inverse depth), and
@@ -98,7 +104,7 @@ def export_model(
     plan = plan.checked(loaded, card.name)
     try:
         with tempfile.TemporaryDirectory(dir=output.parent, prefix=".exporting.") as scratch:
-            made, deviation, facts = write_export(loaded, card, plan, Path(scratch) / output.name)
+            made, (deviation, abs_rel), facts = write_export(loaded, card, plan, Path(scratch) / output.name)
             files = tuple(output.parent / file.name for file in made)
             for file in files[:-1]:
                 check_writable(file, overwrite=overwrite)
@@ -112,4 +118,4 @@ def export_model(
         raise FileError(
             f"can't write {output}: {error.strerror or error}; free space and try again"
         ) from error
-    return ExportedModel(output, files, plan.format.name, deviation, facts)
+    return ExportedModel(output, files, plan.format.name, deviation, abs_rel, facts)

@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from depth3d.errors import DeviceError, InputError, ModelError, OutputExistsError
+from depth3d.estimate.alignment import aligned_abs_rel
 from depth3d.estimate.checkpoints import load_checkpoint
 from depth3d.estimate.estimator import DepthEstimator
 from depth3d.estimate.export import formats
@@ -146,6 +147,31 @@ def test_half_precision_takes_half_the_space(
     assert 0 < half.deviation < 5e-2
 
 
+@pytest.mark.parametrize(("program", "suffix"), [("onnx", ".onnx"), ("openvino", ".xml")])
+@pytest.mark.parametrize("options", [{}, {"size_wh": (98, 70), "with_preprocessing": True}])
+def test_int8_says_what_is_lost(
+    tiny_network: Callable[..., Any], tmp_path: Path, program: str, suffix: str, options: dict[str, Any]
+) -> None:
+    pytest.importorskip({"onnx": "onnxruntime", "openvino": "openvino"}[program])
+    tiny_network(hidden=128).save_pretrained(tmp_path / "folder")
+    whole = export_model(tmp_path / "folder", tmp_path / f"whole{suffix}", **options)
+    made = export_model(tmp_path / "folder", tmp_path / f"net{suffix}", precision="int8", **options)
+    sizes = [sum(file.stat().st_size for file in one.files) for one in (made, whole)]
+    assert sizes[0] < 0.7 * sizes[1]
+    assert made.facts["precision"] == "int8"
+    assert made.abs_rel is not None
+    assert whole.abs_rel is not None
+    assert 1e-4 < made.abs_rel < 3e-2
+    assert whole.abs_rel < 1e-5
+    assert f"AbsRel {100 * made.abs_rel:.2g} %" in repr(made)
+    assert "AbsRel" not in repr(whole)
+    values = _photo(140, 196)[None]
+    if not options:
+        values = np.random.default_rng(0).normal(size=(1, 3, 56, 140)).astype(np.float32)
+    pair = [torch.from_numpy(_alone(program, one.path, values)[0][0]) for one in (made, whole)]
+    assert 0 < aligned_abs_rel(*pair) < 3e-2
+
+
 def test_nothing_is_replaced_or_left_half(tiny_folder: Path, tmp_path: Path) -> None:
     path = tmp_path / "net.pt"
     path.write_text("mine")
@@ -181,7 +207,7 @@ def test_a_file_that_gives_something_else_is_not_kept(
         ("net.pt", {"size_wh": (100, 70)}, "sees multiples of 14 pixels, got 100x70; use 98x70"),
         ("net.pt", {"size_wh": 0}, "use 14x14"),
         ("net.pt", {"at_input_size": True}, "add --with-preprocessing"),
-        ("net.onnx", {"precision": "bfloat16"}, "onnx holds float32 or float16, not bfloat16"),
+        ("net.onnx", {"precision": "bfloat16"}, "onnx holds float32 or float16 or int8, not bfloat16"),
     ],
 )
 def test_what_does_not_go_together(

@@ -36,9 +36,9 @@ from ..types import FrameSize
 )
 @click.option(
     "--precision",
-    type=click.Choice(["float32", "float16", "bfloat16"]),
+    type=click.Choice(["float32", "float16", "bfloat16", "int8"]),
     default="float32",
-    help="Format of the numbers in the file.",
+    help="Format of the numbers in the file; int8 for onnx and openvino, on CPUs.",
 )
 @click.option(
     "--with-preprocessing",
@@ -65,6 +65,7 @@ def command(model: str, output: Path, as_json: bool, **options: Any) -> None:
     depth3d export --model small -o small.onnx
     depth3d export --model small -o photo.onnx --size 686x518 --with-preprocessing --at-input-size
     depth3d export --model metric-indoor-small -o indoor.xml --precision float16
+    depth3d export --model small -o small8.onnx --precision int8
     """
     from depth3d.export_files import export_model
 
@@ -76,6 +77,6 @@ def command(model: str, output: Path, as_json: bool, **options: Any) -> None:
     if as_json:
         files = [str(file) for file in made.files]
         print_json({"output": str(made.path), "files": files, "format": made.format,
-                    "deviation": made.deviation, **made.facts})  # fmt: skip
+                    "deviation": made.deviation, "abs_rel": made.abs_rel, **made.facts})  # fmt: skip
     else:
         click.echo(f"{made.path}: {made!r}")

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from depth3d.accel import devices
+from depth3d.accel.cpu_flags import multiplies_bytes
 from depth3d.accel.devices import describe_device, free_memory_bytes, resolve_device
 from depth3d.accel.precision import cpu_has_native_bfloat16, preferred_dtype, resolve_dtype
 from depth3d.accel.tensors import tensor_view
@@ -77,6 +78,25 @@ def test_bfloat16_is_read_from_the_flags(tmp_path: Path, text: str, native: bool
     file.write_text(text)
     assert cpu_has_native_bfloat16(file) is native
     assert cpu_has_native_bfloat16(tmp_path / "absent") is False
+
+
+@pytest.mark.parametrize(
+    ("machine", "flags", "expected"),
+    [
+        ("x86_64", "fma avx2", False),
+        ("x86_64", "avx2 avx512f avx512bw", False),  # its instruction for bytes may overflow
+        ("x86_64", "avx512f avx512_vnni", True),
+        ("AMD64", "avx2 avx_vnni", True),
+        ("x86_64", "", False),  # it does not tell
+        ("aarch64", "fp asimd", True),
+        ("arm64", "", True),
+    ],
+)
+def test_who_multiplies_bytes(tmp_path: Path, machine: str, flags: str, expected: bool) -> None:
+    file = tmp_path / "cpuinfo"
+    if flags:
+        file.write_text(f"processor\t: 0\nflags\t\t: {flags}\n")
+    assert multiplies_bytes(file, machine) is expected
 
 
 def test_dtypes_by_device_and_name() -> None:

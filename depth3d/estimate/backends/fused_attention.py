@@ -22,8 +22,11 @@ class _Attention(torch.autograd.Function):
     def forward(
         ctx: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, heads: int
     ) -> torch.Tensor:
-        split = (x.reshape(*x.shape[:2], heads, -1).transpose(1, 2) for x in (query, key, value))
-        return scaled_dot_product_attention(*split).transpose(1, 2).flatten(2)
+        def by_head(x: torch.Tensor) -> torch.Tensor:
+            return x.reshape(*x.shape[:2], heads, -1).transpose(1, 2)
+
+        seen = scaled_dot_product_attention(by_head(query), by_head(key), by_head(value))
+        return seen.transpose(1, 2).flatten(2)
 
     @staticmethod
     def symbolic(graph: Any, query: Any, key: Any, value: Any, heads: int) -> Any:

@@ -12,8 +12,9 @@ import torch
 
 from depth3d._version import __version__
 from depth3d.errors import InputError, ModelError
-from depth3d.estimate.alignment import aligned_error
+from depth3d.estimate.alignment import aligned_abs_rel, aligned_error
 from depth3d.estimate.backends.graph import INPUT_NAME, OUTPUT_NAME, can_be_exported
+from depth3d.estimate.backends.int8 import INT8_TOLERANCE, equalised
 from depth3d.estimate.checkpoints import LoadedModel
 from depth3d.estimate.export.formats import ExportFormat, Graph
 from depth3d.estimate.export.graphs import FromPhoto, InFormat
@@ -25,7 +26,14 @@ __all__ = ["EXPORT_TOLERANCE", "ExportPlan", "write_export"]
 EXPORT_TOLERANCE = 1e-4
 """Largest deviation of a file in float32 from PyTorch, as a share of the span; 5e-6 is usual."""
 
-_DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+_DTYPES = {
+    "float32": torch.float32,
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+    "int8": torch.int8,
+}
+_TOLERANCES = {torch.int8: INT8_TOLERANCE}
+"""Root mean square after affine alignment; of other short formats `HALF_PRECISION_TOLERANCE`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +43,7 @@ class ExportPlan:
     Attributes:
         format: Of the file.
         size_wh: (width, height) in pixels at which the network sees images; None is any size.
-        precision: `float32`, `float16` or `bfloat16`.
+        precision: `float32`, `float16`, `bfloat16` or `int8`.
         with_preprocessing: Whether it takes (n, H, W, 3) uint8 photos of any size, and not (n, 3, h, w)
             normalised colours.
         at_input_size: Whether its depth has the photo's size, and not the network's.
@@ -89,7 +97,7 @@ class ExportPlan:
 
 def write_export(
     loaded: LoadedModel, card: ModelCard, plan: ExportPlan, path: Path
-) -> tuple[list[Path], float | None, dict[str, str]]:
+) -> tuple[list[Path], tuple[float, float] | tuple[None, None], dict[str, str]]:
     """Write a network as a file, and compare what the file gives with what PyTorch gives.
 
     Args:
@@ -99,8 +107,8 @@ def write_export(
         path: The file.
 
     Returns:
-        The files that were written; the largest deviation on trial images as a share of the span, None
-        where the format can't run here; and what the file says of itself.
+        The files that were written; the largest deviation on trial images as a share of the span and AbsRel
+        after affine alignment, None where the format can't run here; and what the file says of itself.
 
     Raises:
         ModelError: The file gives something else.
@@ -109,7 +117,7 @@ def write_export(
     exact = _module(loaded, plan, torch.float32)
     dtype = _DTYPES[plan.precision]
     # OpenVINO rounds its weights itself, and Core ML decides on its own where to compute in what.
-    rounds_itself = plan.format.name in ("openvino", "coreml", "tensorrt")
+    rounds_itself = plan.format.name in ("openvino", "coreml", "tensorrt") and dtype is not torch.int8
     inside = torch.float32 if rounds_itself else dtype
     module = exact if inside is torch.float32 else _module(loaded, plan, inside)
     facts = _facts(loaded, card, plan)
@@ -119,8 +127,11 @@ def write_export(
 
 
 def _module(loaded: LoadedModel, plan: ExportPlan, dtype: torch.dtype) -> torch.nn.Module:
-    network = loaded.network if dtype is torch.float32 else copy.deepcopy(loaded.network)
-    inner = InFormat(network, dtype)
+    if dtype is torch.int8:  # the products become bytes when the file is written
+        inner = InFormat(equalised(loaded.network, loaded.rule), torch.float32)
+    else:
+        network = loaded.network if dtype is torch.float32 else copy.deepcopy(loaded.network)
+        inner = InFormat(network, dtype)
     if not plan.with_preprocessing:
         return inner.eval()
     assert plan.size_wh is not None
@@ -175,11 +186,13 @@ def _facts(loaded: LoadedModel, card: ModelCard, plan: ExportPlan) -> dict[str, 
     }
 
 
-def _deviation(exact: torch.nn.Module, loaded: LoadedModel, plan: ExportPlan, path: Path) -> float | None:
+def _deviation(
+    exact: torch.nn.Module, loaded: LoadedModel, plan: ExportPlan, path: Path
+) -> tuple[float, float] | tuple[None, None]:
     run = plan.format.open(path)
     if run is None:
-        return None
-    worst = 0.0
+        return None, None
+    worst, loss = 0.0, 0.0
     for given in _trials(loaded, plan):
         with torch.inference_mode():
             expected = exact(given)
@@ -191,19 +204,17 @@ def _deviation(exact: torch.nn.Module, loaded: LoadedModel, plan: ExportPlan, pa
             )
         span = float(expected.max() - expected.min())
         share = float((result - expected).abs().max()) / span if span > 0 else float("inf")
-        halves = plan.precision != "float32"
-        off = (
-            aligned_error(result[0], expected[0]) > HALF_PRECISION_TOLERANCE
-            if halves
-            else share > EXPORT_TOLERANCE
-        )
+        tolerance = _TOLERANCES.get(_DTYPES[plan.precision], HALF_PRECISION_TOLERANCE)
+        is_exact = plan.precision == "float32"
+        off = share > EXPORT_TOLERANCE if is_exact else aligned_error(result[0], expected[0]) > tolerance
         if off or not bool(torch.isfinite(result).all()):
             raise ModelError(
                 f"the exported file is off by {100 * share:.2g} % of the span; it was not kept: use "
                 "--precision float32, or report it"
             )
         worst = max(worst, share)
-    return worst
+        loss = max(loss, aligned_abs_rel(result[0], expected[0]))
+    return worst, loss
 
 
 def _trials(loaded: LoadedModel, plan: ExportPlan) -> list[torch.Tensor]:

@@ -17,6 +17,8 @@ import torch
 
 from depth3d.errors import DeviceError, InputError
 from depth3d.estimate.backends.graph import OUTPUT_NAME, write_onnx
+from depth3d.estimate.backends.int8 import pack_weights, quantise_products
+from depth3d.estimate.backends.openvino_blobs import INPUT_GROUP
 
 __all__ = ["FORMATS", "ExportFormat", "Graph", "export_format"]
 
@@ -103,6 +105,8 @@ def _write_onnx(graph: Graph, path: Path) -> list[Path]:
     import onnx
 
     write_onnx(graph.module, graph.example, path, dynamic=graph.dynamic, input_name=graph.input_name)
+    if graph.dtype is torch.int8:
+        quantise_products(path, path, narrow=True)  # who knows which processor it meets
     model = onnx.load(str(path))
     onnx.helper.set_model_props(model, {f"depth3d.{key}": value for key, value in graph.facts.items()})
     onnx.checker.check_model(model)
@@ -124,7 +128,11 @@ def _write_openvino(graph: Graph, path: Path) -> list[Path]:
     with tempfile.TemporaryDirectory() as folder:
         onnx_path = Path(folder) / "network.onnx"
         write_onnx(graph.module, graph.example, onnx_path, dynamic=graph.dynamic, input_name=graph.input_name)
+        if graph.dtype is torch.int8:
+            pack_weights(onnx_path, onnx_path)
         model = openvino.Core().read_model(str(onnx_path))  # the converter proper reports home
+        if graph.dtype is torch.int8:
+            model.set_rt_info(str(INPUT_GROUP), ["runtime_options", "DYNAMIC_QUANTIZATION_GROUP_SIZE"])
         for key, value in graph.facts.items():
             model.set_rt_info(value, ["depth3d", key])
         openvino.save_model(model, str(path), compress_to_fp16=graph.dtype is torch.float16)
@@ -218,7 +226,7 @@ FORMATS = {
         ExportFormat(
             "onnx",
             ".onnx",
-            ("float32", "float16"),
+            ("float32", "float16", "int8"),
             ("onnx", "onnxruntime"),
             "pip install 'depth3d[onnx]'",
             True,
@@ -228,7 +236,7 @@ FORMATS = {
         ExportFormat(
             "openvino",
             ".xml",
-            ("float32", "float16"),
+            ("float32", "float16", "int8"),
             ("openvino", "onnx"),
             "pip install 'depth3d[openvino]'",
             True,
