@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from depth3d.accel.ahead import ahead, mapped_ahead
 from depth3d.accel.threads import fewer_threads, usable_cpus
 from depth3d.core.camera import Camera
 from depth3d.core.cloud import PointCloud
+from depth3d.core.stages import stage, staged
 from depth3d.depth_films import Depth16Film, save_scale, scale_path
 from depth3d.errors import FileError, InputError, OutputExistsError, UnsupportedFormatError
 from depth3d.io.atomic import check_writable
@@ -251,11 +253,12 @@ def _made(
             del moment
 
     def tasks() -> Iterator[tuple[VideoFrame, Job]]:
-        for job in effect.jobs(in_plan(), film, {} if facts is None else facts):
+        jobs = effect.jobs(in_plan(), film, {} if facts is None else facts)
+        for job in staged(f"planning {effect.name}", jobs):
             yield planned.popleft(), job
 
     with closing(frames), closing(steps):  # type: ignore[type-var]
-        yield from mapped_ahead(_done, tasks(), threads=threads)
+        yield from mapped_ahead(partial(_done, effect.name), tasks(), threads=threads)
 
 
 def _threads_for(effect: FilmEffect) -> int:
@@ -269,9 +272,10 @@ def _pictures(made: Generator[tuple[VideoFrame, Made]]) -> Iterator[VideoFrame]:
             del frame, picture
 
 
-def _done(task: tuple[VideoFrame, Job]) -> tuple[VideoFrame, Made]:
+def _done(name: str, task: tuple[VideoFrame, Job]) -> tuple[VideoFrame, Made]:
     frame, job = task
-    return frame, job()
+    with stage(name):
+        return frame, job()
 
 
 def _frames(video: VideoFile, until: Event | None) -> Iterator[VideoFrame]:

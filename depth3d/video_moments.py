@@ -11,6 +11,7 @@ from depth3d.core.arrays import ImageArray
 from depth3d.core.camera import Camera
 from depth3d.core.depth import DepthMap
 from depth3d.core.scene import RGBD
+from depth3d.core.stages import stage
 from depth3d.errors import InputError
 from depth3d.estimate.video_depth import VideoDepth
 from depth3d.io.video_frame import VideoFrame
@@ -115,8 +116,9 @@ def moments(
                 f"{depth.name} gave depth of {found.width}x{found.height} for a frame of "
                 f"{size_wh[0]}x{size_wh[1]}; it must have the frame's size"
             )
-        new_scene = (is_cut is not None and is_cut(frame.image)) or frame.number == 0
-        around = follower.follow(found, float(frame.time_s), new_scene=new_scene)
+        with stage("range and cuts"):
+            new_scene = (is_cut is not None and is_cut(frame.image)) or frame.number == 0
+            around = follower.follow(found, float(frame.time_s), new_scene=new_scene)
         yield Moment(frame, found, film.camera, around, new_scene)
         del frame, found  # else they would be held while the next ones are made
     if waiting:

@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias, get_args
 from depth3d.accel.ahead import ahead
 from depth3d.core.arrays import ImageArray, as_image
 from depth3d.core.depth import DepthKind, DepthMap
+from depth3d.core.stages import stage
 from depth3d.errors import InputError
 from depth3d.estimate.motion import WORKING_SIDE_PX, sketch
 from depth3d.estimate.shots import ShotFrame, Shots
@@ -130,14 +131,20 @@ def _steadied(pairs: Iterable[tuple[ImageArray, DepthMap]], look_ahead: int) -> 
     held: deque[ShotFrame] = deque()
     first: DepthMap | None = None
     for number, (image, depth) in enumerate(pairs):
-        image = as_image(image, name=f"frame {number}")
-        first = first or depth
-        _check_alike(number, image, depth, first)
-        held.append(shots.add(sketch(image, WORKING_SIDE_PX), depth))
+        with stage("steadying"):
+            image = as_image(image, name=f"frame {number}")
+            first = first or depth
+            _check_alike(number, image, depth, first)
+            held.append(shots.add(sketch(image, WORKING_SIDE_PX), depth))
         if len(held) > look_ahead:
-            yield given(held.popleft(), held)
+            yield _next_of(held)
     while held:
-        yield given(held.popleft(), held)
+        yield _next_of(held)
+
+
+@stage("steadying")
+def _next_of(held: deque[ShotFrame]) -> DepthMap:
+    return given(held.popleft(), held)
 
 
 def _check_alike(number: int, image: ImageArray, depth: DepthMap, first: DepthMap) -> None:
