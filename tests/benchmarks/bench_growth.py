@@ -1,231 +1,201 @@
-"""How the stages after the network grow from 0.3 to 48 megapixels: CPU seconds, and peak memory.
+"""How the work grows with the picture, the batch, the radius of blur and the faces: CPU seconds, and memory.
 
 Contract, beside `contract.py`: the ray-traced depth of one still life at each size, and its photo, enlarged,
 with grain; each stage runs in a fresh process with one thread that loads the scene as arrays, runs the stage
 once on the smallest size (imports, caches), then once on its own size. Time is CPU seconds, so that a busy
 machine's other work is not counted (the wall's are in the details). Memory is the growth of the process's
 peak (VmHWM) over what it had with its input loaded, as a multiple of the input's bytes (photo and depth: 7
-bytes a pixel); what the result itself takes of that is in the details. Growth is the time a pixel over that
-at 3 megapixels. Blur is as wide as 3 % of the longer side, 120 pixels at 12 megapixels. Sizes take turns;
-figures are medians of the rounds.
+bytes a pixel); what the result itself takes of that is in the details.
+
+Four axes. Megapixels, 0.3 to 48: each stage after the network, with a blur as wide as 3 % of the longer side,
+120 pixels at 12 megapixels, and meshes simplified to a face in 12 pixels. Batch, 1 to 64: the small network
+that comes along, and the Small architecture with random weights at 140 pixels; a process estimates 64 photos
+of 320x240, so many in each call. Radius, 10 to 200 pixels: bokeh of one photo. Faces, a thousand to a
+million: the mesh of one photo, simplified.
+
+Growth is the time a pixel, or a photo, over that at the axis' reference: 3 megapixels, a batch of 1, a radius
+of 30, 100,000 faces. The verdict is the largest one, where it is, and whether it stays within 1.3. Values
+take turns; figures are medians of the rounds.
 
     python tests/benchmarks/bench_growth.py [--rounds 3] [--stages cloud mesh ...] [--megapixels 0.3 3 12]
+        [--batches 1 8 64] [--radii 30 120] [--faces 1e4 1e6] [--photo 3]
 """
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import contract
-import numpy as np
+import growth_stages
 
-SEED = 0
-REFERENCE = 3.0
-BYTES_PER_PIXEL = 3 + 4
-BLUR_SHARE = 0.03
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "OPENCV_FOR_THREADS_NUM": "1"}
-
-
-def stages(folder: Path) -> dict[str, Callable[[Any], Any]]:
-    """Name each stage: what it makes of an `RGBD`, after what it needs is made, untimed."""
-    import depth3d as d3
-    from depth3d.lift.flying_pixels import flying_pixels
-    from depth3d.lift.normals import grid_normals
-
-    still = np.eye(4)[None]
-    aside = still.copy()
-    aside[0, 0, 3] = 0.02
-
-    def prepared(make: Callable[[Any], Any], work: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        def stage(scene: Any) -> Any:
-            made = make(scene)
-            return lambda: work(made)
-
-        stage.prepares = True  # type: ignore[attr-defined]
-        return stage
-
-    return {
-        "unproject": lambda s: d3.unproject(s.depth, s.camera),
-        "flying pixels": lambda s: flying_pixels(s.depth),
-        "normals": lambda s: grid_normals(s.depth, s.camera),
-        "cloud": lambda s: d3.point_cloud(s),
-        "PLY": prepared(lambda s: d3.point_cloud(s, flying="keep"), lambda c: d3.save(c, folder / "x.ply")),
-        "mesh": lambda s: d3.mesh(s, max_faces=None),
-        "mesh, 1 M faces": lambda s: d3.mesh(s, max_faces=1_000_000),
-        "GLB": prepared(lambda s: d3.mesh(s, max_faces=1_000_000), lambda m: d3.save(m, folder / "x.glb")),
-        "matte": lambda s: d3.depth_matte(s, far_m=1.2),
-        "bokeh": lambda s: d3.bokeh(s, focus_m=1.2, strength_px=BLUR_SHARE * s.size_wh[0]),
-        "layers": lambda s: d3.layers(s),
-        "view": prepared(lambda s: d3.layers(s), lambda made: next(d3.render_views(made, aside))),
-        "depth npz": lambda s: d3.save(s.depth, folder / "x.npz"),
-        "depth png": lambda s: d3.save(s.depth, folder / "x.png"),
-        "JPEG": lambda s: d3.save(s.image, folder / "x.jpg"),
-    }
+LIMIT = 1.3
+"""Growth that is taken for none."""
+ONE_THREAD = {
+    "OMP_NUM_THREADS": "1",
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "OPENCV_FOR_THREADS_NUM": "1",
+    "HF_HUB_OFFLINE": "1",
+}
+Rows = list[dict[str, float]]
 
 
-def size_wh(megapixels: float) -> tuple[int, int]:
-    """Give the 4:3 size of so many megapixels."""
-    height = round((megapixels * 1e6 * 3 / 4) ** 0.5)
-    return round(height * 4 / 3), height
+@dataclass(frozen=True)
+class Axis:
+    """What grows.
 
+    Attributes:
+        name: As `growth_stages` knows it.
+        title: Of its tables.
+        reference: Where growth is 1.
+        values: To be measured.
+        stages: To be measured.
+        unit: Of the values, in the columns.
+        rows: What was found, by stage and value.
+    """
 
-def make_scene(megapixels: float, path: Path) -> None:
-    """Ray-trace the depth of the still life; its photo is a small one, enlarged, with grain."""
-    import cv2
+    name: str
+    title: str
+    reference: float
+    values: list[float]
+    stages: list[str]
+    unit: str
+    rows: dict[str, dict[float, Rows]] = field(default_factory=dict)
 
-    from depth3d import synthetic as syn
+    def column(self, value: float) -> str:
+        return f"{value:,.10g} {self.unit}"
 
-    camera = syn.default_camera(*size_wh(megapixels), fov_x_deg=50)
-    depth = syn.render_depth(syn.still_life(), camera)
-    small = syn.render_image(syn.still_life(), syn.default_camera(640, 480, fov_x_deg=50))
-    image = cv2.resize(small, camera.size_wh, interpolation=cv2.INTER_CUBIC)
-    grain = np.random.default_rng(SEED).normal(0, 2, image.shape).astype(np.float32)
-    np.savez(path, image=np.clip(image + grain, 0, 255).astype(np.uint8), depth=depth.values)
+    def growth(self, stage: str, value: float) -> float:
+        """Compare what a pixel, or a photo, takes with that at the reference."""
 
+        def a_unit(at: float) -> float:
+            return statistics.median(row["seconds"] / row["units"] for row in self.rows[stage][at])
 
-def load_scene(path: Path) -> Any:
-    """Read it back as an `RGBD`."""
-    import depth3d as d3
-    from depth3d import synthetic as syn
-
-    with np.load(path) as file:
-        image, depth = file["image"], file["depth"]
-    height, width = depth.shape
-    return d3.RGBD(image, d3.DepthMap(depth, "metric"), syn.default_camera(width, height, fov_x_deg=50))
-
-
-def one(stage: str, path: Path, small: Path, folder: Path) -> dict[str, float]:
-    """Run one stage on one scene in this process."""
-    work = stages(folder)[stage]
-
-    def run(scene: Any) -> dict[str, float]:
-        job = work(scene) if hasattr(work, "prepares") else lambda: work(scene)
-        Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
-        before = contract.peak_bytes()
-        wall, cpu = time.perf_counter(), time.process_time()
-        made = job()
-        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-        grown = contract.peak_bytes() - before
-        return {"seconds": cpu, "wall_s": wall, "grown": grown, "result": bytes_of(made, {id(scene.image)})}
-
-    run(load_scene(small))
-    scene = load_scene(path)
-    found, pixels = run(scene), scene.depth.values.size
-    taken = BYTES_PER_PIXEL * pixels
-    return {
-        "seconds": found["seconds"],
-        "wall_s": found["wall_s"],
-        "input_multiple": found["grown"] / taken,
-        "result_multiple": found["result"] / taken,
-        "pixels": pixels,
-    }
-
-
-def bytes_of(made: Any, seen: set[int]) -> int:
-    """Count the bytes of the arrays of a result, each once."""
-    if id(made) in seen:
-        return 0
-    seen.add(id(made))
-    if isinstance(made, np.ndarray):
-        return int(made.nbytes)
-    if dataclasses.is_dataclass(made):
-        return sum(bytes_of(getattr(made, field.name), seen) for field in dataclasses.fields(made))
-    return 0
+        return a_unit(value) / a_unit(self.reference)
 
 
 def main() -> None:
     """Run the benchmark and print its result as JSON."""
     parser = contract.parser(__doc__, rounds=3)
-    parser.add_argument("--stages", nargs="*")
+    parser.add_argument("--stages", nargs="*", help="of a photo, by megapixels; all unless told otherwise")
     parser.add_argument("--megapixels", nargs="*", type=float, default=[0.3, 1, 3, 12, 48])
+    parser.add_argument("--batches", nargs="*", type=float, default=[1, 2, 4, 8, 16, 32, 64])
+    parser.add_argument("--networks", nargs="*", default=list(growth_stages.INPUT_SIZES))
+    parser.add_argument("--radii", nargs="*", type=float, default=[10, 30, 60, 120, 200])
+    parser.add_argument("--faces", nargs="*", type=float, default=[1e3, 1e4, 1e5, 1e6])
+    parser.add_argument(
+        "--photo", type=float, default=12, help="megapixels at which radii and faces are tried"
+    )
     parser.add_argument("--scenes", type=Path, help="a folder to keep the scenes in")
-    parser.add_argument("--one", nargs=4, help="what the fresh processes are told")
     options = parser.parse_args()
-    if options.one:
-        stage, *paths = options.one
-        print(json.dumps(one(stage, *map(Path, paths))))
-        return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        os.environ["DEPTH3D_CACHE_DIR"] = str(folder / "cache")
+        axes = _axes(options, folder)
         scenes = options.scenes or folder
-        scenes.mkdir(exist_ok=True)
-        sizes = sorted({*options.megapixels, REFERENCE})
-        for size in [0.3, *sizes]:
-            if not (scenes / f"{size:g}.npz").exists():
-                make_scene(size, scenes / f"{size:g}.npz")
-        measured: dict[str, dict[float, list[dict[str, float]]]] = {}
+        _make_scenes(axes, options.photo, scenes)
         for _ in range(options.rounds):
-            for stage in options.stages or stages(folder):
-                for size in sizes:
-                    arguments = ["--one", stage, scenes / f"{size:g}.npz", scenes / "0.3.npz", folder]
-                    done = subprocess.run(
-                        [sys.executable, __file__, *map(str, arguments)],
-                        capture_output=True,
-                        text=True,
-                        env=os.environ | ONE_THREAD,
-                    )
-                    if done.returncode:
-                        print(
-                            f"{stage} at {size:g}: {done.stderr.strip().splitlines()[-1:]}", file=sys.stderr
-                        )
-                        continue
-                    measured.setdefault(stage, {}).setdefault(size, []).append(json.loads(done.stdout))
-                    print(".", end="", file=sys.stderr, flush=True)
-    settings = {"rounds": options.rounds, "seed": SEED, **ONE_THREAD}
+            for axis in axes:
+                for stage in axis.stages:
+                    for value in axis.values:
+                        _measure(axis, stage, value, scenes, folder)
+    for axis in axes:  # nothing to compare with
+        for stage in [stage for stage, rows in axis.rows.items() if axis.reference not in rows]:
+            del axis.rows[stage]
     contract.publish(
-        "growth", tables(measured), output=options.output, settings=settings, details=details(measured)
+        "growth",
+        tables(axes),
+        output=options.output,
+        settings={"rounds": options.rounds, "seed": growth_stages.SEED, **ONE_THREAD},
+        details={axis.title: details(axis) for axis in axes},
     )
 
 
-Measured = dict[str, dict[float, list[dict[str, float]]]]
+def _axes(options: Any, folder: Path) -> list[Axis]:
+    at = f"at {options.photo:g} MP"
+    stages = list(growth_stages.stages(folder)) if options.stages is None else options.stages
+    axes = [
+        Axis("megapixels", "Growth with the picture", 3, options.megapixels, stages, "MP"),
+        Axis("batch", "Growth with the batch", 1, options.batches, options.networks, "a call"),
+        Axis("radius", "Growth with the blur", 30, options.radii, [f"bokeh {at}"], "px"),
+        Axis("faces", "Growth with the faces", 1e5, options.faces, [f"mesh {at}"], "faces"),
+    ]
+    for axis in axes:
+        axis.values[:] = sorted({*axis.values, axis.reference}) if axis.values else []
+    return [axis for axis in axes if axis.values and axis.stages]
 
 
-def tables(measured: Measured) -> contract.Tables:
-    """Give CPU seconds, growth and memory of each stage by size."""
+def _make_scenes(axes: list[Axis], photo: float, scenes: Path) -> None:
+    scenes.mkdir(exist_ok=True)
+    sizes = {growth_stages.SMALLEST}
+    for axis in axes:
+        sizes |= {"megapixels": {*axis.values}, "batch": set()}.get(axis.name, {photo})
+    for size in sorted(sizes):
+        if not (scenes / f"{size:g}.npz").exists():
+            growth_stages.make_scene(size, scenes / f"{size:g}.npz")
 
-    def table(figure: Callable[[str, float], float]) -> dict[str, contract.Row]:
+
+def _measure(axis: Axis, stage: str, value: float, scenes: Path, folder: Path) -> None:
+    words = [Path(__file__).with_name("growth_stages.py"), axis.name, stage, value, scenes, folder]
+    done = subprocess.run(
+        [sys.executable, *map(str, words)], capture_output=True, text=True, env=os.environ | ONE_THREAD
+    )
+    if done.returncode:
+        print(f"{stage} {axis.column(value)}: {done.stderr.strip().splitlines()[-1:]}", file=sys.stderr)
+        return
+    found = json.loads(done.stdout.splitlines()[-1])
+    axis.rows.setdefault(stage, {}).setdefault(value, []).append(found)
+    print(".", end="", file=sys.stderr, flush=True)
+
+
+def tables(axes: list[Axis]) -> contract.Tables:
+    """Give the verdicts, and CPU seconds, growth and memory of each stage along each axis."""
+
+    def table(axis: Axis, figure: Callable[[str, float], float]) -> dict[str, contract.Row]:
         return {
-            stage: {f"{size:g} MP": contract.rounded(figure(stage, size), 3) for size in by_size}
-            for stage, by_size in measured.items()
+            stage: {axis.column(value): contract.rounded(figure(stage, value), 3) for value in by_value}
+            for stage, by_value in axis.rows.items()
         }
 
-    def median(key: str) -> Callable[[str, float], float]:
-        return lambda stage, size: statistics.median(row[key] for row in measured[stage][size])
+    def median(axis: Axis, key: str) -> Callable[[str, float], float]:
+        return lambda stage, value: statistics.median(row[key] for row in axis.rows[stage][value])
 
-    def a_pixel(stage: str, size: float) -> float:
-        return statistics.median(row["seconds"] / row["pixels"] for row in measured[stage][size])
+    found: contract.Tables = {f"Verdict: largest growth, {LIMIT:g} at most": {}}
+    verdicts = found[f"Verdict: largest growth, {LIMIT:g} at most"]
+    for axis in axes:
+        for stage, by_value in axis.rows.items():
+            worst = max(by_value, key=lambda value: axis.growth(stage, value))
+            most = contract.rounded(axis.growth(stage, worst), 3)
+            verdicts[f"{stage}, {axis.column(min(by_value))} to {axis.column(max(by_value))}"] = {
+                "largest": most, "at": axis.column(worst), "within": "yes" if most <= LIMIT else "no"
+            }  # fmt: skip
+        found[f"{axis.title}: CPU seconds"] = table(axis, median(axis, "seconds"))
+        found[f"{axis.title}: over that at {axis.column(axis.reference)}"] = table(axis, axis.growth)
+        if axis.name == "megapixels":
+            found["Peak memory over the input's"] = table(axis, median(axis, "input_multiple"))
+    return found
 
-    return {
-        "Growth: CPU seconds": table(median("seconds")),
-        "Growth: time a pixel over that at 3 MP": table(
-            lambda stage, size: a_pixel(stage, size) / a_pixel(stage, REFERENCE)
-        ),
-        "Growth: peak memory over the input's": table(median("input_multiple")),
-    }
 
-
-def details(measured: Measured) -> dict[str, Any]:
+def details(axis: Axis) -> dict[str, Any]:
     """Give the spread, the wall's seconds and what results take."""
     return {
         stage: {
-            f"{size:g} MP": {
+            axis.column(value): {
                 "seconds": contract.spread(row["seconds"] for row in rows),
                 "wall_s": contract.spread(row["wall_s"] for row in rows),
-                "result_multiple": contract.rounded(rows[0]["result_multiple"], 3),
+                "result_multiple": contract.rounded(rows[0].get("result_multiple", 0), 3),
             }
-            for size, rows in by_size.items()
+            for value, rows in by_value.items()
         }
-        for stage, by_size in measured.items()
+        for stage, by_value in axis.rows.items()
     }
 
 

@@ -20,7 +20,7 @@ SECTIONS = {
     "batch": "Batches",
     "gpu": "GPU",
     "mini": "The small network",
-    "growth": "Growth with the picture",
+    "growth": "Growth",
     "mesh": "Meshes",
     "bokeh": "Bokeh",
     "views": "Views",

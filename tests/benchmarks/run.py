@@ -50,7 +50,11 @@ RUNS = (
     Run("batch", "--rounds 2 --batches 1 8 64"),
     Run("gpu", "--rounds 3 --models Small --frames 60 --film-rounds 1", "--rounds 11"),
     Run("mini", "--rounds 3"),
-    Run("growth", "--rounds 1 --megapixels 0.3 3 --stages cloud PLY mesh bokeh layers"),
+    Run(
+        "growth",
+        "--rounds 1 --megapixels 0.3 3 --stages cloud PLY mesh matte bokeh layers --networks mini"
+        " --batches 1 16 --radii 120 --faces 1e6 --photo 3",
+    ),
     Run("mesh", "--scenes step floor"),
     Run("mesh-large", "--large --rounds 2 --megapixels 3", "--large --rounds 5"),
     Run("bokeh", "--kinds sheets --samples 16"),

@@ -1,0 +1,185 @@
+"""What `bench_growth` runs in each fresh process: a stage at one size, radius, number of faces, or batch.
+
+python tests/benchmarks/growth_stages.py AXIS STAGE VALUE SCENES FOLDER
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import contract
+import numpy as np
+
+SEED = 0
+BYTES_PER_PIXEL = 3 + 4
+BLUR_SHARE = 0.03
+PIXELS_PER_FACE = 12
+SMALLEST = 0.3
+BATCH_PHOTOS = 64
+INPUT_SIZES = {"mini": 64, "Small, random weights": 140}
+
+
+def stages(folder: Path) -> dict[str, Callable[[Any], Any]]:
+    """Name each stage of a photo: what it makes of an `RGBD`, after what it needs is made, untimed."""
+    import depth3d as d3
+    from depth3d.lift.flying_pixels import flying_pixels
+    from depth3d.lift.normals import grid_normals
+
+    still = np.eye(4)[None]
+    aside = still.copy()
+    aside[0, 0, 3] = 0.02
+
+    def prepared(make: Callable[[Any], Any], work: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        def stage(scene: Any) -> Any:
+            made = make(scene)
+            return lambda: work(made)
+
+        stage.prepares = True  # type: ignore[attr-defined]
+        return stage
+
+    def simplified(scene: Any) -> Any:
+        return d3.mesh(scene, max_faces=scene.depth.values.size // PIXELS_PER_FACE)
+
+    return {
+        "unproject": lambda s: d3.unproject(s.depth, s.camera),
+        "flying pixels": lambda s: flying_pixels(s.depth),
+        "normals": lambda s: grid_normals(s.depth, s.camera),
+        "cloud": lambda s: d3.point_cloud(s),
+        "PLY": prepared(lambda s: d3.point_cloud(s, flying="keep"), lambda c: d3.save(c, folder / "x.ply")),
+        "mesh": lambda s: d3.mesh(s, max_faces=None),
+        "mesh, simplified": simplified,
+        "GLB": prepared(simplified, lambda m: d3.save(m, folder / "x.glb")),
+        "matte": lambda s: d3.depth_matte(s, far_m=1.2),
+        "bokeh": lambda s: d3.bokeh(s, focus_m=1.2, strength_px=BLUR_SHARE * s.size_wh[0]),
+        "layers": lambda s: d3.layers(s),
+        "view": prepared(lambda s: d3.layers(s), lambda made: next(d3.render_views(made, aside))),
+        "depth npz": lambda s: d3.save(s.depth, folder / "x.npz"),
+        "depth png": lambda s: d3.save(s.depth, folder / "x.png"),
+        "JPEG": lambda s: d3.save(s.image, folder / "x.jpg"),
+    }
+
+
+def along(axis: str, stage: str, value: float, folder: Path) -> Callable[[Any], Any]:
+    """Give what is to be run of a photo at a value of an axis."""
+    import depth3d as d3
+
+    if axis == "radius":  # the nearest thing's, with the focus on the farthest one
+        return lambda s: d3.bokeh(s, focus_m=100, strength_px=2 * value)
+    if axis == "faces":
+        return lambda s: d3.mesh(s, max_faces=round(value))
+    return stages(folder)[stage]
+
+
+def size_wh(megapixels: float) -> tuple[int, int]:
+    """Give the 4:3 size of so many megapixels."""
+    height = round((megapixels * 1e6 * 3 / 4) ** 0.5)
+    return round(height * 4 / 3), height
+
+
+def make_scene(megapixels: float, path: Path) -> None:
+    """Ray-trace the depth of the still life; its photo is a small one, enlarged, with grain."""
+    import cv2
+
+    from depth3d import synthetic as syn
+
+    camera = syn.default_camera(*size_wh(megapixels), fov_x_deg=50)
+    depth = syn.render_depth(syn.still_life(), camera)
+    small = syn.render_image(syn.still_life(), syn.default_camera(640, 480, fov_x_deg=50))
+    image = cv2.resize(small, camera.size_wh, interpolation=cv2.INTER_CUBIC)
+    grain = np.random.default_rng(SEED).normal(0, 2, image.shape).astype(np.float32)
+    np.savez(path, image=np.clip(image + grain, 0, 255).astype(np.uint8), depth=depth.values)
+
+
+def load_scene(path: Path) -> Any:
+    """Read it back as an `RGBD`."""
+    import depth3d as d3
+    from depth3d import synthetic as syn
+
+    with np.load(path) as file:
+        image, depth = file["image"], file["depth"]
+    height, width = depth.shape
+    return d3.RGBD(image, d3.DepthMap(depth, "metric"), syn.default_camera(width, height, fov_x_deg=50))
+
+
+def measured(work: Callable[[Any], Any], path: Path, small: Path) -> dict[str, float]:
+    """Run a stage on the smallest scene, and then, measured, on one."""
+
+    def run(scene: Any) -> dict[str, float]:
+        job = work(scene) if hasattr(work, "prepares") else lambda: work(scene)
+        Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+        before = contract.peak_bytes()
+        wall, cpu = time.perf_counter(), time.process_time()
+        made = job()
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+        grown = contract.peak_bytes() - before
+        return {"seconds": cpu, "wall_s": wall, "grown": grown, "result": bytes_of(made, {id(scene.image)})}
+
+    run(load_scene(small))
+    scene = load_scene(path)
+    found, pixels = run(scene), scene.depth.values.size
+    taken = BYTES_PER_PIXEL * pixels
+    return {
+        "seconds": found["seconds"],
+        "wall_s": found["wall_s"],
+        "input_multiple": found["grown"] / taken,
+        "result_multiple": found["result"] / taken,
+        "units": pixels,
+    }
+
+
+def bytes_of(made: Any, seen: set[int]) -> int:
+    """Count the bytes of the arrays of a result, each once."""
+    if id(made) in seen:
+        return 0
+    seen.add(id(made))
+    if isinstance(made, np.ndarray):
+        return int(made.nbytes)
+    if dataclasses.is_dataclass(made):
+        return sum(bytes_of(getattr(made, field.name), seen) for field in dataclasses.fields(made))
+    return 0
+
+
+def measured_batch(name: str, batch: int, folder: Path) -> dict[str, float]:
+    """Estimate 64 photos, so many in each call."""
+    from bench_estimate import picture, save_network
+
+    import depth3d as d3
+
+    model: Any = name
+    if name != "mini":
+        model = folder / "network"
+        if not model.exists():
+            save_network(model)
+    options: Any = {"device": "cpu", "input_size": INPUT_SIZES[name], "batch_size": batch}
+    estimator = d3.DepthEstimator.from_pretrained(model, **options)
+    photos = [np.roll(picture((240, 320)), 7 * k, axis=1) for k in range(BATCH_PHOTOS)]
+    calls = [photos[k : k + batch] for k in range(0, BATCH_PHOTOS, batch)]
+    estimator(calls[0])
+    wall, cpu = time.perf_counter(), time.process_time()
+    for call in calls:
+        estimator(call)
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    return {"seconds": cpu, "wall_s": wall, "units": BATCH_PHOTOS}
+
+
+def main() -> None:
+    axis, stage, text, scenes, folder = sys.argv[1:]
+    value = float(text)
+    if axis == "batch":
+        found = measured_batch(stage, round(value), Path(folder))
+    else:
+        # Radii and faces are measured in a photo of the size that the stage is called by.
+        megapixels = value if axis == "megapixels" else float(stage.split()[-2])
+        path, small = (Path(scenes) / f"{size:g}.npz" for size in (megapixels, SMALLEST))
+        found = measured(along(axis, stage, value, Path(folder)), path, small)
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
