@@ -11,6 +11,7 @@ import torch
 
 from depth3d.accel.tensors import tensor_view
 from depth3d.core.arrays import BoolMap, FloatMap
+from depth3d.render.numbering import Numbering
 from depth3d.render.sheets import Layers, Sheet
 
 __all__ = ["LINKS", "Points"]
@@ -40,15 +41,13 @@ class Points:
         width, height: Of the sheets.
         count: n, how many there are; the first `width * height` are the front sheet's, row by row.
         q: (n,) inverse depth.
-        plane: Three (n,): a, b and c of the local plane q = a u + b v + c, through the pixel itself.
-        rgba: (n, 4) uint8, sRGB and alpha.
+        slopes: Two (n,): a and b of the local plane q = a u + b v + c, through the pixel itself.
         links: (n,) uint8: to which neighbours of the same sheet the surface goes on, and in bit 4 whether the
             square to the right and below, between four pixel centres, is whole.
         clear: (n,) uint8: how many pixels away the nearest end of a surface is, 0 at an end.
         rank: (n,) int32: place in the order from far to near, from 1 on; 0 for what can't be seen.
         order: (n + 1,) int32: the point of each place.
         back_pixel: Pixel of each point of the back sheet.
-        back_point: (height * width,) int32: the back sheet's point at each pixel, or -1.
     """
 
     def __init__(self, layers: Layers, device: torch.device) -> None:
@@ -57,12 +56,10 @@ class Points:
         size = self.width * self.height
         at = np.flatnonzero(back.alpha.ravel() > 0)
         self.front_count, self.count = size, size + len(at)
-        back_point = np.full(size, -1, dtype=np.int32)
-        back_point[at] = np.arange(size, self.count, dtype=np.int32)
         order, rank, self.nearest_q = _ordered(front, back, at)
         self.rank, self.order = tensor_view(rank).to(device), tensor_view(order).to(device)
         self.back_pixel = tensor_view(at.astype(np.int32)).to(device)
-        self.back_point = tensor_view(back_point).to(device)
+        self._behind = Numbering(at, size, device)
         self.device = device
         sheets = [_lists(front, slice(None)), _lists(back, at)]
 
@@ -71,12 +68,15 @@ class Points:
             return tensor_view(np.concatenate([lists.pop(name) for lists in sheets])).to(device)
 
         self.q = joined("q")
-        self.plane = joined("a"), joined("b"), joined("c")
-        self.rgba, self.links, self.clear = joined("rgba"), joined("links"), joined("clear")
+        self.slopes = joined("a"), joined("b")
+        self.links, self.clear = joined("links"), joined("clear")
+        self._front_paint = tensor_view(front.color).to(device).reshape(-1, 3)
+        self._front_alpha = tensor_view(front.alpha).to(device).reshape(-1)
+        self._back_paint = tensor_view(back.color.reshape(-1, 3)[at]).to(device)
+        self._back_alpha = tensor_view(back.alpha.ravel()[at]).to(device)
         self._blocks: Blocks | None = None
         ends = torch.nonzero((self.links & _ALL) != _ALL)[:, 0]
-        self._end = torch.full((self.count,), -1, dtype=torch.int32, device=device)
-        self._end[ends] = torch.arange(len(ends), dtype=torch.int32, device=device)
+        self._end = Numbering(ends.cpu().numpy(), self.count, device)
         self._beside_end = torch.stack([self._met(ends, k) for k in range(4)]).to(torch.int32)
 
     def blocks(self, side: int) -> Blocks:
@@ -105,6 +105,28 @@ class Points:
         pixel = self.pixel(point)
         return (pixel % self.width).float() + 0.5, (pixel // self.width).float() + 0.5
 
+    def back_point(self, pixel: torch.Tensor) -> torch.Tensor:
+        """Give the back sheet's point at pixels, -1 where it has none: int64."""
+        number = self._behind.of(pixel)
+        return torch.where(number >= 0, number + self.front_count, -1)
+
+    def planes(
+        self, point: torch.Tensor, u: torch.Tensor, v: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Give a, b and c of the local planes of points (k,), of which u and v are the positions."""
+        a, b = (slope.index_select(0, point) for slope in self.slopes)
+        return a, b, self.q.index_select(0, point) - a * u - b * v
+
+    def paint(self, point: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Give the colours (k, 3), sRGB, and the alphas (k,) of points, as floats of 0..255."""
+        seen = point.clamp(max=self.front_count - 1)
+        color = self._front_paint.index_select(0, seen)
+        alpha = self._front_alpha.index_select(0, seen)
+        behind = torch.nonzero(point >= self.front_count)[:, 0]
+        number = point[behind] - self.front_count
+        color[behind], alpha[behind] = self._back_paint[number], self._back_alpha[number]
+        return color.float(), (255 * alpha.clamp(0, 1)).round_()
+
     def in_whole_square(self, point: torch.Tensor, du: torch.Tensor, dv: torch.Tensor) -> torch.Tensor:
         """Tell whether places beside points, up to a pixel away, lie between four pixels of their surfaces.
 
@@ -115,14 +137,13 @@ class Points:
         """
         step = (du < 0).to(torch.int64) + self.width * (dv < 0).to(torch.int64)
         corner = (self.pixel(point).to(torch.int64) - step).clamp_(min=0)
-        behind = self.back_point.index_select(0, corner).to(torch.int64)
-        corner = torch.where(point < self.front_count, corner, behind)
+        corner = torch.where(point < self.front_count, corner, self.back_point(corner))
         whole = (self.links.index_select(0, corner.clamp(min=0)) & _WHOLE) > 0
         return whole & (corner >= 0) & (du.abs() <= 1) & (dv.abs() <= 1)
 
     def thickness(self, point: torch.Tensor) -> torch.Tensor:
         """Tell by how much inverse depth may differ on the surface of points, a pixel or two beside them."""
-        slope = torch.maximum(*(part.index_select(0, point).abs() for part in self.plane[:2]))
+        slope = torch.maximum(*(part.index_select(0, point).abs() for part in self.slopes))
         return 2 * slope + _THICKNESS * self.q.index_select(0, point)
 
     def neighbor(self, point: torch.Tensor, side: torch.Tensor) -> torch.Tensor:
@@ -137,12 +158,12 @@ class Points:
         """
         start = point.clamp(min=0)
         step = torch.tensor([du + dv * self.width for du, dv in LINKS], device=self.device)[side]
-        end = self._end.index_select(0, start).to(torch.int64)
+        end = self._end.of(start)
         beside = start + step
         behind = start >= self.front_count
         if bool(behind.any()):
             pixel = (self.pixel(start) + step).clamp(0, self.front_count - 1)
-            beside = torch.where(behind, self.back_point.index_select(0, pixel).to(torch.int64), beside)
+            beside = torch.where(behind, self.back_point(pixel), beside)
         if self._beside_end.shape[1]:
             at = side * self._beside_end.shape[1] + end.clamp(min=0)
             there = self._beside_end.view(-1).index_select(0, at).to(torch.int64)
@@ -153,7 +174,7 @@ class Points:
         """Step to diagonal neighbours of the same sheet in the surface, joined or not; -1 for none."""
         start = point.clamp(min=0)
         beside, within = self._pixel_beside(start, across, down)
-        beside = torch.where(start < self.front_count, beside, self.back_point.index_select(0, beside).long())
+        beside = torch.where(start < self.front_count, beside, self.back_point(beside))
         near = self._in_plane(start, beside, across, down)
         return torch.where(within & near & (point >= 0), beside, -1)
 
@@ -161,7 +182,7 @@ class Points:
         """Find the neighbours of points that are the end of a surface: linked, or of the other sheet."""
         across, down = LINKS[side]
         beside, within = self._pixel_beside(point, across, down)
-        behind = self.back_point.index_select(0, beside).to(torch.int64)
+        behind = self.back_point(beside)
         in_front = point < self.front_count
         same, other = torch.where(in_front, beside, behind), torch.where(in_front, behind, beside)
         met = within & self._in_plane(point, other, across, down)
@@ -185,7 +206,7 @@ class Points:
     ) -> torch.Tensor:
         """Tell whether other points, -1 for none, lie in the planes of points."""
         there = other.clamp(min=0)
-        expected = self.q[point] + self.plane[0][point] * across + self.plane[1][point] * down
+        expected = self.q[point] + self.slopes[0][point] * across + self.slopes[1][point] * down
         near = (self.q[there] - expected).abs() <= self.thickness(point)
         return near & (other >= 0) & (self.rank[there] > 0)
 
@@ -202,7 +223,7 @@ class Blocks:
         height, width = points.height, points.width
         self.across, down = -(-width // side), -(-height // side)
         # The front sheet has points everywhere: no block stays infinite.
-        every = points.q, *points.plane[:2]
+        every = points.q, *points.slopes
         shape = len(every), down * self.across
         low = torch.full(shape, math.inf, device=points.device)
         high = torch.full(shape, -math.inf, device=points.device)
@@ -236,9 +257,9 @@ def _ordered(
 
 
 def _lists(sheet: Sheet, at: slice | npt.NDArray[np.intp]) -> dict[str, npt.NDArray[Any]]:
-    """List q, a, b, c, links, rgba and clear of one sheet, at some of its pixels."""
+    """List q, a, b, links and clear of one sheet, at some of its pixels."""
     q = sheet.inverse_depth
-    height, width = q.shape
+    height = len(q)
     seen = sheet.alpha > 0
     right, down = sheet.joined_right.copy(), sheet.joined_down.copy()
     right[:, -1:] = False
@@ -250,20 +271,15 @@ def _lists(sheet: Sheet, at: slice | npt.NDArray[np.intp]) -> dict[str, npt.NDAr
     links = np.zeros(q.shape, dtype=np.uint8)
     for k, link in enumerate((right, left, down, up)):
         links |= link.view(np.uint8) << np.uint8(k)
-    alpha = np.rint(255 * np.clip(sheet.alpha, 0, 1)).astype(np.uint8)
-    lists = {
-        "rgba": np.concatenate([sheet.color, alpha[..., None]], axis=-1).reshape(-1, 4)[at],
-        "clear": _clearance((links == _ALL) & (alpha == 255)).ravel()[at],
-    }
+    whole_alpha = np.rint(255 * np.clip(sheet.alpha, 0, 1)) == 255
+    lists = {"clear": _clearance((links == _ALL) & whole_alpha).ravel()[at]}
+    del whole_alpha
     opaque = sheet.alpha == 1
     whole = right[:-1, :-1] & right[1:, :-1] & down[:-1, :-1] & down[:-1, 1:]
     whole &= opaque[:-1, :-1] & opaque[:-1, 1:] & opaque[1:, :-1] & opaque[1:, 1:]
     links[:-1, :-1] |= whole * np.uint8(_WHOLE)
     lists["links"] = links.ravel()[at]
-    u = np.arange(width, dtype=np.float32) + np.float32(0.5)
-    v = (np.arange(height, dtype=np.float32) + np.float32(0.5))[:, None]
     a, b = np.empty_like(q), np.empty_like(q)
-    c = np.empty_like(q)
     for top in range(0, height, _ROWS):
         rows = slice(top, min(top + _ROWS, height))
         a[rows] = _slope(q[rows], right[rows], left[rows], axis=1)
@@ -271,9 +287,7 @@ def _lists(sheet: Sheet, at: slice | npt.NDArray[np.intp]) -> dict[str, npt.NDAr
         first, last = max(top - 1, 0), min(rows.stop + 1, height)
         some = slice(first, last)
         b[rows] = _slope(q[some], down[some], up[some], axis=0)[top - first :][: rows.stop - top]
-        c[rows] = q[rows] - a[rows] * u - b[rows] * v[rows]
-    lists |= {"q": q.ravel()[at], "a": a.ravel()[at], "b": b.ravel()[at], "c": c.ravel()[at]}
-    return lists
+    return lists | {"q": q.ravel()[at], "a": a.ravel()[at], "b": b.ravel()[at]}
 
 
 def _slope(q: FloatMap, ahead: BoolMap, behind: BoolMap, axis: int) -> FloatMap:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from depth3d.accel.tensors import tensor_view
@@ -48,8 +49,10 @@ class Backdrop:
 
     def __init__(self, sheet: Sheet, device: torch.device) -> None:
         q = tensor_view(sheet.inverse_depth).to(device)
-        light = [tensor_view(to_linear(sheet.color[..., k])).to(device) for k in range(3)]
-        self._q, self._light = q[None, None], torch.stack(light)[None]
+        self._q = q[None, None]
+        # Decoded where it is seen, as large pictures take much memory.
+        self._color = tensor_view(sheet.color).to(device).reshape(-1, 3)
+        self._linear = tensor_view(to_linear(np.arange(256, dtype=np.uint8))).to(device)
         self._middle = float(q.mean())
         self.height, self.width = q.shape
 
@@ -66,9 +69,22 @@ class Backdrop:
             u, v = projection.backward(x, y, q)
             u, v = u.clamp(0, self.width), v.clamp(0, self.height)
             q = _sampled(self._q, u, v)[0]
-        light = _sampled(self._light, u, v)
         ratio = projection.ratio(u, v, q).clamp(min=1e-4)
-        return light.T, q / ratio
+        return self._light(u, v), q / ratio
+
+    def _light(self, u: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        """Interpolate linear light at pixels (k,), with the border going on: (k, 3)."""
+        x, y = (_from_first(at, side) for at, side in ((u, self.width), (v, self.height)))
+        left, top = x.long(), y.long()
+        right, below = (left + 1).clamp(max=self.width - 1), (top + 1).clamp(max=self.height - 1)
+        x, y = (x - left)[:, None], (y - top)[:, None]
+
+        def lit(col: torch.Tensor, row: torch.Tensor) -> torch.Tensor:
+            return self._linear[self._color.index_select(0, row * self.width + col).long()]
+
+        light = lit(left, top) * ((1 - x) * (1 - y))
+        light.addcmul_(lit(right, top), x * (1 - y)).addcmul_(lit(left, below), (1 - x) * y)
+        return light.addcmul_(lit(right, below), x * y)
 
 
 def blend_edges(
@@ -138,9 +154,9 @@ def _surface(
     Returns:
         Cover 0..1, (k, 3) linear light, and inverse depth in the view.
     """
-    a, b, c = (part.index_select(0, point) for part in points.plane)
-    u, v, det = projection.on_planes(x, y, (a, b, c))
     at_u, at_v = points.position(point)
+    a, b, c = points.planes(point, at_u, at_v)
+    u, v, det = projection.on_planes(x, y, (a, b, c))
     du = (u - at_u).nan_to_num_(9.0).clamp_(-1, 1)
     dv = (v - at_v).nan_to_num_(9.0).clamp_(-1, 1)
     q = (points.q.index_select(0, point) + a * du + b * dv).clamp_(min=0)
@@ -161,10 +177,10 @@ def _surface(
         (under, (1 - du) * dv),
         (corner, du * dv),
     ):
-        rgba = points.rgba.index_select(0, tap.clamp(min=0)).float()
-        weight = torch.where(tap >= 0, weight * rgba[:, 3] / 255, 0)
+        paint, alpha = points.paint(tap.clamp(min=0))
+        weight = torch.where(tap >= 0, weight * alpha / 255, 0)
         cover += weight
-        color.addcmul_(rgba[:, :3], weight[:, None])
+        color.addcmul_(paint, weight[:, None])
     color /= cover.clamp(min=1e-6)[:, None]
     # A pulled-apart pixel does not blur the end of its surface.
     pulled = (det / ratio.square()).clamp(min=1).sqrt()
@@ -178,6 +194,13 @@ def _sampled(maps: torch.Tensor, u: torch.Tensor, v: torch.Tensor) -> torch.Tens
     grid = torch.stack([u * (2 / width) - 1, v * (2 / height) - 1], dim=-1)[None, None]
     found = torch.nn.functional.grid_sample(maps, grid, padding_mode="border", align_corners=False)
     return found[0, :, 0]
+
+
+def _from_first(at: torch.Tensor, side: int) -> torch.Tensor:
+    """Count pixels from the centre of the first one, within the picture, rounded as `grid_sample` does."""
+    whole = at * (2 / side)  # -1, and + 1 again
+    whole = torch.addcmul(torch.full_like(at, -1.0), whole - 1 + 1, torch.full_like(at, float(side)))
+    return (whole / 2).clamp_(0, side - 1)
 
 
 def _linear(color: torch.Tensor) -> torch.Tensor:

@@ -91,8 +91,11 @@ class Splat:
         """
         bound = torch.full(self.nearest.shape, -1.0, device=at.device)
         bound[self.place(at)] = limit
-        across = torch.maximum(bound[: len(bound) - 1], bound[1:])
-        around = torch.maximum(across[: -self.stride], across[self.stride :])
+        for step in (1, self.stride):  # in place: each becomes the most of itself and a later one
+            for start in range(0, len(bound) - step, self._chunk):
+                part = slice(start, min(start + self._chunk, len(bound) - step))
+                bound[part] = torch.maximum(bound[part], bound[part.start + step : part.stop + step])
+        around = bound
         points, found = self.points, []
         for start in range(0, points.count, self._chunk):
             part = slice(start, min(start + self._chunk, points.count))
