@@ -57,7 +57,7 @@ def run_call(task: Task) -> Made:
     params |= dict(zip(call.reads, task.reads, strict=False))
     with listening() as said:
         try:
-            with stage(call.command):
+            with stage(f"depth3d {call.command}"):
                 call_body(_command_named(call.command), params, call.sources)
         except Depth3DError as error:
             if said.opened:

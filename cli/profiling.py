@@ -39,7 +39,7 @@ def _profiled(command: str, age_s: float) -> Iterator[None]:
         with profiled(time.perf_counter() - age_s) as profile:
             if age_s:
                 profile.add("start-up", age_s)
-            with stage(command):
+            with stage(f"depth3d {command}"):
                 yield
     finally:  # of many photos some may have failed
         click.echo(str(profile), err=True)

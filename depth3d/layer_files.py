@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from depth3d.core.arrays import ImageArray
+from depth3d.core.stages import stage
 from depth3d.errors import InputError, UnsupportedFormatError
 from depth3d.io.atomic import check_writable, writing
 from depth3d.io.glb_scene import GlbSurface, write_glb_scene
@@ -26,6 +27,7 @@ __all__ = ["save_layer_meshes", "save_layers", "save_page"]
 _WORD_MAX = 65535
 
 
+@stage("writing")
 def save_page(
     layers: Layers,
     path: str | Path,
@@ -109,6 +111,7 @@ def save_page(
         partial.write_text(page, encoding="utf-8", errors="replace")
 
 
+@stage("writing")
 def save_layer_meshes(
     layers: Layers,
     path: str | Path,

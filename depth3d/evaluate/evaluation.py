@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from depth3d.core.depth import DepthMap
+from depth3d.core.stages import stage
 from depth3d.errors import InputError
 from depth3d.evaluate.boundaries import boundary_f1
 from depth3d.evaluate.comparison import Alignment, Comparison, compare
@@ -76,6 +77,7 @@ class Evaluation:
         )
 
 
+@stage("scoring")
 def evaluate(
     prediction: DepthMap,
     truth: DepthMap,
@@ -111,6 +113,7 @@ def evaluate(
     return measure(compare(prediction, truth, protocol=protocol, align=align), tolerance_px=tolerance_px)
 
 
+@stage("scoring")
 def measure(comparison: Comparison, *, tolerance_px: int = DEFAULT_TOLERANCE_PX) -> Evaluation:
     """Put numbers to a comparison; see `evaluate`."""
     counts = comparison.counts

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from depth3d.core.arrays import FloatArray, ImageArray
 from depth3d.core.depth import DepthMap
+from depth3d.core.stages import stage
 from depth3d.errors import InputError, UnsupportedFormatError
 from depth3d.io.atomic import writing
 from depth3d.io.images import save_image
@@ -115,6 +116,7 @@ def nearness(depth: DepthMap, span: tuple[float, float] | None = None) -> tuple[
     return np.clip((disparity - low) / (high - low), 0, 1).astype(np.float32), low, high
 
 
+@stage("preview")
 def save_preview(
     depth: DepthMap,
     path: str | Path,

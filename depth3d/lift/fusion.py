@@ -16,6 +16,7 @@ from depth3d.core.depth import DepthMap
 from depth3d.core.mesh import Mesh
 from depth3d.core.poses import as_pose
 from depth3d.core.scene import RGBD
+from depth3d.core.stages import stage
 from depth3d.errors import InputError
 from depth3d.lift.clouds import checked_range
 from depth3d.lift.flying_pixels import flying_pixels
@@ -72,6 +73,7 @@ def fuse(
 ) -> PointCloud: ...
 
 
+@stage("fusing")
 def fuse(
     scenes: Iterable[RGBD],
     poses: npt.ArrayLike,

@@ -9,6 +9,7 @@ from depth3d.core.arrays import ImageArray
 from depth3d.core.camera import Camera
 from depth3d.core.cloud import PointCloud
 from depth3d.core.mesh import Mesh
+from depth3d.core.stages import stage
 from depth3d.core.texture import texture_colors
 from depth3d.errors import InputError
 from depth3d.lift.point_views import contact_sheet
@@ -20,6 +21,7 @@ _DARK, _BRIGHT = 50, 215
 """Gray of bare surfaces seen edge-on and head-on."""
 
 
+@stage("preview")
 def mesh_sheet(
     mesh: Mesh, camera: Camera | None = None, *, width_px: int = 480, height_px: int = 400
 ) -> ImageArray:

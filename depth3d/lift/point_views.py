@@ -11,6 +11,7 @@ from depth3d.core.arrays import FloatMap, ImageArray
 from depth3d.core.camera import Camera
 from depth3d.core.cloud import PointCloud
 from depth3d.core.poses import as_pose
+from depth3d.core.stages import stage
 from depth3d.errors import InputError
 
 __all__ = ["contact_sheet", "render_points"]
@@ -90,6 +91,7 @@ def render_points(
     return picture
 
 
+@stage("preview")
 def contact_sheet(
     cloud: PointCloud, camera: Camera | None = None, *, width_px: int = 480, height_px: int = 400
 ) -> ImageArray:

@@ -17,6 +17,7 @@ from depth3d.core.arrays import FloatArray, FloatMap, ImageArray
 from depth3d.core.color import to_linear, to_srgb
 from depth3d.core.lens import ThinLens
 from depth3d.core.scene import RGBD
+from depth3d.core.stages import stage
 from depth3d.errors import InputError
 from depth3d.render.crisp import crisp_disparity
 from depth3d.render.defocus import Defocus, gain_of, tilted
@@ -131,6 +132,7 @@ class Refocus:
             slope, middle = tilted(self.scene.camera, focus_m=focus_m, point=focus.point, tilt_deg=tilt_deg)
         return Defocus(gain, focus.disparity, slope, middle, max(gain * sharp_range, sharp_px) / 2)
 
+    @stage("bokeh")
     def prepare(self, settings: Iterable[Defocus]) -> None:
         """Guess what is behind the foreground, as far as any of these settings shows it.
 
@@ -154,6 +156,7 @@ class Refocus:
         self._rims = split_rims(light, self.disparity, jump=JUMP_PX / gain)
         self._behind = hidden_surfaces(self._rims.behind(light), self.disparity, gain=gain)
 
+    @stage("bokeh")
     def image(self, defocus: Defocus, look: Look | None = None) -> ImageArray:
         """Take the picture.
 

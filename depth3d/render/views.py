@@ -17,6 +17,7 @@ from depth3d.core.camera import Camera
 from depth3d.core.color import to_linear, to_srgb
 from depth3d.core.poses import as_pose
 from depth3d.core.scene import RGBD
+from depth3d.core.stages import stage
 from depth3d.errors import CameraError, InputError
 from depth3d.render.layers import layers as layers_of
 from depth3d.render.pictures import Picture
@@ -124,6 +125,7 @@ class ViewRenderer:
         DeviceError: The device is not there.
     """
 
+    @stage("views")
     def __init__(self, layers: Layers, *, supersample: int = 1, device: str = "auto") -> None:
         if not isinstance(layers, Layers):
             raise InputError(f"views need Layers, got {type(layers).__name__}; make them with layers(scene)")
@@ -140,6 +142,7 @@ class ViewRenderer:
         height, width = layers.photo.shape[:2]
         self.camera = layers.camera.cropped(layers.margin_px, layers.margin_px, width, height)
 
+    @stage("views")
     def render(self, pose: npt.ArrayLike | None = None, camera: Camera | None = None) -> View:
         """Take the picture from one point of view.
 

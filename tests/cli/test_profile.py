@@ -4,8 +4,11 @@ import subprocess
 import sys
 
 import click
+import numpy as np
 import pytest
 from depth3d_cli.main import COMMANDS, cli
+
+import depth3d as d3
 
 
 def table_of(stderr):
@@ -41,10 +44,42 @@ def test_the_stages_of_a_command_add_up(run, photo, disparity, tmp_path):
     done = run("cloud", photo, "--depth", disparity, "-o", tmp_path / "cloud.ply", "--profile", "-q")
     assert done.exit_code == 0, done.output
     rows, wall_s = table_of(done.stderr)
-    assert {"reading", "calibrating", "point cloud", "cloud", "writing", "rest"} <= set(rows)
+    assert {"reading", "calibrating", "point cloud", "depth3d cloud", "writing", "rest"} <= set(rows)
     assert "start-up" not in rows  # this process began long before
     assert sum(rows.values()) == pytest.approx(wall_s, rel=0.05, abs=0.01)
     assert "stage  " not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "stages"),
+    [
+        (("bokeh", "--focus", "10,10", "-o", "b.png"), {"bokeh", "writing"}),
+        (("cloud", "--preview", "p.png", "-o", "c.ply"), {"point cloud", "preview"}),
+        (("mesh", "--preview", "p.png", "-o", "m.glb"), {"mesh", "preview"}),
+        (("parallax", "-o", "p.html"), {"layers", "writing"}),
+        (("stereo", "-o", "s.png"), {"layers", "views", "stereo"}),
+    ],
+    ids=lambda words: words[0] if isinstance(words, tuple) else "",
+)
+def test_the_work_of_a_command_has_stages_of_its_own(words, stages, run, photo, disparity, tmp_path):
+    command, *others = words
+    done = run(command, photo, "--depth", disparity, *others, "--profile", "-q")
+    assert done.exit_code == 0, done.output
+    rows, wall_s = table_of(done.stderr)
+    assert stages | {f"depth3d {command}", "reading", "rest"} <= set(rows)
+
+
+def test_of_a_film_steadying_counts(run, tmp_path):
+    rng = np.random.default_rng(0)
+    frames = tmp_path / "frames"
+    frames.mkdir()
+    for number in range(4):
+        d3.save(rng.integers(0, 255, (48, 64, 3), np.uint8), frames / f"{number}.png")
+    done = run("video", frames, "-o", "d.mp4", "--model", "mini", "--input-size", 64, "--profile", "-q")
+    assert done.exit_code == 0, done.output
+    rows, _ = table_of(done.stderr)
+    assert {"network", "steadying", "range and cuts", "planning depth", "depth", "writing"} <= set(rows)
+    assert rows["steadying"] > 0
 
 
 def test_of_a_process_its_start_counts(photo, disparity, tmp_path):
