@@ -20,6 +20,7 @@ SECTIONS = {
     "batch": "Batches",
     "gpu": "GPU",
     "mini": "The small network",
+    "tokens": "Constant tokens",
     "growth": "Growth",
     "mesh": "Meshes",
     "bokeh": "Bokeh",

@@ -50,6 +50,7 @@ RUNS = (
     Run("batch", "--rounds 2 --batches 1 8 64"),
     Run("gpu", "--rounds 3 --models Small --frames 60 --film-rounds 1", "--rounds 11"),
     Run("mini", "--rounds 3"),
+    Run("tokens", "--rounds 2 --scenes 4", "--rounds 9"),
     Run(
         "growth",
         "--rounds 1 --megapixels 0.3 3 --stages cloud PLY mesh matte bokeh layers --networks mini"
