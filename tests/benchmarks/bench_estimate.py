@@ -12,6 +12,12 @@ that loads one contender and estimates one picture; what backends compile is kep
 the first process of each pays for it (import and load, of the first picture). Needs no network and about 3
 GB of memory.
 
+Losses: what short formats cost in accuracy on real photos, those of ../shared/data/photos where that is, else
+the samples': AbsRel to the map in float32 by PyTorch after scale and shift, where that is a hundredth of its
+largest value at least, and `off` as above; median, least and largest over the photos. Of Small with those
+random weights, and of `mini`, which is trained, without refinement. Trained transformers have channels larger
+than random ones have.
+
     python tests/benchmarks/bench_estimate.py [--rounds 7] [--output result.json]
 """
 
@@ -40,9 +46,12 @@ OURS = {
     REFERENCE: "torch",
     "depth3d torch auto": "torch",
     "depth3d onnx float32": "onnx",
+    "depth3d onnx int8": "onnx",
     "depth3d openvino float32": "openvino",
     "depth3d openvino auto": "openvino",
+    "depth3d openvino int8": "openvino",
 }
+SHORT = ("torch bfloat16", "openvino bfloat16", "onnx int8", "openvino int8")
 PIPELINE = "transformers pipeline"
 PREPROCESSOR = {
     "image_processor_type": "DPTImageProcessor",
@@ -165,6 +174,47 @@ def interleaved(folder: Path, rounds: int) -> contract.Tables:
     return tables
 
 
+def losses(folder: Path) -> contract.Tables:
+    """Compare the maps of short formats with those of float32, photo by photo."""
+    import numpy as np
+    import torch
+    from PIL import Image
+
+    from depth3d.errors import Depth3DError
+    from depth3d.estimate.alignment import aligned_abs_rel, aligned_error
+    from depth3d.estimate.backends.choice import installed_backends
+    from depth3d.estimate.estimator import DepthEstimator
+
+    paths = sorted((contract.ROOT.parent / "shared" / "data" / "photos").glob("*.jpg"))
+    paths = paths or [contract.ROOT / "samples" / "data" / "still_life.png"]
+    photos = [np.asarray(Image.open(path).convert("RGB")) for path in paths]
+
+    def maps(model: Any, backend: str, dtype: str) -> list[torch.Tensor]:
+        options = {"device": "cpu", "backend": backend, "dtype": dtype, "refine": "none"}
+        estimator = DepthEstimator.from_pretrained(model, **options)
+        return [torch.as_tensor(estimator(photo).values.copy()) for photo in photos]
+
+    tables: contract.Tables = {}
+    for name, model in (("Small, random weights", folder), ("mini", "mini")):
+        exact = maps(model, "torch", "float32")
+        rows: dict[str, contract.Row] = {}
+        for form in SHORT:
+            backend, dtype = form.split()
+            if backend not in installed_backends():
+                continue
+            try:
+                pairs = list(zip(maps(model, backend, dtype), exact, strict=True))
+            except Depth3DError as error:  # a processor without that format
+                print(error, file=sys.stderr)
+                continue
+            rows[f"depth3d {form}"] = {
+                "AbsRel, %": contract.spread((aligned_abs_rel(*pair) for pair in pairs), 100),
+                "off, %": contract.spread((aligned_error(*pair) for pair in pairs), 100),
+            }
+        tables[f"Loss of accuracy of {name}, {len(photos)} photos"] = rows
+    return tables
+
+
 def main() -> None:
     """Run the benchmark and write its result as JSON."""
     parser = contract.parser(__doc__, rounds=7)
@@ -189,7 +239,7 @@ def main() -> None:
                 memory.setdefault(f"Load and one call in a fresh process, {size}", {})[name] = (
                     contract.reported(words)[1]
                 )
-        results = interleaved(folder, options.rounds) | memory
+        results = interleaved(folder, options.rounds) | losses(folder) | memory
     import torch
 
     from depth3d.accel.precision import preferred_dtype
