@@ -13,6 +13,7 @@ from depth3d.accel.devices import memory_format
 from depth3d.accel.precision import preferred_dtype
 from depth3d.accel.threads import bound_threads
 from depth3d.errors import DeviceError, InputError
+from depth3d.estimate import network as network_module
 from depth3d.estimate.backends.graph import can_be_exported
 from depth3d.estimate.backends.processor import fitted_to_processor
 from depth3d.estimate.backends.trials import remembering
@@ -146,7 +147,12 @@ def runnable(
         network = fit(network) if fit else network
     elif loaded.halves_on_cpu or device.type != "cpu":
         preferred = preferred_dtype(device)
-        facts = {"torch": torch.__version__, "preferred": preferred, "fitted": fit is not None}
+        facts = {
+            "torch": torch.__version__,
+            "preferred": preferred,
+            "fitted": fit is not None,
+            "tolerance": network_module.HALF_PRECISION_TOLERANCE,
+        }
         remembered = remembering(loaded.source, **facts) if device.type == "cpu" else None
         network = settle_precision(network, preferred, loaded.rule, device, fit, remembered)
     if backend == "compile":
