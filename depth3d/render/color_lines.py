@@ -68,10 +68,12 @@ def follow_colors(
         )
         windows = _Windows.of(small_light, share > 0)
         small_values[share > 0] = _solved(windows, small_values, share > 0, small_weight)
-        laws = windows.laws(small_values)
+        at, laws = windows.laws(small_values)
         solved = np.zeros(count, dtype=np.float32)
         for k in range(4):
-            law = cv2.resize(laws[..., k], (width, height), interpolation=cv2.INTER_LINEAR)[unknown]
+            plane = np.zeros_like(small_values)
+            plane.reshape(-1)[at] = laws[k]
+            law = cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR)[unknown]
             solved += law * light[..., k][unknown] if k < 3 else law
     result = values.astype(np.float32)
     result[unknown] = np.clip(solved, values.min(), values.max())
@@ -141,25 +143,31 @@ class _Windows:
             total = total + coo_array((values[used], (rows[used], columns[used])), (size, size)).tocsr()
         return total
 
-    def laws(self, values: FloatMap) -> FloatMap:
+    def laws(self, values: FloatMap) -> tuple[_Index, npt.NDArray[np.float32]]:
         """Fit value = slope . colour + offset in each window, and average the laws at each pixel.
 
         Returns:
-            (H, W, 4) float32 slopes and offset; 0 where there is no window.
+            (n,) numbers of the pixels in any window, in reading order, and (4, n) slopes and offset.
         """
-        size = self.shape[0] * self.shape[1]
-        sums, times = np.zeros((4, size)), np.zeros(size)
+        import cv2
+
+        touched = np.zeros(self.shape, dtype=np.uint8)
+        touched[self.rows, self.columns] = 1
+        at = np.flatnonzero(cv2.dilate(touched, np.ones((3, 3), np.uint8)))
+        sums, times = np.zeros((4, len(at))), np.zeros(len(at))
         for part in self.parts():
             given = values.ravel()[part.pixels].astype(np.float64) * part.inside
             count = part.inside.sum(axis=1)
             slopes = np.einsum("nij,nkj,nk->ni", part.inverse, part.offsets, given) / count[:, None]
             offset = given.sum(axis=1) / count - (slopes * part.mean).sum(axis=1)
-            at = part.pixels.ravel()
-            times += np.bincount(at, part.inside.ravel(), minlength=size)
+            # Windows come in reading order, so that some of them share few rows.
+            place = np.searchsorted(at, part.pixels.ravel())
+            first, last = int(place.min()), int(place.max()) + 1
+            place -= first
+            times[first:last] += np.bincount(place, part.inside.ravel())
             for total, law in zip(sums, (*slopes.T, offset), strict=True):
-                total += np.bincount(at, (part.inside * law[:, None]).ravel(), minlength=size)
-        averaged = (sums / np.maximum(times, 1)).astype(np.float32)
-        return np.ascontiguousarray(averaged.T).reshape(*self.shape, 4)
+                total[first:last] += np.bincount(place, (part.inside * law[:, None]).ravel())
+        return at, (sums / np.maximum(times, 1)).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,9 +167,18 @@ def _edges(disparity: FloatMap, least: float, widest_px: float) -> list[tuple[in
     reach = 1
     low, high = _extremes(disparity, reach)
     while reach <= widest_px:
+        found = free.copy()
+        if reach > 1:
+            # Between surfaces that really end there one pixel takes the whole step.
+            sharpest = highest(steepest, reach)
+            gradual = np.empty_like(free)
+            for top in range(0, len(free), _ROWS):
+                rows = slice(top, top + _ROWS)
+                gradual[rows] = sharpest[rows] < _SHARPEST * (high[rows] - low[rows])
+            del sharpest
         wide_low = lowest(low, 2 * reach, of_reach=reach)
         wide_high = highest(high, 2 * reach, of_reach=reach)
-        found, nearer = free.copy(), np.empty_like(free)
+        nearer = np.empty_like(free)
         for top in range(0, len(found), _ROWS):
             rows = slice(top, top + _ROWS)
             step = high[rows] - low[rows]
@@ -178,12 +187,7 @@ def _edges(disparity: FloatMap, least: float, widest_px: float) -> list[tuple[in
         found &= _beside(nearer)
         free &= ~found
         if reach > 1:
-            # Between surfaces that really end there one pixel takes the whole step.
-            sharpest = highest(steepest, reach)
-            for top in range(0, len(found), _ROWS):
-                rows = slice(top, top + _ROWS)
-                found[rows] &= sharpest[rows] < _SHARPEST * (high[rows] - low[rows])
-            del sharpest
+            found &= gradual
         edges.append((reach, found))
         large = np.minimum((high[found] - low[found]) / (_LARGE_STEPS * least), 1)
         weights.append(float((large**2).sum()))

@@ -167,6 +167,7 @@ def _coarse_group(canvas: _Canvas, surfaces: Surfaces, spreader: Spreader, numbe
                 if outside is not None:
                     layer = _weighed(layer, outside)
                 octave.put(there, spreader.spread(layer, number, scale, corner)[inner])
+        del plane, layer  # before the next one is made
     _enlarge(canvas, octave, scale)
 
 
