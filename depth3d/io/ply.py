@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import textwrap
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -113,27 +113,29 @@ def write_ply(
         *([] if faces is None else [f"element face {len(faces)}", "property list uchar int vertex_indices"]),
         "end_header",
     ]
-    records = np.empty(
-        len(cloud), dtype=[(name, "u1" if data.dtype == np.uint8 else "<f4") for name, data in columns]
-    )
-    for name, data in columns:
-        records[name] = data
-    tables = [records] if faces is None else [records, _face_records(faces)]
+    tables = [columns]
+    if faces is not None:
+        three = np.broadcast_to(np.uint8(3), len(faces))
+        tables.append([("corners", three), *((name, faces[:, i]) for i, name in enumerate("abc"))])
     with path.open("wb") as file:
         file.write(("\n".join(header) + "\n").encode("ascii"))
         for table in tables:
-            if ascii:
-                write_rows(file, table)
-            else:
-                file.write(table.data)
+            for records in _records(table):
+                if ascii:
+                    write_rows(file, records)
+                else:
+                    file.write(records.data)
 
 
-def _face_records(faces: npt.NDArray[np.int32]) -> npt.NDArray[Any]:
-    records = np.empty(len(faces), dtype=[("corners", "u1"), ("a", "<i4"), ("b", "<i4"), ("c", "<i4")])
-    records["corners"] = 3
-    for column, name in enumerate("abc"):
-        records[name] = faces[:, column]
-    return records
+def _records(columns: list[tuple[str, npt.NDArray[Any]]]) -> Iterator[npt.NDArray[Any]]:
+    """Put columns side by side, some rows at a time: large clouds take much memory."""
+    dtype = [(name, data.dtype.newbyteorder("<")) for name, data in columns]
+    for start in range(0, len(columns[0][1]), _ROWS_AT_ONCE):
+        rows = slice(start, start + _ROWS_AT_ONCE)
+        records = np.empty(len(columns[0][1][rows]), dtype=dtype)
+        for name, data in columns:
+            records[name] = data[rows]
+        yield records
 
 
 def write_rows(file: BinaryIO, records: npt.NDArray[Any]) -> None:
