@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,14 @@ def _give_life(network: Any, seed: int) -> None:
                 weight.copy_(0.1 * torch.randn(weight.shape, generator=draw))
         network.head.conv3.weight.abs_()
         network.head.conv3.bias.fill_(0.5 if network.config.depth_estimation_type == "relative" else -2.0)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _empty_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Begin with nothing that backends compiled and trials found in an earlier run, and leave nothing."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DEPTH3D_CACHE_DIR", str(tmp_path_factory.mktemp("backends")))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -72,7 +72,8 @@ def test_without_weights_it_names_the_ways_out(monkeypatch: pytest.MonkeyPatch) 
     ("options", "error", "sentence"),
     [
         ({"device": "gpu"}, DeviceError, "must be auto"),
-        ({"dtype": "int8"}, InputError, "dtype must be one of"),
+        ({"dtype": "int4"}, InputError, "dtype must be one of"),
+        ({"dtype": "int8", "backend": "torch"}, InputError, "does not compute in int8"),
         ({"input_size": 0}, InputError, "input_size"),
         ({"input_size": 518.5}, InputError, "input_size"),
         ({"batch_size": 0}, InputError, "batch_size must be a whole number"),

@@ -29,7 +29,8 @@ def run(*words, folder, **changed):
 def test_no_home_and_one_that_cannot_be_written(tmp_path, hard_files, home):
     (tmp_path / "photo.png").write_bytes(hard_files["photo.png"])
     words = ("estimate", "photo.png", "-o", "depth.npz", "--preview", "--legend", "--model", "mini")
-    done = run(*words, folder=tmp_path, HOME=home, XDG_CACHE_HOME=None, XDG_CONFIG_HOME=None)
+    none = dict.fromkeys(("DEPTH3D_CACHE_DIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"))
+    done = run(*words, folder=tmp_path, HOME=home, **none)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert sorted(path.name for path in tmp_path.iterdir()) == ["depth.npz", "depth_preview.png", "photo.png"]
