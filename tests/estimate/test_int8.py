@@ -157,6 +157,18 @@ def test_it_is_near_float32(load: Load, wide_folder: Path, photo: Photo, cache: 
     assert small < 0.75 * large  # each format has a file of its own
 
 
+@pytest.mark.parametrize("backend", ["onnx", "openvino"])
+def test_pictures_of_a_batch_do_not_share_levels(
+    load: Load, wide_folder: Path, photo: Photo, backend: str
+) -> None:
+    pytest.importorskip({"onnx": "onnxruntime", "openvino": "openvino"}[backend])
+    pale, vivid = photo(70, 98) // 8 + 100, photo(70, 98, seed=1)
+    options: dict[str, Any] = {"backend": backend, "dtype": "int8"}
+    alone = load(wide_folder, **options)(pale).values
+    together = load(wide_folder, batch_size=2, **options)([pale, vivid])[0].values
+    np.testing.assert_allclose(together, alone, rtol=0, atol=1e-5 * np.ptp(alone))
+
+
 def test_mini_on_its_still_life() -> None:
     """Trained weights. Its convolutions, most of it, stay in float32."""
     from PIL import Image

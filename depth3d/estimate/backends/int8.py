@@ -2,8 +2,8 @@
 
 Only the transformer's products by weights become int8; convolutions, attention and all else stay in float32:
 with convolutions in int8 Small's maps move by twenty times as much, and `mini`'s are of no use. Weights have
-a scale for each output; the scales of the inputs are found anew for each image, so nothing depends on which
-pictures were looked at before.
+a scale for each output; the scales of the inputs are found anew (by ONNX Runtime for each pass, by OpenVINO
+for each token), so nothing depends on which pictures were looked at before.
 """
 
 from __future__ import annotations

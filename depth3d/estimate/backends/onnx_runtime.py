@@ -63,7 +63,10 @@ def _on_cpu(network: torch.nn.Module, rule: InputRule, dtype: torch.dtype) -> Gr
         session = open_session(path, threads)
 
         def run(pixels: torch.Tensor) -> torch.Tensor:
-            return torch.from_numpy(session.run(None, {INPUT_NAME: pixels.numpy()})[0])
+            # In int8 a pass has one scale: pictures that shared it would change each other's maps.
+            passes = torch.split(pixels, 1 if dtype is torch.int8 else len(pixels))
+            maps = [torch.from_numpy(session.run(None, {INPUT_NAME: one.numpy()})[0]) for one in passes]
+            return maps[0] if len(maps) == 1 else torch.cat(maps)
 
         made = GraphNetwork(run, network, dtype)
         made.blob = Blob(path, form, circumstances(), "onnx")
