@@ -99,7 +99,7 @@ class DepthNetwork:
 
     @property
     def blob(self) -> Blob | None:
-        """The file of the compiled network that OpenVINO runs, if it does."""
+        """The file of the compiled network that OpenVINO or ONNX Runtime runs, if one does."""
         return getattr(self._network, "blob", None)
 
     def bytes_per_image(self, input_size: int) -> float:

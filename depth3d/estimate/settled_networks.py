@@ -93,7 +93,10 @@ def recall(checkpoint: Path, asked: Mapping[str, Any], programs: Iterable[str]) 
         record is damaged.
     """
     records = [(path, program) for program in programs if (path := _record_of(checkpoint, asked, program))]
-    there = [(path.stat().st_mtime_ns, path, program) for path, program in records if path.is_file()]
+    there: list[tuple[int, Path, str]] = []
+    for path, program in records:
+        with suppress(OSError):  # there is none
+            there.append((path.stat().st_mtime_ns, path, program))
     return _read(*max(there)[1:]) if there else None
 
 

@@ -83,6 +83,22 @@ def test_it_is_tried_again_where_something_has_changed(
     assert outcome_of(weights, "fitted", **facts) == ("plain", False)
 
 
+@pytest.mark.parametrize("outcome", ["fitted", "float32"])
+def test_where_nothing_can_be_kept_it_is_tried_once(
+    weights: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, outcome: TrialForm
+) -> None:
+    def full(self: Path, text: str) -> int:
+        raise OSError(28, "No space left on device")
+
+    remembered = remembering(weights)
+    assert remembered is not None
+    tried: list[bool] = []
+    monkeypatch.setattr(Path, "write_text", full)
+    assert remembered(lambda: tried.append(True) or outcome) == outcome
+    assert tried == [True]
+    assert [*cache.iterdir()] == []
+
+
 def test_weights_that_are_not_all_there_are_not_known(tmp_path: Path, weights: Path) -> None:
     assert remembering(None) is None
     assert remembering(tmp_path / "none.pth") is None

@@ -7,6 +7,7 @@ with the same weights, processor and PyTorch.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -17,6 +18,8 @@ from depth3d.estimate.backends.artefacts import artefact
 from depth3d.estimate.checkpoint_identity import checkpoint_identity
 
 __all__ = ["TrialForm", "remembering"]
+
+_log = logging.getLogger("depth3d")
 
 TrialForm: TypeAlias = Literal["fitted", "plain", "float32"]
 """The faster format in the form that suits the processor; in its own form; or neither."""
@@ -48,11 +51,13 @@ def remembering(
         return None
 
     def outcome_of(trial: Callable[[], TrialForm]) -> TrialForm:
+        found: list[TrialForm] = []
+
         def make(path: Path) -> None:
-            outcome = trial()
-            if outcome not in _GOOD:
+            found.append(trial())
+            if found[0] not in _GOOD:
                 raise _FailedError
-            path.write_text(outcome)
+            path.write_text(found[0])
 
         circumstances = {
             "checkpoint": identity, "flags": sorted(cpu_flags()), "depth3d": __version__, "trial": _VERSION,
@@ -61,6 +66,9 @@ def remembering(
             return artefact("trials", ".txt", make, _read, **circumstances, **depends_on)
         except _FailedError:
             return "float32"
+        except OSError as error:  # a full disk, say: what can't be kept was found nevertheless
+            _log.debug("the trial of %s is not kept: %s", checkpoint, error)
+            return found[0] if found else trial()
 
     return outcome_of
 
