@@ -12,7 +12,7 @@ from torch.nn.functional import grid_sample, pad
 from depth3d.accel.tensors import tensor_view
 from depth3d.core.arrays import ImageArray
 
-__all__ = ["Picture"]
+__all__ = ["Picture", "TiledPicture"]
 
 _TAPS = {
     2: np.array([1, 1]) / 2,
@@ -24,6 +24,9 @@ keep gradients as they are."""
 _ROW = 1024
 _MOST_SIDE_PX = 32766
 """The largest side of pictures that OpenCV's remap takes."""
+_TILE_PX = 256
+_AROUND_PX = 3
+"""Pixels beside a tile that the points midway between its own are found from."""
 
 
 class Picture:
@@ -54,6 +57,54 @@ class Picture:
         grid = torch.stack([(x + 0.5) * (2 / width) - 1, (y + 0.5) * (2 / height) - 1], dim=-1)
         found = grid_sample(self._map, grid.view(1, -1, 1, 2), padding_mode="border", align_corners=False)
         return found[0, :, :, 0].T.round().to(torch.uint8).view(*u.shape, 3)
+
+
+class TiledPicture:
+    """The same picture, on the CPU, of which little is sampled: doubled by tiles, when they are asked for.
+
+    Args:
+        color: (H, W, 3) uint8.
+        clear: (H, W) uint8, as for `Picture`.
+    """
+
+    def __init__(self, color: ImageArray, clear: npt.NDArray[np.uint8]) -> None:
+        self._color, self._clear = color, clear
+        self._tiles: dict[tuple[int, int], ImageArray] = {}
+
+    def sample(self, u: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        """Sample it at pixels (k,): (k, 3) uint8. Beyond the border the last pixels go on."""
+        x, y = (2 * u - 1).numpy(), (2 * v - 1).numpy()
+        height, width = self._clear.shape
+        row, col = (
+            np.clip(at // (2 * _TILE_PX), 0, (side - 1) // _TILE_PX).astype(np.int64)
+            for at, side in ((y, height), (x, width))
+        )
+        across = (width - 1) // _TILE_PX + 1
+        number = row * across + col
+        order = np.argsort(number, kind="stable")
+        starts = np.flatnonzero(np.diff(number[order], prepend=-1))
+        found = np.empty((len(x), 3), np.uint8)
+        for some in np.split(order, starts[1:]):
+            top, left = (int(part) * _TILE_PX for part in divmod(number[some[0]], across))
+            # Whole numbers less: not a bit of the fractions is lost.
+            tile_x, tile_y = torch.from_numpy(x[some] - 2 * left), torch.from_numpy(y[some] - 2 * top)
+            found[some] = _remapped(self._tile(top, left), tile_x, tile_y)
+        return torch.from_numpy(found)
+
+    def _tile(self, top: int, left: int) -> ImageArray:
+        tile = self._tiles.get((top, left))
+        if tile is None:
+            first = max(top - _AROUND_PX, 0), max(left - _AROUND_PX, 0)
+            part = tuple(
+                slice(at, end + _TILE_PX + 1 + _AROUND_PX) for at, end in zip(first, (top, left), strict=True)
+            )
+            fine = _doubled(self._color[part], self._clear[part])
+            rows, cols = (
+                slice(2 * (end - at), 2 * (end - at + _TILE_PX) + 1)
+                for at, end in zip(first, (top, left), strict=True)
+            )
+            tile = self._tiles[top, left] = np.ascontiguousarray(fine[rows, cols])
+        return tile
 
 
 def _remapped(picture: ImageArray, x: torch.Tensor, y: torch.Tensor) -> ImageArray:

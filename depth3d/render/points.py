@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from depth3d.accel.tensors import tensor_view
-from depth3d.core.arrays import BoolMap, FloatMap
 from depth3d.render.numbering import Numbering
+from depth3d.render.point_lists import ALL, WHOLE, PointLists
 from depth3d.render.sheets import Layers, Sheet
 
 __all__ = ["LINKS", "Points"]
@@ -19,11 +18,8 @@ __all__ = ["LINKS", "Points"]
 LINKS = ((1, 0), (-1, 0), (0, 1), (0, -1))
 """Steps (across, down) to the four neighbours, which are the bits of `Points.links`."""
 
-_ROWS = 128
 _CHUNK = 1 << 18
-"""Rows, and points, that are worked on together."""
-_ALL, _WHOLE = 15, 16
-_CLEAR_MOST = 15
+"""Points that are worked on together."""
 _THICKNESS = 0.004
 """Share of its inverse depth by which a surface may differ from its local plane."""
 _BEHIND_BIAS = 1e-5
@@ -61,21 +57,20 @@ class Points:
         self.back_pixel = tensor_view(at.astype(np.int32)).to(device)
         self._behind = Numbering(at, size, device)
         self.device = device
-        sheets = [_lists(front, slice(None)), _lists(back, at)]
-
-        def joined(name: str) -> torch.Tensor:
-            """Join two lists, and let go of them, as large pictures take much memory."""
-            return tensor_view(np.concatenate([lists.pop(name) for lists in sheets])).to(device)
-
-        self.q = joined("q")
-        self.slopes = joined("a"), joined("b")
-        self.links, self.clear = joined("links"), joined("clear")
+        lists = PointLists(self.count)
+        lists.fill(slice(0, size), front, None)
+        lists.fill(slice(size, self.count), back, at)
+        self.q, self.links, self.clear = (
+            tensor_view(each).to(device) for each in (lists.q, lists.links, lists.clear)
+        )
+        self.slopes = tensor_view(lists.right).to(device), tensor_view(lists.down).to(device)
+        del lists
         self._front_paint = tensor_view(front.color).to(device).reshape(-1, 3)
         self._front_alpha = tensor_view(front.alpha).to(device).reshape(-1)
         self._back_paint = tensor_view(back.color.reshape(-1, 3)[at]).to(device)
         self._back_alpha = tensor_view(back.alpha.ravel()[at]).to(device)
         self._blocks: Blocks | None = None
-        ends = torch.nonzero((self.links & _ALL) != _ALL)[:, 0]
+        ends = torch.nonzero((self.links & ALL) != ALL)[:, 0]
         self._end = Numbering(ends.cpu().numpy(), self.count, device)
         self._beside_end = torch.stack([self._met(ends, k) for k in range(4)]).to(torch.int32)
 
@@ -138,7 +133,7 @@ class Points:
         step = (du < 0).to(torch.int64) + self.width * (dv < 0).to(torch.int64)
         corner = (self.pixel(point).to(torch.int64) - step).clamp_(min=0)
         corner = torch.where(point < self.front_count, corner, self.back_point(corner))
-        whole = (self.links.index_select(0, corner.clamp(min=0)) & _WHOLE) > 0
+        whole = (self.links.index_select(0, corner.clamp(min=0)) & WHOLE) > 0
         return whole & (corner >= 0) & (du.abs() <= 1) & (dv.abs() <= 1)
 
     def thickness(self, point: torch.Tensor) -> torch.Tensor:
@@ -254,58 +249,3 @@ def _ordered(
     rank[order[1:]] = np.arange(1, len(q) + 1, dtype=np.int32)
     rank[: front.alpha.size][front.alpha.ravel() <= 0] = 0
     return order, rank, float(q.max())
-
-
-def _lists(sheet: Sheet, at: slice | npt.NDArray[np.intp]) -> dict[str, npt.NDArray[Any]]:
-    """List q, a, b, links and clear of one sheet, at some of its pixels."""
-    q = sheet.inverse_depth
-    height = len(q)
-    seen = sheet.alpha > 0
-    right, down = sheet.joined_right.copy(), sheet.joined_down.copy()
-    right[:, -1:] = False
-    down[-1:] = False
-    right[:, :-1] &= seen[:, :-1] & seen[:, 1:]
-    down[:-1] &= seen[:-1] & seen[1:]
-    left, up = np.zeros_like(right), np.zeros_like(down)
-    left[:, 1:], up[1:] = right[:, :-1], down[:-1]
-    links = np.zeros(q.shape, dtype=np.uint8)
-    for k, link in enumerate((right, left, down, up)):
-        links |= link.view(np.uint8) << np.uint8(k)
-    whole_alpha = np.rint(255 * np.clip(sheet.alpha, 0, 1)) == 255
-    lists = {"clear": _clearance((links == _ALL) & whole_alpha).ravel()[at]}
-    del whole_alpha
-    opaque = sheet.alpha == 1
-    whole = right[:-1, :-1] & right[1:, :-1] & down[:-1, :-1] & down[:-1, 1:]
-    whole &= opaque[:-1, :-1] & opaque[:-1, 1:] & opaque[1:, :-1] & opaque[1:, 1:]
-    links[:-1, :-1] |= whole * np.uint8(_WHOLE)
-    lists["links"] = links.ravel()[at]
-    a, b = np.empty_like(q), np.empty_like(q)
-    for top in range(0, height, _ROWS):
-        rows = slice(top, min(top + _ROWS, height))
-        a[rows] = _slope(q[rows], right[rows], left[rows], axis=1)
-        # A row more on either side feeds the differences.
-        first, last = max(top - 1, 0), min(rows.stop + 1, height)
-        some = slice(first, last)
-        b[rows] = _slope(q[some], down[some], up[some], axis=0)[top - first :][: rows.stop - top]
-    return lists | {"q": q.ravel()[at], "a": a.ravel()[at], "b": b.ravel()[at]}
-
-
-def _slope(q: FloatMap, ahead: BoolMap, behind: BoolMap, axis: int) -> FloatMap:
-    """Differentiate along an axis between joined neighbours: central, else to one side, else 0."""
-    step = np.diff(q, axis=axis)
-    shape = list(q.shape)
-    shape[axis] = 1
-    nothing = np.zeros(shape, dtype=np.float32)
-    forward = np.where(ahead, np.concatenate([step, nothing], axis), 0)
-    back = np.where(behind, np.concatenate([nothing, step], axis), 0)
-    sides = ahead.astype(np.float32) + behind
-    return np.asarray((forward + back) / np.maximum(sides, 1), dtype=np.float32)
-
-
-def _clearance(good: BoolMap) -> npt.NDArray[np.uint8]:
-    """Count pixels to the nearest end of a surface, along rows, columns and diagonals."""
-    import cv2
-
-    within = cv2.copyMakeBorder(good.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
-    far = cv2.distanceTransform(within, cv2.DIST_C, 3)[1:-1, 1:-1]
-    return np.asarray(np.minimum(far, _CLEAR_MOST), dtype=np.uint8)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from depth3d.render.pictures import Picture
+from depth3d.render.pictures import Picture, TiledPicture
 from depth3d.render.points import Points
 from depth3d.render.projection import Projection
 from depth3d.render.splatting import Splat
@@ -30,7 +30,7 @@ class SmoothSurfaces:
     """
 
     def __init__(
-        self, points: Points, pictures: Sequence[Picture], projection: Projection, splat: Splat
+        self, points: Points, pictures: Sequence[Picture | TiledPicture], projection: Projection, splat: Splat
     ) -> None:
         self.points, self.pictures = points, pictures
         self.projection, self.splat = projection, splat

@@ -124,15 +124,17 @@ class Splat:
         """
         points = self.points
         point, place = points_at
-        where = self.place(at)
-        bound = torch.full(self.nearest.shape, -1.0, device=at.device)
-        bound[where] = limit
-        found = torch.zeros_like(self.nearest)
+        # The pixels asked for are numbered from 1 on, all others are 0, and nothing lies behind their limit.
+        number = torch.zeros_like(self.nearest)
+        number[self.place(at)] = torch.arange(1, len(at) + 1, dtype=torch.int32, device=at.device)
+        bound = torch.cat([limit.new_full((1,), -1.0), limit])
+        found = torch.zeros(len(bound), dtype=torch.int32, device=at.device)
         q, rank = points.q.index_select(0, point), points.rank.index_select(0, point)
         for step in self._corners:
-            behind = q < bound[step:].index_select(0, place)
-            found[step:].scatter_reduce_(0, place, torch.where(behind, rank, 0), "amax")
-        best = found.index_select(0, where)
+            to = number[step:].index_select(0, place).to(torch.int64)
+            behind = q < bound.index_select(0, to)
+            found.scatter_reduce_(0, to, torch.where(behind, rank, 0), "amax")
+        best = found[1:]
         return torch.where(best > 0, points.order.index_select(0, best), -1)
 
     def _send(self, part: slice, u: torch.Tensor, v: torch.Tensor, q: torch.Tensor) -> None:

@@ -20,7 +20,7 @@ from depth3d.core.scene import RGBD
 from depth3d.core.stages import stage
 from depth3d.errors import CameraError, InputError
 from depth3d.render.layers import layers as layers_of
-from depth3d.render.pictures import Picture
+from depth3d.render.pictures import Picture, TiledPicture
 from depth3d.render.points import Points
 from depth3d.render.projection import Projection
 from depth3d.render.sheets import Layers
@@ -135,10 +135,13 @@ class ViewRenderer:
         self.device = resolve_device(device)
         self.points = Points(layers, self.device)
         self._backdrop = Backdrop(layers.backdrop, self.device)
-        self._pictures = [
-            Picture(sheet.color, clear, self.device)
-            for sheet, clear in zip((layers.front, layers.back), self.points.clearances(), strict=True)
-        ]
+        front, back = self.points.clearances()
+        self._pictures = (
+            Picture(layers.front.color, front, self.device),
+            TiledPicture(layers.back.color, back)
+            if self.device.type == "cpu"
+            else Picture(layers.back.color, back, self.device),
+        )
         height, width = layers.photo.shape[:2]
         self.camera = layers.camera.cropped(layers.margin_px, layers.margin_px, width, height)
 
