@@ -108,7 +108,8 @@ def mapped_ahead(
 
     Raises:
         InputError: `threads` or `count` is less than 1.
-        Exception: What `work` raises, at the place of its item; calls under way are finished first.
+        Exception: What `work` raises, at the place of its item; calls under way are finished first. And what
+            `items` raises, after the results of the items before it.
     """
     count = threads + 1 if count is None else count
     if min(threads, count) < 1:
@@ -126,14 +127,25 @@ def _mapped_ahead(
 ) -> Iterator[_Result]:
     with ThreadPoolExecutor(threads, thread_name_prefix="depth3d-map") as pool:
         under_way: deque[Future[_Result]] = deque()
+        source = iter(items)
+        failure: Exception | None = None
         try:
-            for item in items:
+            while True:
+                try:
+                    item = next(source)
+                except StopIteration:
+                    break
+                except Exception as error:  # after the items before it
+                    failure = error
+                    break
                 under_way.append(pool.submit(work, item))
                 del item
                 if len(under_way) >= count:
                     yield _result(under_way.popleft())
             while under_way:
                 yield _result(under_way.popleft())
+            if failure is not None:
+                raise failure
         finally:
             for future in under_way:
                 future.cancel()

@@ -131,6 +131,17 @@ def test_mapped_raises_at_the_place_of_the_item():
         next(stream)
 
 
+def test_mapped_gives_what_came_before_its_source_failed():
+    def source():
+        yield from range(3)
+        raise OSError("a damaged end")
+
+    stream = mapped_ahead(lambda number: 10 * number, source(), threads=2, count=4)
+    assert [next(stream) for _ in range(3)] == [0, 10, 20]
+    with pytest.raises(OSError, match="a damaged end"):
+        next(stream)
+
+
 def test_impossible_counts_are_refused_at_once():
     with pytest.raises(InputError, match="count"):
         ahead([1], 0)
