@@ -164,8 +164,10 @@ def network_size(
     cell = m if m > 1 else 16
     if new_h * new_w > max_tokens * cell * cell:
         budget = max_tokens * cell * cell // (m * m)
-        shrink = math.sqrt(budget / (new_h * new_w))
-        rows, columns = (max(int(side * shrink), 1) for side in (new_h, new_w))
+        # Whole numbers: a root that is a hair too small would cost a row and a column.
+        rows, columns = (
+            max(math.isqrt(budget * one // other), 1) for one, other in ((new_h, new_w), (new_w, new_h))
+        )
         grids = [(r, c) for r in (rows, rows + 1) for c in (columns, columns + 1) if r * c <= budget]
         rows, columns = min(
             grids, key=lambda g: abs(math.log(g[0] * width / (g[1] * height))), default=(rows, columns)
