@@ -37,7 +37,8 @@ class Points:
         width, height: Of the sheets.
         count: n, how many there are; the first `width * height` are the front sheet's, row by row.
         q: (n,) inverse depth.
-        slopes: Two (n,): a and b of the local plane q = a u + b v + c, through the pixel itself.
+        plane: Three (n,): a, b and c of the local plane q = a u + b v + c, through the pixel itself.
+        rgba: (n, 4) uint8, sRGB and alpha.
         links: (n,) uint8: to which neighbours of the same sheet the surface goes on, and in bit 4 whether the
             square to the right and below, between four pixel centres, is whole.
         clear: (n,) uint8: how many pixels away the nearest end of a surface is, 0 at an end.
@@ -63,12 +64,9 @@ class Points:
         self.q, self.links, self.clear = (
             tensor_view(each).to(device) for each in (lists.q, lists.links, lists.clear)
         )
-        self.slopes = tensor_view(lists.right).to(device), tensor_view(lists.down).to(device)
+        self.plane = tuple(tensor_view(each).to(device) for each in (lists.right, lists.down, lists.offset))
+        self.rgba = tensor_view(lists.rgba).to(device)
         del lists
-        self._front_paint = tensor_view(front.color).to(device).reshape(-1, 3)
-        self._front_alpha = tensor_view(front.alpha).to(device).reshape(-1)
-        self._back_paint = tensor_view(back.color.reshape(-1, 3)[at]).to(device)
-        self._back_alpha = tensor_view(back.alpha.ravel()[at]).to(device)
         self._blocks: Blocks | None = None
         ends = torch.nonzero((self.links & ALL) != ALL)[:, 0]
         self._end = Numbering(ends.cpu().numpy(), self.count, device)
@@ -105,23 +103,6 @@ class Points:
         number = self._behind.of(pixel)
         return torch.where(number >= 0, number + self.front_count, -1)
 
-    def planes(
-        self, point: torch.Tensor, u: torch.Tensor, v: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Give a, b and c of the local planes of points (k,), of which u and v are the positions."""
-        a, b = (slope.index_select(0, point) for slope in self.slopes)
-        return a, b, self.q.index_select(0, point) - a * u - b * v
-
-    def paint(self, point: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Give the colours (k, 3), sRGB, and the alphas (k,) of points, as floats of 0..255."""
-        seen = point.clamp(max=self.front_count - 1)
-        color = self._front_paint.index_select(0, seen)
-        alpha = self._front_alpha.index_select(0, seen)
-        behind = torch.nonzero(point >= self.front_count)[:, 0]
-        number = point[behind] - self.front_count
-        color[behind], alpha[behind] = self._back_paint[number], self._back_alpha[number]
-        return color.float(), (255 * alpha.clamp(0, 1)).round_()
-
     def in_whole_square(self, point: torch.Tensor, du: torch.Tensor, dv: torch.Tensor) -> torch.Tensor:
         """Tell whether places beside points, up to a pixel away, lie between four pixels of their surfaces.
 
@@ -138,7 +119,7 @@ class Points:
 
     def thickness(self, point: torch.Tensor) -> torch.Tensor:
         """Tell by how much inverse depth may differ on the surface of points, a pixel or two beside them."""
-        slope = torch.maximum(*(part.index_select(0, point).abs() for part in self.slopes))
+        slope = torch.maximum(*(part.index_select(0, point).abs() for part in self.plane[:2]))
         return 2 * slope + _THICKNESS * self.q.index_select(0, point)
 
     def neighbor(self, point: torch.Tensor, side: torch.Tensor) -> torch.Tensor:
@@ -201,7 +182,7 @@ class Points:
     ) -> torch.Tensor:
         """Tell whether other points, -1 for none, lie in the planes of points."""
         there = other.clamp(min=0)
-        expected = self.q[point] + self.slopes[0][point] * across + self.slopes[1][point] * down
+        expected = self.q[point] + self.plane[0][point] * across + self.plane[1][point] * down
         near = (self.q[there] - expected).abs() <= self.thickness(point)
         return near & (other >= 0) & (self.rank[there] > 0)
 
@@ -218,7 +199,7 @@ class Blocks:
         height, width = points.height, points.width
         self.across, down = -(-width // side), -(-height // side)
         # The front sheet has points everywhere: no block stays infinite.
-        every = points.q, *points.slopes
+        every = points.q, *points.plane[:2]
         shape = len(every), down * self.across
         low = torch.full(shape, math.inf, device=points.device)
         high = torch.full(shape, -math.inf, device=points.device)

@@ -154,9 +154,9 @@ def _surface(
     Returns:
         Cover 0..1, (k, 3) linear light, and inverse depth in the view.
     """
-    at_u, at_v = points.position(point)
-    a, b, c = points.planes(point, at_u, at_v)
+    a, b, c = (part.index_select(0, point) for part in points.plane)
     u, v, det = projection.on_planes(x, y, (a, b, c))
+    at_u, at_v = points.position(point)
     du = (u - at_u).nan_to_num_(9.0).clamp_(-1, 1)
     dv = (v - at_v).nan_to_num_(9.0).clamp_(-1, 1)
     q = (points.q.index_select(0, point) + a * du + b * dv).clamp_(min=0)
@@ -177,10 +177,10 @@ def _surface(
         (under, (1 - du) * dv),
         (corner, du * dv),
     ):
-        paint, alpha = points.paint(tap.clamp(min=0))
-        weight = torch.where(tap >= 0, weight * alpha / 255, 0)
+        rgba = points.rgba.index_select(0, tap.clamp(min=0)).float()
+        weight = torch.where(tap >= 0, weight * rgba[:, 3] / 255, 0)
         cover += weight
-        color.addcmul_(paint, weight[:, None])
+        color.addcmul_(rgba[:, :3], weight[:, None])
     color /= cover.clamp(min=1e-6)[:, None]
     # A pulled-apart pixel does not blur the end of its surface.
     pulled = (det / ratio.square()).clamp(min=1).sqrt()

@@ -47,8 +47,7 @@ class SmoothSurfaces:
         winner = self.splat.winner(rows)
         shape = winner.shape
         point = torch.index_select(points.order, 0, winner.view(-1))
-        at_u, at_v = points.position(point)
-        a, b, c = (part.view(shape) for part in points.planes(point, at_u, at_v))
+        a, b, c = (torch.index_select(part, 0, point).view(shape) for part in points.plane)
         x = torch.arange(width, device=points.device, dtype=torch.float32) + 0.5
         y = torch.arange(rows.start, rows.stop, device=points.device, dtype=torch.float32)[:, None] + 0.5
         u, v, det = self.projection.on_planes(x, y, (a, b, c))
@@ -60,7 +59,8 @@ class SmoothSurfaces:
         u, v, facing, clear = (each.view(-1) for each in (u, v, facing, clear))
         # Near the end of a surface, one by one.
         some = torch.nonzero(facing & ~clear)[:, 0]
-        some = some[points.in_whole_square(point[some], u[some] - at_u[some], v[some] - at_v[some])]
+        at_u, at_v = points.position(point[some])
+        some = some[points.in_whole_square(point[some], u[some] - at_u, v[some] - at_v)]
         clear[some] = True
         hidden = (point >= points.front_count) & clear
         for picture, at in zip(

@@ -106,7 +106,7 @@ def _steps(
     """
     point = point[points.rank.index_select(0, point) > 0]
     u, v = points.position(point)
-    a, b = (slope.index_select(0, point) for slope in points.slopes)
+    a, b = (slope.index_select(0, point) for slope in points.plane[:2])
     x, y, ratio = projection.forward(u, v, points.q.index_select(0, point))
     A, move = projection.A, projection.b
     wu, wv = (float(A[2, k]) + slope * float(move[2]) for k, slope in ((0, a), (1, b)))
@@ -146,6 +146,6 @@ def _between(points: Points, point: torch.Tensor, steps: torch.Tensor, chunk: in
         dv = dv * (above + below)[of] - above[of]
         some = point[of]
         u, v = points.position(some)
-        q = points.q[some] + points.slopes[0][some] * du + points.slopes[1][some] * dv
+        q = points.q[some] + points.plane[0][some] * du + points.plane[1][some] * dv
         yield some, u + du, v + dv, q.clamp_(min=0)
         start = stop
