@@ -66,7 +66,8 @@ def export_model(
             multiples of 14 (`mini`: 32). None is any size, and with preprocessing, and for Core ML, the
             network's own square.
         precision: `float32`, `float16`, for TorchScript `bfloat16`, or for ONNX and OpenVINO `int8`: the
-            transformer's weights in bytes, and with them its products, a third of the size.
+            transformer's weights in bytes, and with them its products, a third of the size. Pictures
+            of one batch of such an ONNX file share the levels of the largest: show them one by one.
         with_preprocessing: Let the file take (n, H, W, 3) uint8 photos of any size, and resize and
             normalise them itself: stretched to `size_wh`, so give it the photos' aspect ratio.
         at_input_size: Let its depth have the photo's size (bilinear in disparity or inverse depth), and
