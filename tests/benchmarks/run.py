@@ -26,12 +26,12 @@ import report
 
 @dataclass(frozen=True)
 class Run:
-    """One benchmark with options: few of them for a quick look, those of the published figures in full.
+    """One benchmark with options: few of them for a quick look, those of the long runs in full.
 
     Attributes:
         name: Of the file of its results: the benchmark's, and what of it.
-        quick: Options that make it take seconds, or a minute at most.
-        full: Options for the page.
+        quick: Options that make it take seconds or a minute, and the growth to 48 megapixels seven.
+        full: Options for the long run.
     """
 
     name: str
@@ -55,6 +55,11 @@ RUNS = (
         "growth",
         "--rounds 1 --megapixels 0.3 3 --stages cloud PLY mesh matte bokeh layers --networks mini"
         " --batches 1 16 --radii 120 --faces 1e6 --photo 3",
+    ),
+    Run(
+        "growth-large",
+        "--rounds 1 --megapixels 0.3 3 12 48 --stages cloud PLY normals mesh matte bokeh layers view GLB"
+        " --networks --radii --faces",
     ),
     Run("mesh", "--scenes step floor"),
     Run("mesh-large", "--large --rounds 2 --megapixels 3", "--large --rounds 5"),
