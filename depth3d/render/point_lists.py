@@ -1,4 +1,4 @@
-"""`PointLists`: the pixels of a sheet as points: depth, slopes, and where their surface ends."""
+"""`PointLists`: the pixels of a sheet as points: depth, planes, colours, and where their surface ends."""
 
 from __future__ import annotations
 
