@@ -3,9 +3,9 @@
 Contract, beside `contract.py`: the ray-traced depth of one still life at each size, and its photo, enlarged,
 with grain; each stage runs in a fresh process with one thread that loads the scene as arrays, runs the stage
 once on the smallest size (imports, caches), then once on its own size. Time is CPU seconds, so that a busy
-machine's other work is not counted (the wall's are in the details). Memory is the growth of the process's
-peak (VmHWM) over what it had with its input loaded, as a multiple of the input's bytes (photo and depth: 7
-bytes a pixel); what the result itself takes of that is in the details.
+machine's other work is not counted (the wall's are in the details); what the system takes of them goes into
+fresh pages, as a rule. Memory is the growth of the process's peak (VmHWM) over what it had with its input
+loaded, as a multiple of the input's bytes (photo and depth: 7 bytes a pixel), beside what the result takes.
 
 Four axes. Megapixels, 0.3 to 48: each stage after the network, with a blur as wide as 3 % of the longer side,
 120 pixels at 12 megapixels, and meshes simplified to a face in 12 pixels. Batch, 1 to 64: the small network
@@ -180,18 +180,19 @@ def tables(axes: list[Axis]) -> contract.Tables:
         found[f"{axis.title}: CPU seconds"] = table(axis, median(axis, "seconds"))
         found[f"{axis.title}: over that at {axis.column(axis.reference)}"] = table(axis, axis.growth)
         if axis.name == "megapixels":
+            found["Of the CPU seconds, the system's"] = table(axis, median(axis, "system_s"))
             found["Peak memory over the input's"] = table(axis, median(axis, "input_multiple"))
+            found["Of it, the result's"] = table(axis, median(axis, "result_multiple"))
     return found
 
 
 def details(axis: Axis) -> dict[str, Any]:
-    """Give the spread, the wall's seconds and what results take."""
+    """Give the spread, and the wall's seconds."""
     return {
         stage: {
             axis.column(value): {
                 "seconds": contract.spread(row["seconds"] for row in rows),
                 "wall_s": contract.spread(row["wall_s"] for row in rows),
-                "result_multiple": contract.rounded(rows[0].get("result_multiple", 0), 3),
             }
             for value, rows in by_value.items()
         }
