@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from depth3d.core.arrays import BoolMap, FloatMap
 from depth3d.render.extremes import highest, lowest
 from depth3d.render.focus import find_focus
 
-__all__ = ["EdgeBand", "edge_band", "thing_at", "widest_ramp_px"]
+__all__ = ["EdgeBand", "Tile", "edge_band", "edge_bands", "thing_at", "widest_ramp_px", "with_halo"]
 
 _LEAST_STEP = 0.03
 """What counts as a step between two surfaces, as a share of the map's spread."""
@@ -27,8 +31,11 @@ _LEAST_RAMP_PX = 8
 _SEARCH_SIDE_PX = 320
 """Longer side of the map on which a thing's outline is looked for."""
 _LEVELS = 64
-_ROWS = 128
-"""Rows that are looked at together, which bounds the memory."""
+_TILE_PX = 512
+"""Side of the tiles that are looked at one by one, which bounds the memory."""
+
+Tile: TypeAlias = tuple[slice, slice]
+"""Rows and columns."""
 
 
 def widest_ramp_px(size_wh: tuple[int, int]) -> int:
@@ -53,6 +60,12 @@ class EdgeBand:
     high: FloatMap
     width_px: FloatMap
 
+    @classmethod
+    def nowhere(cls, disparity: FloatMap) -> EdgeBand:
+        """Give the band of a map, or of a part of it, without silhouettes; its arrays may be written to."""
+        empty = np.zeros(disparity.shape, dtype=np.bool_)
+        return cls(empty, disparity.copy(), disparity.copy(), np.zeros_like(disparity))
+
 
 def edge_band(disparity: FloatMap, level: float | None = None) -> EdgeBand:
     """Find the silhouettes of a map.
@@ -65,51 +78,98 @@ def edge_band(disparity: FloatMap, level: float | None = None) -> EdgeBand:
         disparity: (H, W) float32, larger is nearer, all known.
         level: Only silhouettes whose sides lie below and above it; None takes all.
     """
-    steps = _steps(disparity, level)  # it takes memory of its own
-    mask = np.zeros(disparity.shape, dtype=np.bool_)
-    low_beside, high_beside = disparity.copy(), disparity.copy()
-    width_px = np.zeros_like(disparity)
-    for reach, found in steps:
-        near = _widened(found, reach + (reach > 1))
-        low, high = _extremes(disparity, 2 * reach)
-        np.minimum(low_beside, low, out=low_beside, where=near)
-        np.maximum(high_beside, high, out=high_beside, where=near)
-        del low, high
-        width_px[near] = 2 * reach
-        mask |= near
-    return EdgeBand(mask, low_beside, high_beside, width_px)
+    whole = EdgeBand.nowhere(disparity)
+    for tile, band in edge_bands(disparity, level):
+        for field in ("mask", "low", "high", "width_px"):
+            getattr(whole, field)[tile] = getattr(band, field)
+    return whole
 
 
-def _steps(disparity: FloatMap, level: float | None) -> list[tuple[int, BoolMap]]:
-    """Find the middles of steps: each reach in pixels, and where it is that of a step."""
+def edge_bands(disparity: FloatMap, level: float | None = None) -> Iterator[tuple[Tile, EdgeBand]]:
+    """Find them as `edge_band` does, and give them tile by tile, those tiles that have any.
+
+    Yields:
+        Rows and columns of a tile, and the band there.
+    """
+    steps, reaches = _steps(disparity, level)
+    for tile in _tiles(disparity.shape):
+        band = None
+        for number, reach in enumerate(reaches, start=1):
+            beside = reach + (reach > 1)
+            around, core = with_halo(tile, beside + 2, disparity.shape)
+            found = steps[around] == number
+            if not found.any():
+                continue
+            near = _widened(found, beside)[core]
+            if not near.any():
+                continue
+            band = band or EdgeBand.nowhere(disparity[tile])
+            around, core = with_halo(tile, 2 * reach, disparity.shape)
+            low, high = _extremes(disparity[around], 2 * reach)
+            np.minimum(band.low, low[core], out=band.low, where=near)
+            np.maximum(band.high, high[core], out=band.high, where=near)
+            band.width_px[near] = 2 * reach
+            np.logical_or(band.mask, near, out=band.mask)
+        if band is not None:
+            yield tile, band
+
+
+def _steps(disparity: FloatMap, level: float | None) -> tuple[npt.NDArray[np.uint8], list[int]]:
+    """Find the middles of steps.
+
+    Returns:
+        (H, W), the number of a step's reach at its middle, and 0 elsewhere; and the reaches in pixels, of
+        which the first has the number 1.
+    """
     least = _LEAST_STEP * float(np.subtract(*np.percentile(disparity, (99, 1))))
     limit = widest_ramp_px((disparity.shape[1], disparity.shape[0])) / 2
-    left = np.ones(disparity.shape, np.bool_) if level is None else _beside(disparity >= level)
-    steps: list[tuple[int, BoolMap]] = []
-    reach = 1
-    low, high = _extremes(disparity, reach)
-    around = high - low
-    while least > 0 and reach <= limit and left.any():
+    steps = np.zeros(disparity.shape, dtype=np.uint8)
+    reaches = [2**k for k in range(math.floor(math.log2(limit)) + 1)]
+    if not least > 0:
+        return steps, reaches
+    for tile in _tiles(disparity.shape, halo=2 * reaches[-1]):
+        _find_steps(steps, disparity, tile, reaches, least, level)
+    counts = [int(np.count_nonzero(steps == number)) for number in range(1, len(reaches) + 1)]
+    exact = counts[0] > _EXACT_SHARE * sum(counts)
+    return steps, reaches[:1] if exact else reaches
+
+
+def _find_steps(
+    steps: npt.NDArray[np.uint8],
+    disparity: FloatMap,
+    tile: Tile,
+    reaches: list[int],
+    least: float,
+    level: float | None,
+) -> None:
+    """Write the numbers of the reaches of a tile's steps into `steps`."""
+    found = steps[tile]
+    left = np.ones(found.shape, np.bool_)
+    if level is not None:
+        around, core = with_halo(tile, 1, disparity.shape)
+        left = _beside(disparity[around] >= level)[core]
+        if not left.any():
+            return
+    around, core = with_halo(tile, 2 * reaches[-1], disparity.shape)
+    here = disparity[around]
+    low, high = _extremes(here, reaches[0])
+    # The slope here is that of a ramp so wide, not that of a surface which ends nearby.
+    slope = high[core] - low[core]
+    for number, reach in enumerate(reaches, start=1):
         wide_low = lowest(low, 2 * reach, of_reach=reach)
         wide_high = highest(high, 2 * reach, of_reach=reach)
-        found = left.copy()
-        for top in range(0, len(found), _ROWS):
-            rows = slice(top, top + _ROWS)
-            rise, wide_rise = high[rows] - low[rows], wide_high[rows] - wide_low[rows]
-            found[rows] &= rise > np.maximum(least, _SATURATED * wide_rise)
-            # The slope here is that of a ramp so wide, not that of a surface which ends nearby.
-            found[rows] &= around[rows] >= _STEEP * rise / reach
-            if level is not None:
-                found[rows] &= (low[rows] < level) & (high[rows] >= level)
+        rise, wide_rise = high[core] - low[core], wide_high[core] - wide_low[core]
+        step = left & (rise > np.maximum(least, _SATURATED * wide_rise))
+        step &= slope >= _STEEP * rise / reach
         if level is None:
-            found &= _beside(disparity >= (low + high) / 2)
-        if found.any():
-            steps.append((reach, found))
-            left &= ~found
-        low, high, reach = wide_low, wide_high, 2 * reach
-    counts = [int(np.count_nonzero(found)) for _, found in steps]
-    exact = bool(steps) and steps[0][0] == 1 and counts[0] > _EXACT_SHARE * sum(counts)
-    return steps[:1] if exact else steps
+            step &= _beside(here >= (low + high) / 2)[core]
+        else:
+            step &= (low[core] < level) & (high[core] >= level)
+        found[step] = number
+        left &= ~step
+        if not left.any():
+            return
+        low, high = wide_low, wide_high
 
 
 def thing_at(disparity: FloatMap, at: tuple[float, float], *, is_metric: bool) -> float:
@@ -156,6 +216,24 @@ def thing_at(disparity: FloatMap, at: tuple[float, float], *, is_metric: bool) -
         if (score := float(step.mean())) > best:
             best, level = score, float(candidate)
     return level
+
+
+def _tiles(shape: tuple[int, ...], halo: int = 0) -> Iterator[Tile]:
+    """Cut a picture into tiles, which are the larger the more of what is around them has to be looked at."""
+    side = max(_TILE_PX, 2 * halo)
+    for top in range(0, shape[0], side):
+        for left in range(0, shape[1], side):
+            yield slice(top, min(top + side, shape[0])), slice(left, min(left + side, shape[1]))
+
+
+def with_halo(tile: Tile, halo: int, shape: tuple[int, ...]) -> tuple[Tile, Tile]:
+    """Give a tile with so many pixels around it, as far as there are any, and the tile within that."""
+    around, inner = [], []
+    for at, side in zip(tile, shape, strict=True):
+        first = max(at.start - halo, 0)
+        around.append(slice(first, min(at.stop + halo, side)))
+        inner.append(slice(at.start - first, at.stop - first))
+    return (around[0], around[1]), (inner[0], inner[1])
 
 
 def _widened(region: BoolMap, by_px: int) -> BoolMap:

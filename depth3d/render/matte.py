@@ -13,7 +13,7 @@ from depth3d.core.scene import RGBD
 from depth3d.core.stages import stage
 from depth3d.errors import InputError
 from depth3d.render.color_lines import follow_colors
-from depth3d.render.depth_edges import EdgeBand, edge_band, thing_at
+from depth3d.render.depth_edges import EdgeBand, Tile, edge_bands, thing_at, with_halo
 from depth3d.render.disparity import whole_disparity
 
 __all__ = ["check_selection", "depth_matte", "trust_in_depth"]
@@ -103,13 +103,16 @@ def _in_doubt(disparity: FloatMap, levels: list[float]) -> tuple[BoolMap, FloatM
     unknown = np.zeros(disparity.shape, dtype=np.bool_)
     trust = np.full(disparity.shape, _TRUST, dtype=np.float32)
     for level in levels:
-        band = edge_band(disparity, level)
-        unknown |= band.mask
-        np.minimum(trust, trust_in_depth(disparity, np.float32(level), band), out=trust, where=band.mask)
+        for tile, band in edge_bands(disparity, level):
+            unknown[tile] |= band.mask
+            here = trust_in_depth(disparity, np.float32(level), band, tile)
+            np.minimum(trust[tile], here, out=trust[tile], where=band.mask)
     return unknown, trust
 
 
-def trust_in_depth(disparity: FloatMap, level: FloatMap | np.float32, band: EdgeBand) -> FloatMap:
+def trust_in_depth(
+    disparity: FloatMap, level: FloatMap | np.float32, band: EdgeBand, tile: Tile | None = None
+) -> FloatMap:
     """Weigh depth by how sure it is: not at all halfway on a ramp, fully on the surfaces at both ends.
 
     A surface is told from a ramp by its value, which is that of either end, or by its slope: towards one side
@@ -117,41 +120,41 @@ def trust_in_depth(disparity: FloatMap, level: FloatMap | np.float32, band: Edge
 
     Args:
         disparity: (H, W), all known.
-        level: Of the edge between the two sides, one number or (H, W).
-        band: Around the edges.
+        level: Of the edge between the two sides, one number or (h, w).
+        band: Around the edges, (h, w).
+        tile: Rows and columns that these two are of; None is the whole picture.
 
     Returns:
-        (H, W) float32, what `follow_colors` takes.
+        (h, w) float32, what `follow_colors` takes.
     """
     tiny = np.finfo(np.float32).tiny
-    levels = np.broadcast_to(np.asarray(level, dtype=np.float32), disparity.shape)
-    trust = np.empty(disparity.shape, dtype=np.float32)
-    for top in range(0, len(disparity), _ROWS):
-        rows = slice(top, min(top + _ROWS, len(disparity)))
-        here, at, low, high = disparity[rows], levels[rows], band.low[rows], band.high[rows]
+    shape = band.mask.shape
+    top, columns = (0, slice(0, shape[1])) if tile is None else (tile[0].start, tile[1])
+    levels = np.broadcast_to(np.asarray(level, dtype=np.float32), shape)
+    trust = np.empty(shape, dtype=np.float32)
+    for start in range(0, shape[0], _ROWS):
+        rows = slice(start, min(start + _ROWS, shape[0]))
+        there = (slice(top + rows.start, top + rows.stop), columns)
+        here, at, low, high = disparity[there], levels[rows], band.low[rows], band.high[rows]
         room = np.where(here >= at, high - at, at - low)
         by_value = np.clip(np.abs(here - at) / np.maximum(room, tiny), 0, 1)
         ramp = np.where(band.mask[rows], (high - low) / np.maximum(band.width_px[rows], 1), 1)
-        by_slope = np.clip(1 - _slope(disparity, rows) / (_GENTLE * ramp), 0, 1)
+        by_slope = np.clip(1 - _slope(disparity, there) / (_GENTLE * ramp), 0, 1)
         trust[rows] = _TRUST * np.maximum(by_value, by_slope) ** _TRUST_POWER
     return trust
 
 
-def _slope(whole: FloatMap, rows: slice) -> FloatMap:
-    """Measure the slope a pixel of some rows, of either axis towards its gentler side; 0 at an exact step."""
-    slopes = []
-    first, last = max(rows.start - 1, 0), min(rows.stop + 1, len(whole))
-    disparity = whole[first:last]
-    for axis in (0, 1):
-        steps = np.abs(np.diff(disparity, axis=axis))
-        ends = (
-            [(1, 0) if k == axis else (0, 0) for k in (0, 1)],
-            [(0, 1) if k == axis else (0, 0) for k in (0, 1)],
-        )
-        before, after = (np.pad(steps, end, constant_values=np.inf) for end in ends)
-        gentler = np.minimum(before, after)
-        slopes.append(np.where(np.isfinite(gentler), gentler, 0))
-    return np.asarray(np.maximum(*slopes))[rows.start - first :][: rows.stop - rows.start]
+def _slope(disparity: FloatMap, tile: Tile) -> FloatMap:
+    """Measure the slope a pixel in a tile, of either axis towards its gentler side; 0 at an exact step."""
+    around, inner = with_halo(tile, 1, disparity.shape)
+    # Beyond the border is no pixel, and an infinite step to it.
+    values = np.full([at.stop - at.start + 2 for at in tile], np.inf, np.float32)
+    first = [1 - at.start for at in inner]
+    part = disparity[around]
+    values[first[0] : first[0] + part.shape[0], first[1] : first[1] + part.shape[1]] = part
+    down, right = np.abs(np.diff(values[:, 1:-1], axis=0)), np.abs(np.diff(values[1:-1], axis=1))
+    gentler = (np.minimum(down[:-1], down[1:]), np.minimum(right[:, :-1], right[:, 1:]))
+    return np.asarray(np.maximum(*(np.where(np.isfinite(slope), slope, 0) for slope in gentler)))
 
 
 def check_selection(
