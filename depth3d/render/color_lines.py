@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from depth3d.core.arrays import BoolMap, FloatMap
+from depth3d.core.arrays import BoolMap, FloatMap, ImageArray
+from depth3d.core.color import to_linear
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -37,12 +38,13 @@ _WINDOWS_AT_ONCE = 1 << 14
 
 
 def follow_colors(
-    light: FloatMap, values: FloatMap, unknown: BoolMap, *, trust: float | FloatMap = 0.0
+    light: FloatMap | ImageArray, values: FloatMap, unknown: BoolMap, *, trust: float | FloatMap = 0.0
 ) -> FloatMap:
     """Replace the values of unknown pixels by what the colours around them say.
 
     Args:
-        light: (H, W, 3) float32 linear light.
+        light: (H, W, 3) float32 linear light; or uint8 sRGB, which is decoded where it is needed: large
+            pictures take much memory.
         values: (H, W) float32; where `unknown`, a first guess.
         unknown: (H, W) bool, the pixels to be solved for.
         trust: What the first guess weighs, one number or (H, W); with 0 it counts only where no colour tells.
@@ -62,10 +64,13 @@ def follow_colors(
         import cv2
 
         size = (max(1, round(width * factor)), max(1, round(height * factor)))
-        small_light, small_values, share, small_weight = (
-            cv2.resize(a.astype(np.float32, copy=False), size, interpolation=cv2.INTER_AREA)
-            for a in (light, values, unknown, weight)
-        )
+
+        def smaller(plane: npt.NDArray[Any]) -> FloatMap:
+            plane = plane.astype(np.float32, copy=False)
+            return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA))
+
+        small_light = np.stack([smaller(_decoded(light[..., k])) for k in range(3)], axis=2)
+        small_values, share, small_weight = smaller(values), smaller(unknown), smaller(weight)
         windows = _Windows.of(small_light, share > 0)
         small_values[share > 0] = _solved(windows, small_values, share > 0, small_weight)
         at, laws = windows.laws(small_values)
@@ -74,7 +79,7 @@ def follow_colors(
             plane = np.zeros_like(small_values)
             plane.reshape(-1)[at] = laws[k]
             law = cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR)[unknown]
-            solved += law * light[..., k][unknown] if k < 3 else law
+            solved += law * _decoded(light[..., k][unknown]) if k < 3 else law
     result = values.astype(np.float32)
     result[unknown] = np.clip(solved, values.min(), values.max())
     return result
@@ -98,17 +103,17 @@ class _Windows:
     """Windows of 3 x 3 pixels, cut at the border, that touch an unknown pixel.
 
     Attributes:
-        light: (H, W, 3) colours.
+        light: (H, W, 3) colours, linear or uint8 sRGB.
         rows: (n,) of their middles.
         columns: (n,) of their middles.
     """
 
-    light: FloatMap
+    light: FloatMap | ImageArray
     rows: _Index
     columns: _Index
 
     @classmethod
-    def of(cls, light: FloatMap, unknown: BoolMap) -> _Windows:
+    def of(cls, light: FloatMap | ImageArray, unknown: BoolMap) -> _Windows:
         """Find the windows that touch an unknown pixel."""
         import cv2
 
@@ -125,11 +130,11 @@ class _Windows:
             some = slice(start, start + _WINDOWS_AT_ONCE)
             yield _Statistics.of(self.light, self.rows[some], self.columns[some])
 
-    def laplacian(self, number: npt.NDArray[np.int32] | None = None) -> csr_array:
-        """Assemble the Laplacian, of all pixels or of those that have a number, from 0 on, and not -1."""
+    def laplacian(self, number: npt.NDArray[np.int32] | None = None, count: int = 0) -> csr_array:
+        """Assemble the Laplacian, of all pixels; or of so many, those in the windows, that have numbers."""
         from scipy.sparse import coo_array
 
-        size = self.shape[0] * self.shape[1] if number is None else int(number.max()) + 1
+        size = self.shape[0] * self.shape[1] if number is None else count
         total: Any = coo_array((size, size)).tocsr()
         for part in self.parts():
             both = part.inside[:, :, None] * part.inside[:, None, :]
@@ -189,7 +194,7 @@ class _Statistics:
     inverse: _Array
 
     @classmethod
-    def of(cls, light: FloatMap, rows: _Index, columns: _Index) -> _Statistics:
+    def of(cls, light: FloatMap | ImageArray, rows: _Index, columns: _Index) -> _Statistics:
         """Gather the colours around some middles."""
         height, width = light.shape[:2]
         steps = [(down, right) for down in (-1, 0, 1) for right in (-1, 0, 1)]
@@ -199,12 +204,17 @@ class _Statistics:
         pixels = np.where(there, y * width + x, (rows * width + columns)[:, None])
         inside = there.astype(np.float64)
         count = inside.sum(axis=1)
-        colors = light.reshape(-1, 3)[pixels].astype(np.float64) * inside[..., None]
+        colors = _decoded(light.reshape(-1, 3)[pixels]).astype(np.float64) * inside[..., None]
         mean = colors.sum(axis=1) / count[:, None]
         offsets = (colors - mean[:, None]) * inside[..., None]
         covariance = offsets.transpose(0, 2, 1) @ offsets / count[:, None, None]
         covariance += np.eye(3) * (_SMOOTHNESS / count)[:, None, None]
         return cls(pixels, inside, offsets, mean, np.linalg.inv(covariance))
+
+
+def _decoded(colors: npt.NDArray[Any]) -> FloatMap:
+    """Give linear light of bytes; of light itself."""
+    return to_linear(colors) if colors.dtype == np.uint8 else colors
 
 
 def _solved(
@@ -215,8 +225,10 @@ def _solved(
 
     # Only the windows' pixels are numbered: silhouettes are a small part of a picture.
     used = cv2.dilate(unknown.view(np.uint8), np.ones((5, 5), np.uint8)).ravel().view(np.bool_)
-    number = np.where(used, np.cumsum(used, dtype=np.int32) - np.int32(1), np.int32(-1))
-    laplacian: Any = windows.laplacian(number)
+    number = np.empty(used.shape, np.int32)  # of the others it's never asked, and takes no memory
+    count = int(np.count_nonzero(used))
+    number[used] = np.arange(count, dtype=np.int32)
+    laplacian: Any = windows.laplacian(number, count)
     del number
     free = np.flatnonzero(unknown.ravel()[used])
     guess = values.ravel()[used].astype(np.float64)

@@ -7,7 +7,6 @@ import math
 import numpy as np
 
 from depth3d.core.arrays import BoolMap, FloatMap
-from depth3d.core.color import to_linear
 from depth3d.core.depth import DepthMap
 from depth3d.core.scene import RGBD
 from depth3d.core.stages import stage
@@ -95,7 +94,7 @@ def depth_matte(
         inside *= _island(inside, at)
     unknown, trust = _in_doubt(disparity, [level for level in (low, high) if math.isfinite(level)])
     del disparity  # large pictures take much memory
-    return follow_colors(to_linear(scene.image), inside, unknown, trust=trust)
+    return follow_colors(scene.image, inside, unknown, trust=trust)
 
 
 def _in_doubt(disparity: FloatMap, levels: list[float]) -> tuple[BoolMap, FloatMap]:
