@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch.nn.functional import grid_sample, pad
 
 from depth3d.accel.tensors import tensor_view
-from depth3d.core.arrays import ImageArray
+from depth3d.core.arrays import FloatArray, ImageArray
 
 __all__ = ["Picture", "TiledPicture"]
 
-_TAPS = {
-    2: np.array([1, 1]) / 2,
-    4: np.array([-1, 9, 9, -1]) / 16,
-    6: np.array([1, -5, 20, 20, -5, 1]) / 32,
-}
+_TAPS = (
+    np.array([1, 1]) / 2,
+    np.array([-1, 9, 9, -1]) / 16,
+    np.array([1, -5, 20, 20, -5, 1]) / 32,
+)
 """Weights of the pixels around the point midway between two; the longest as in ITU-T H.264, 8.4.2.2.1. All
 keep gradients as they are."""
 _ROW = 1024
@@ -26,7 +24,9 @@ _MOST_SIDE_PX = 32766
 """The largest side of pictures that OpenCV's remap takes."""
 _TILE_PX = 256
 _AROUND_PX = 3
-"""Pixels beside a tile that the points midway between its own are found from."""
+"""Pixels beside others that the points midway between these are found from."""
+_BLOCK_PX = 64, 256
+"""Rows and columns that are doubled together: what is made on the way stays in the processor's cache."""
 
 
 class Picture:
@@ -94,16 +94,12 @@ class TiledPicture:
     def _tile(self, top: int, left: int) -> ImageArray:
         tile = self._tiles.get((top, left))
         if tile is None:
-            first = max(top - _AROUND_PX, 0), max(left - _AROUND_PX, 0)
-            part = tuple(
-                slice(at, end + _TILE_PX + 1 + _AROUND_PX) for at, end in zip(first, (top, left), strict=True)
+            height, width = (
+                min(side - at, _TILE_PX + 1) for side, at in zip(self._clear.shape, (top, left), strict=True)
             )
-            fine = _doubled(self._color[part], self._clear[part])
-            rows, cols = (
-                slice(2 * (end - at), 2 * (end - at + _TILE_PX) + 1)
-                for at, end in zip(first, (top, left), strict=True)
-            )
-            tile = self._tiles[top, left] = np.ascontiguousarray(fine[rows, cols])
+            fine = np.empty((2 * height, 2 * width, 3), np.uint8)
+            _double(self._color, self._clear, (slice(top, top + height), slice(left, left + width)), fine)
+            tile = self._tiles[top, left] = fine[:-1, :-1]
         return tile
 
 
@@ -120,28 +116,59 @@ def _remapped(picture: ImageArray, x: torch.Tensor, y: torch.Tensor) -> ImageArr
 
 def _doubled(color: ImageArray, clear: npt.NDArray[np.uint8]) -> ImageArray:
     """Put points midway between all pixels: (2 H - 1, 2 W - 1, 3), the old ones at even places."""
+    height, width = clear.shape
+    fine = np.empty((2 * height, 2 * width, 3), dtype=np.uint8)
+    for top in range(0, height, _BLOCK_PX[0]):
+        for left in range(0, width, _BLOCK_PX[1]):
+            rows, cols = (slice(at, at + side) for at, side in zip((top, left), _BLOCK_PX, strict=True))
+            onto = fine[2 * rows.start : 2 * rows.stop, 2 * cols.start : 2 * cols.stop]
+            _double(color, clear, (rows, cols), onto)
+    return fine[:-1, :-1]
+
+
+def _double(
+    color: ImageArray, clear: npt.NDArray[np.uint8], window: tuple[slice, slice], onto: ImageArray
+) -> None:
+    """Give to each pixel of a window the points midway to the right, below, and between all four.
+
+    Args:
+        color: (H, W, 3) of the whole picture.
+        clear: (H, W).
+        window: Rows and columns; those beyond the picture do not count.
+        onto: (2 h, 2 w, 3). What lies beyond the last pixels of the picture is not to be used.
+    """
     import cv2
 
-    color = np.ascontiguousarray(color)
-    height, width = clear.shape
-    fine = np.empty((2 * height - 1, 2 * width - 1, 3), dtype=np.uint8)
-    fine[::2, ::2] = color
-    right = np.minimum(clear[:, :-1], clear[:, 1:])
-    below = np.minimum(clear[:-1], clear[1:])
-    both = np.minimum(right[:-1], right[1:])
-    for rows, cols, room in ((0, 1, right), (1, 0, below), (1, 1, both)):
-        taken: npt.NDArray[Any] | None = None
-        for least, taps in enumerate(_TAPS.values()):
-            if least and not (room >= least).any():
-                break
-            across, down = taps if cols else np.ones(1), taps if rows else np.ones(1)
-            anchor = (len(across) // 2 - cols, len(down) // 2 - rows)
-            midway = cv2.sepFilter2D(color, -1, across, down, anchor=anchor, borderType=cv2.BORDER_REPLICATE)
-            midway = midway[: room.shape[0], : room.shape[1]]
-            if taken is None:
-                taken = np.ascontiguousarray(midway)
+    (top, left), (height, width) = (side.start for side in window), clear[window].shape
+    first = max(top - _AROUND_PX, 0), max(left - _AROUND_PX, 0)
+    around = np.ascontiguousarray(
+        color[first[0] : top + height + _AROUND_PX, first[1] : left + width + _AROUND_PX]
+    )
+    mine = slice(top - first[0], top - first[0] + height), slice(left - first[1], left - first[1] + width)
+    room = clear[top : top + height + 1, left : left + width + 1]
+    missing = height + 1 - room.shape[0], width + 1 - room.shape[1]
+    room = cv2.copyMakeBorder(room, 0, missing[0], 0, missing[1], cv2.BORDER_CONSTANT, value=0)
+    right, below = np.minimum(room[:, :-1], room[:, 1:]), np.minimum(room[:-1, :-1], room[1:, :-1])
+    parts = [around[mine]]
+    for down, across, room in ((0, 1, right[:-1]), (1, 0, below), (1, 1, np.minimum(right[:-1], right[1:]))):
+        # Most blocks have one and the same room everywhere.
+        least, most = (min(int(end), len(_TAPS) - 1) for end in (room.min(), room.max()))
+        for number in range(least, most + 1):
+            midway = _midway(around, _TAPS[number], down, across)[mine]
+            if number == least:
+                parts.append(np.ascontiguousarray(midway))
             else:
-                cv2.copyTo(midway, (room >= least).view(np.uint8), taken)
-        assert taken is not None
-        fine[rows::2, cols::2] = taken
-    return fine
+                cv2.copyTo(midway, (room >= number).view(np.uint8), parts[-1])
+    for row in (0, 1):
+        onto[row::2] = cv2.merge(parts[2 * row : 2 * row + 2]).reshape(height, 2 * width, 3)
+
+
+def _midway(color: ImageArray, taps: FloatArray, down: int, across: int) -> ImageArray:
+    """Find the points half a pixel down, or to the right, or both, of all pixels, from those around."""
+    import cv2
+
+    none = np.ones(1)
+    anchor = (len(taps) // 2 - 1) * across, (len(taps) // 2 - 1) * down
+    kernels = taps if across else none, taps if down else none
+    found = cv2.sepFilter2D(color, -1, *kernels, anchor=anchor, borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(found, dtype=np.uint8)

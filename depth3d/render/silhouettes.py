@@ -12,7 +12,7 @@ from depth3d.core.color import to_linear
 from depth3d.render.points import Points
 from depth3d.render.projection import Projection
 from depth3d.render.sheets import Sheet
-from depth3d.render.splatting import Splat
+from depth3d.render.splatting import Behind, Splat
 
 __all__ = ["Backdrop", "Blended", "blend_edges"]
 
@@ -120,7 +120,7 @@ def blend_edges(
         return share
 
     some = torch.nonzero(point >= 0)[:, 0]
-    touching: tuple[torch.Tensor, torch.Tensor] | None = None
+    behind: Behind | None = None
     for number in range(_SURFACES):
         if not len(some):
             break
@@ -133,9 +133,9 @@ def blend_edges(
         if number == _SURFACES - 1 or not len(some):
             break
         limit = points.q.index_select(0, here) - points.thickness(here)
-        if touching is None:
-            touching = splat.touching(at[some], limit)
-        found = splat.nearest_behind(at[some], limit, touching)
+        if behind is None:
+            behind = splat.behind(at, some, limit)
+        found = behind.nearest(some, limit)
         point[some] = found
         some = some[found >= 0]
     rest = torch.nonzero(left > _OPAQUE)[:, 0]

@@ -10,7 +10,7 @@ from depth3d.render.points import Points
 from depth3d.render.projection import Projection
 from depth3d.render.stretches import stretched_points
 
-__all__ = ["Splat"]
+__all__ = ["Behind", "Splat"]
 
 _CHUNK = {"cpu": 1 << 17}
 _CHUNK_ELSEWHERE = 1 << 24
@@ -79,63 +79,38 @@ class Splat:
         """Give the places in `nearest` of pixels of the view, counted row by row."""
         return at + (at // self.width) * (2 * _RING) + _RING * (self.stride + 1)
 
-    def touching(self, at: torch.Tensor, limit: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """List the points that touch any of some pixels of the view, behind a limit.
+    def behind(self, at: torch.Tensor, some: torch.Tensor, limit: torch.Tensor) -> Behind:
+        """List the points that touch some pixels of the view behind a limit.
 
         Args:
-            at: (k,) pixels of the view, counted row by row.
+            at: (n,) pixels of the view, counted row by row.
+            some: (k,) which of them are asked for, from 0 on.
             limit: (k,) inverse depths in the photo.
-
-        Returns:
-            The points and the places in `nearest` of the first of the four pixels that they touch.
         """
+        asked = self.place(at[some])
         bound = torch.full(self.nearest.shape, -1.0, device=at.device)
-        bound[self.place(at)] = limit
+        bound[asked] = limit
         for step in (1, self.stride):  # in place: each becomes the most of itself and a later one
             for start in range(0, len(bound) - step, self._chunk):
                 part = slice(start, min(start + self._chunk, len(bound) - step))
                 bound[part] = torch.maximum(bound[part], bound[part.start + step : part.stop + step])
-        around = bound
         points, found = self.points, []
         for start in range(0, points.count, self._chunk):
             part = slice(start, min(start + self._chunk, points.count))
-            behind = points.q[part] < around.index_select(0, self._at[part])
+            behind = points.q[part] < bound.index_select(0, self._at[part])
             found.append(torch.nonzero(behind)[:, 0] + start)
         point = [torch.cat(found)]
         place = [self._at.index_select(0, point[0]).long()]
         for more, where in self._extra:
-            hits = torch.nonzero(points.q.index_select(0, more) < around.index_select(0, where))[:, 0]
+            hits = torch.nonzero(points.q.index_select(0, more) < bound.index_select(0, where))[:, 0]
             point.append(more[hits])
             place.append(where[hits])
-        return torch.cat(point), torch.cat(place)
-
-    def nearest_behind(
-        self, at: torch.Tensor, limit: torch.Tensor, points_at: tuple[torch.Tensor, torch.Tensor]
-    ) -> torch.Tensor:
-        """Find the nearest points behind a limit.
-
-        Args:
-            at: (k,) pixels of the view, counted row by row.
-            limit: (k,) inverse depths in the photo.
-            points_at: From `touching`.
-
-        Returns:
-            (k,) points, -1 where there is none.
-        """
-        points = self.points
-        point, place = points_at
-        # The pixels asked for are numbered from 1 on, all others are 0, and nothing lies behind their limit.
+        del bound
         number = torch.zeros_like(self.nearest)
-        number[self.place(at)] = torch.arange(1, len(at) + 1, dtype=torch.int32, device=at.device)
-        bound = torch.cat([limit.new_full((1,), -1.0), limit])
-        found = torch.zeros(len(bound), dtype=torch.int32, device=at.device)
-        q, rank = points.q.index_select(0, point), points.rank.index_select(0, point)
-        for step in self._corners:
-            to = number[step:].index_select(0, place).to(torch.int64)
-            behind = q < bound.index_select(0, to)
-            found.scatter_reduce_(0, to, torch.where(behind, rank, 0), "amax")
-        best = found[1:]
-        return torch.where(best > 0, points.order.index_select(0, best), -1)
+        number[asked] = some.to(torch.int32) + 1
+        first = torch.cat(place)
+        touched = torch.stack([number[step:].index_select(0, first) for step in self._corners])
+        return Behind(points, torch.cat(point), touched, len(at))
 
     def _send(self, part: slice, u: torch.Tensor, v: torch.Tensor, q: torch.Tensor) -> None:
         at, rank = self._places(u, v, q, self.points.rank[part])
@@ -159,3 +134,37 @@ class Splat:
             passed = q.reshape(-1) >= self._most_q
             at, rank = torch.where(passed, 0, at), torch.where(passed, 0, rank)
         return at, rank
+
+
+class Behind:
+    """Points that touch some pixels of a view behind a limit.
+
+    Args:
+        points: All points.
+        point: (m,) those that do.
+        touched: (4, m) int32: the pixels that each touches, counted from 1 on; 0 for those not asked for.
+        count: How many pixels there are.
+    """
+
+    def __init__(self, points: Points, point: torch.Tensor, touched: torch.Tensor, count: int) -> None:
+        self._order, self._touched, self._count = points.order, touched, count
+        self._q, self._rank = points.q.index_select(0, point), points.rank.index_select(0, point)
+
+    def nearest(self, some: torch.Tensor, limit: torch.Tensor) -> torch.Tensor:
+        """Find the nearest of them behind a limit.
+
+        Args:
+            some: (k,) pixels that were asked for, from 0 on.
+            limit: (k,) inverse depths in the photo, none larger than that with which they were listed.
+
+        Returns:
+            (k,) points, -1 where there is none.
+        """
+        bound = limit.new_full((self._count + 1,), -1.0)  # behind it lies nothing
+        bound[some + 1] = limit
+        best = torch.zeros(len(bound), dtype=torch.int32, device=limit.device)
+        for touched in self._touched:
+            rank = torch.where(self._q < bound.index_select(0, touched), self._rank, 0)
+            best.scatter_reduce_(0, touched.long(), rank, "amax")
+        best = best[some + 1]
+        return torch.where(best > 0, self._order.index_select(0, best), -1)
