@@ -31,8 +31,9 @@ _LEAST_RAMP_PX = 8
 _SEARCH_SIDE_PX = 320
 """Longer side of the map on which a thing's outline is looked for."""
 _LEVELS = 64
-_TILE_PX = 512
-"""Side of the tiles that are looked at one by one, which bounds the memory."""
+_TILE_PX = 128
+_TILE_REACHES = 6
+"""Side of the tiles that are looked at one by one, which bounds the memory: pixels, and reaches, at least."""
 
 Tile: TypeAlias = tuple[slice, slice]
 """Rows and columns."""
@@ -92,7 +93,7 @@ def edge_bands(disparity: FloatMap, level: float | None = None) -> Iterator[tupl
         Rows and columns of a tile, and the band there.
     """
     steps, reaches = _steps(disparity, level)
-    for tile in _tiles(disparity.shape):
+    for tile in _tiles(disparity.shape, reaches):
         band = None
         for number, reach in enumerate(reaches, start=1):
             beside = reach + (reach > 1)
@@ -118,20 +119,20 @@ def _steps(disparity: FloatMap, level: float | None) -> tuple[npt.NDArray[np.uin
     """Find the middles of steps.
 
     Returns:
-        (H, W), the number of a step's reach at its middle, and 0 elsewhere; and the reaches in pixels, of
-        which the first has the number 1.
+        (H, W), the number of a step's reach at its middle, and 0 elsewhere; and these reaches in pixels, up
+        to the largest that is needed, of which the first has the number 1.
     """
     least = _LEAST_STEP * float(np.subtract(*np.percentile(disparity, (99, 1))))
     limit = widest_ramp_px((disparity.shape[1], disparity.shape[0])) / 2
     steps = np.zeros(disparity.shape, dtype=np.uint8)
     reaches = [2**k for k in range(math.floor(math.log2(limit)) + 1)]
-    if not least > 0:
-        return steps, reaches
-    for tile in _tiles(disparity.shape, halo=2 * reaches[-1]):
+    counts = np.zeros(len(reaches) + 1, np.intp)
+    for tile in _tiles(disparity.shape, reaches) if least > 0 else ():
         _find_steps(steps, disparity, tile, reaches, least, level)
-    counts = [int(np.count_nonzero(steps == number)) for number in range(1, len(reaches) + 1)]
-    exact = counts[0] > _EXACT_SHARE * sum(counts)
-    return steps, reaches[:1] if exact else reaches
+        counts += np.bincount(steps[tile].ravel(), minlength=len(counts))
+    counts[0] = 0
+    exact = counts[1] > _EXACT_SHARE * counts.sum()
+    return steps, reaches[:1] if exact else reaches[: int(np.flatnonzero(counts)[-1:].sum())]
 
 
 def _find_steps(
@@ -218,9 +219,9 @@ def thing_at(disparity: FloatMap, at: tuple[float, float], *, is_metric: bool) -
     return level
 
 
-def _tiles(shape: tuple[int, ...], halo: int = 0) -> Iterator[Tile]:
+def _tiles(shape: tuple[int, ...], reaches: list[int]) -> Iterator[Tile]:
     """Cut a picture into tiles, which are the larger the more of what is around them has to be looked at."""
-    side = max(_TILE_PX, 2 * halo)
+    side = max(_TILE_PX, _TILE_REACHES * max(reaches, default=0))
     for top in range(0, shape[0], side):
         for left in range(0, shape[1], side):
             yield slice(top, min(top + side, shape[0])), slice(left, min(left + side, shape[1]))
