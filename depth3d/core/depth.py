@@ -15,6 +15,7 @@ __all__ = ["DepthKind", "DepthMap"]
 
 _LEAST_DEPTH_M = np.finfo(np.float32).tiny
 """The smallest z whose inverse fits into float32."""
+_MOST = np.finfo(np.float32).max
 
 
 class DepthKind(str, Enum):
@@ -63,15 +64,17 @@ class DepthMap:
                 "mostly millimetres: divide by the file's scale, or open it with depth3d.load_depth()"
             )
         values = frozen(given, name="depth", dtype=np.float32, shape=(None, None))
-        unknown = np.isinf(values)
-        if kind is DepthKind.METRIC:
-            if np.any(values < 0):
-                raise InputError(
-                    f"metric depth must not be negative, got {np.nanmin(values):g} m; "
-                    "is this a relative map (kind='relative')?"
-                )
-            unknown |= values < _LEAST_DEPTH_M
-        if unknown.any():
+        # By its extremes, which pass over NaN, most maps need no mask. (All unknown: NaN compares false.)
+        least, most = (float(extreme.reduce(values, axis=None)) for extreme in (np.fmin, np.fmax))
+        if kind is DepthKind.METRIC and least < 0:
+            raise InputError(
+                f"metric depth must not be negative, got {least:g} m; "
+                "is this a relative map (kind='relative')?"
+            )
+        if least < (_LEAST_DEPTH_M if kind is DepthKind.METRIC else -_MOST) or most > _MOST:
+            unknown = np.isinf(values)
+            if kind is DepthKind.METRIC:
+                unknown |= values < _LEAST_DEPTH_M
             values = np.where(unknown, np.float32(np.nan), values)
             values.flags.writeable = False
         object.__setattr__(self, "values", values)
@@ -100,7 +103,7 @@ class DepthMap:
     @property
     def valid(self) -> BoolMap:
         """(H, W) bool: where the value is known."""
-        return ~np.isnan(self.values)
+        return np.isfinite(self.values)
 
     def require_metric(self, caller: str) -> None:
         """Raise, with advice, unless this map is metric.

@@ -41,12 +41,12 @@ def border_flares(depth: DepthMap, *, tolerance: float = 0.03, noise_per_m: floa
         NeedsMetricError: The map is relative.
     """
     depth.require_metric("border_flares()")
-    q = 1.0 / depth.values
-    found = np.zeros(q.shape, dtype=np.bool_)
-    for side, marks in ((q, found), (q[::-1], found[::-1]), (q.T, found.T), (q.T[::-1], found.T[::-1])):
+    z, found = depth.values, np.zeros(depth.values.shape, dtype=np.bool_)
+    sides = ((z, found), (z[::-1], found[::-1]), (z.T, found.T), (z.T[::-1], found.T[::-1]))
+    for side, marks in sides:
         if len(side) < _LAST[-1] + 3:
             continue
-        lines = side[: _LAST[-1] + 3]
+        lines = 1.0 / side[: _LAST[-1] + 3]
         steps = lines[:-1] - lines[1:]  # outwards
         for last in _LAST:
             jump = np.abs(steps[last])
@@ -62,4 +62,6 @@ def border_flares(depth: DepthMap, *, tolerance: float = 0.03, noise_per_m: floa
 
             along = np.ones((1, _WIDEST_GAP_PX + 1), dtype=np.uint8)
             rim |= np.asarray(cv2.morphologyEx(rim.astype(np.uint8), cv2.MORPH_CLOSE, along)) > 0
-    return found & depth.valid
+    for side, marks in sides:
+        marks[: _LAST[-1] + 1] &= ~np.isnan(side[: _LAST[-1] + 1])
+    return found

@@ -21,11 +21,9 @@ from depth3d.core.arrays import BoolMap, FloatMap
 from depth3d.core.depth import DepthMap
 from depth3d.errors import InputError
 from depth3d.lift.border_flares import border_flares
+from depth3d.lift.steep_pixels import steep_pixels
 
 __all__ = ["flying_pixels"]
-
-_DIRECTIONS = ((0, 1), (1, 0), (1, 1), (1, -1))
-"""(rows, columns) a step: across, down and both diagonals; each is looked at in both senses."""
 
 _SHARE_OF_GAP = 0.05
 """How far from either side, as a share of the gap, a value must be to count as between."""
@@ -63,8 +61,9 @@ _MIN_LEVELS = 32
 _QUANTUM_SAMPLE = 1 << 18
 """Pixels, evenly spread, that are looked at for levels."""
 
-_PIXELS_PER_BLOCK = 1 << 17
-"""Rows are judged in blocks of about this many pixels, which bounds the memory."""
+_PIXELS_PER_BAND = 1 << 19
+"""Rows are judged in bands of about this many pixels or as many as the widest look takes, which bounds the
+memory."""
 
 
 def flying_pixels(
@@ -116,19 +115,16 @@ def flying_pixels(
     if not (isinstance(noise_per_m, int | float | np.number) and 0 <= noise_per_m < math.inf):
         raise InputError(f"noise_per_m must be 0 or more in 1/m, got {noise_per_m!r}")
     scales = list(_scales(min(math.ceil(width_px), longer)))
-    pad = max(r + outer for _, r, outer in scales)
-    q = np.pad(1.0 / depth.values, pad, constant_values=np.nan)
-    quantum = _quantum(q[pad:-pad, pad:-pad])
+    quantum = _quantum(depth.values)
     mask = np.zeros(depth.values.shape, dtype=np.bool_)
     steepest = _STEEPEST_SURFACE / longer
-    rows_per_block = max(1, _PIXELS_PER_BLOCK // depth.width)
-    for top in range(0, depth.height, rows_per_block):
-        rows = slice(top, min(top + rows_per_block, depth.height))
-        _mark_rows(q, pad, mask[rows], top, scales, tolerance, steepest, quantum, noise_per_m)
+    for rows, q, pad in _bands(depth.values, scales):
+        _mark_rows(q, pad, mask[rows], scales, tolerance, steepest, quantum, noise_per_m)
     if quantum is not None:
         # Levels near the border are those of the rest.
         noise_per_m = max(noise_per_m, float(np.median(quantum[1])))
-    return mask | border_flares(depth, tolerance=tolerance, noise_per_m=noise_per_m)
+    mask |= border_flares(depth, tolerance=tolerance, noise_per_m=noise_per_m)
+    return mask
 
 
 def _scales(width_px: int) -> Iterator[tuple[int, int, int]]:
@@ -147,14 +143,28 @@ def _scales(width_px: int) -> Iterator[tuple[int, int, int]]:
         r *= 2
 
 
-def _quantum(q: FloatMap) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None:
+def _bands(z: FloatMap, scales: list[tuple[int, int, int]]) -> Iterator[tuple[slice, FloatMap, int]]:
+    """Yield some rows, their inverse depth with what is around, unknown beyond the picture, and how much."""
+    height, width = z.shape
+    pad = max(r + outer for _, r, outer in scales)
+    n_rows = min(max(pad, _PIXELS_PER_BAND // width), height)
+    q = np.full((n_rows + 2 * pad, width + 2 * pad), np.nan, dtype=np.float32)
+    for top in range(0, height, n_rows):
+        first, last = max(top - pad, 0), min(top + n_rows + pad, height)
+        inside = q[pad + first - top : pad + last - top, pad:-pad]
+        np.divide(1.0, z[first:last], out=inside)
+        q[pad + last - top :] = np.nan
+        yield slice(top, min(top + n_rows, height)), q, pad
+
+
+def _quantum(z: FloatMap) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None:
     """Find the levels of a quantised map and the spacing at each, or None for a continuous one.
 
     Eight-bit disparity has 256 levels, a structured-light sensor some 2000. On a slanted surface two
     steps of one level in a row look like an edge, and far away one level can be a tenth of the depth.
     """
-    thinning = max(1, math.isqrt(q.size // _QUANTUM_SAMPLE))
-    known = q[::thinning, ::thinning]
+    thinning = max(1, math.isqrt(z.size // _QUANTUM_SAMPLE))
+    known = 1.0 / z[::thinning, ::thinning]
     known = known[~np.isnan(known)]
     levels, counts = np.unique(known, return_counts=True)
     if len(levels) < _MIN_LEVELS or counts.mean() < _MIN_PIXELS_PER_LEVEL:
@@ -169,57 +179,39 @@ def _mark_rows(
     q: FloatMap,
     pad: int,
     mask: BoolMap,
-    top: int,
     scales: list[tuple[int, int, int]],
     tolerance: float,
     steepest: float,
     quantum: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None,
     noise_per_m: float,
 ) -> None:
-    """Set `mask`, the rows from `top` on, from the padded inverse depth.
+    """Set `mask` from the padded inverse depth.
 
     Few pixels are steep on both sides. Only these are looked at closely, one distance after the other.
     """
-    stride = q.shape[1]
-    flat, marks = q.ravel(), mask.ravel()
-    height, width = mask.shape
-
-    def shifted(rows: int, cols: int) -> FloatMap:
-        first_row, first_col = top + pad + rows, pad + cols
-        return q[first_row : first_row + height, first_col : first_col + width]
-
-    here = shifted(0, 0)
-    for step in sorted({s for s, _, _ in scales}):
-        distances = [(r, outer) for s, r, outer in scales if s == step]
-        loosest = _SHARE_OF_SLOPE * tolerance / (2 * max(r for r, _ in distances))
-        floor = here * np.float32(step * max(loosest, steepest))
-        for down, right in _DIRECTIONS:
-            ahead = shifted(step * down, step * right) - here
-            behind = here - shifted(-step * down, -step * right)
-            # Both one-sided slopes have the same sign, and both are steep.
-            steep = np.minimum(ahead, behind) > floor
-            steep |= np.maximum(ahead, behind) < -floor
-            steep &= ~mask
-            where = np.flatnonzero(steep)
-            if not where.size:
-                continue
-            slope = np.where(
-                np.abs(ahead.ravel()[where]) < np.abs(behind.ravel()[where]),
-                ahead.ravel()[where], behind.ravel()[where],
-            )  # fmt: skip
-            slope /= np.float32(step)
-            at = (where // width + top + pad) * stride + where % width + pad
-            for r, outer in distances:
-                one = down * stride + right
-                found = _steeper_than_sides(flat, at, slope, one, r, outer, tolerance)
-                gaps = _gaps_around(flat, at[found], slope[found], one, r, outer, tolerance)
-                gaps[gaps <= _LEVELS_OF_NOISE * noise_per_m] = 0
-                if quantum is not None:
-                    gaps[gaps <= _LEVELS_OF_NOISE * np.interp(flat[at[found]], *quantum)] = 0
-                found = found[gaps > 0]
-                if r > 2 and found.size:
-                    found = found[_without_jump(flat, at[found], slope[found], one, r, step)]
-                marks[where[found]] = True
+    stride, (height, width) = q.shape[1], mask.shape
+    flat, marks = q.reshape(-1), mask.reshape(-1)
+    distances: dict[int, list[tuple[int, int]]] = {}
+    for step, r, outer in scales:
+        distances.setdefault(step, []).append((r, outer))
+    least = {}
+    for step, some in distances.items():
+        loosest = _SHARE_OF_SLOPE * tolerance / (2 * max(r for r, _ in some))
+        least[step] = step * max(loosest, steepest)
+    for step, one, at, slope in steep_pixels(q, pad, (height, width), least):
+        where = (at // stride - pad) * width + at % stride - pad
+        new = ~marks[where]
+        where, at, slope = where[new], at[new], slope[new]
+        for r, outer in distances[step]:
+            found = _steeper_than_sides(flat, at, slope, one, r, outer, tolerance)
+            gaps = _gaps_around(flat, at[found], slope[found], one, r, outer, tolerance)
+            gaps[gaps <= _LEVELS_OF_NOISE * noise_per_m] = 0
+            if quantum is not None:
+                gaps[gaps <= _LEVELS_OF_NOISE * np.interp(flat[at[found]], *quantum)] = 0
+            found = found[gaps > 0]
+            if r > 2 and found.size:
+                found = found[_without_jump(flat, at[found], slope[found], one, r, step)]
+            marks[where[found]] = True
 
 
 def _steeper_than_sides(

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from depth3d.core.arrays import BoolMap, FloatMap
 from depth3d.core.camera import Camera
 from depth3d.core.depth import DepthMap
-from depth3d.lift.selection import PIXELS_PER_BLOCK
+from depth3d.lift.selection import PIXELS_PER_BLOCK, as_items
 from depth3d.lift.unproject import PointMap, check_camera_fits
 
 __all__ = ["grid_normals", "normals_of"]
@@ -40,8 +40,8 @@ def grid_normals(depth: DepthMap, camera: Camera) -> PointMap:
     depth.require_metric("grid_normals()")
     check_camera_fits(depth, camera)
     normals = np.empty((depth.height, depth.width, 3), dtype=np.float32)
-    for rows, block in _blocks(depth, camera):
-        normals[rows] = block
+    for rows in _blocks(depth):
+        _fill(depth, camera, rows, normals[rows])
     return normals
 
 
@@ -57,56 +57,62 @@ def normals_of(depth: DepthMap, camera: Camera, keep: BoolMap, *, stride: int = 
     Returns:
         (n, 3) float32 in reading order, locked: nobody else holds it, so that the public types need no copy.
     """
-    found, start = np.empty((np.count_nonzero(keep), 3), dtype=np.float32), 0
-    for rows, block in _blocks(depth, camera):
+    found = np.empty((np.count_nonzero(keep), 3), dtype=np.float32)
+    places, start = as_items(found), 0
+    for rows in _blocks(depth):
+        block = np.empty((rows.stop - rows.start, depth.width, 3), dtype=np.float32)
+        _fill(depth, camera, rows, block)
         first = -(-rows.start // stride)
-        some = block[first * stride - rows.start :: stride, ::stride]
+        some = as_items(block)[first * stride - rows.start :: stride, ::stride]
         part = some[keep[first : first + len(some)]]
-        found[start : start + len(part)] = part
+        places[start : start + len(part)] = part
         start += len(part)
     found.flags.writeable = False
     return found
 
 
-def _blocks(depth: DepthMap, camera: Camera) -> Iterator[tuple[slice, npt.NDArray[np.float64]]]:
-    """Yield some rows, and their normals."""
-    # Half as many as elsewhere: larger blocks of float64 are fetched from the system anew for each one.
-    rows_per_block = max(8, PIXELS_PER_BLOCK // 2 // depth.width)
-    for top in range(0, depth.height, rows_per_block):
-        bottom = min(top + rows_per_block, depth.height)
-        # One row more on either side feeds the differences.
-        first, last = max(top - 1, 0), min(bottom + 1, depth.height)
-        block = _normals_of_rows(depth, camera, slice(first, last))
-        yield slice(top, bottom), block[top - first : bottom - first]
+def _blocks(depth: DepthMap) -> Iterator[slice]:
+    # Fewer pixels than elsewhere: larger blocks of float64 are fetched from the system anew for each one.
+    rows = max(8, PIXELS_PER_BLOCK // 4 // depth.width)
+    for top in range(0, depth.height, rows):
+        yield slice(top, min(top + rows, depth.height))
 
 
-def _normals_of_rows(depth: DepthMap, camera: Camera, rows: slice) -> npt.NDArray[np.float64]:
-    rays = camera.pixel_rays(rows)
-    q = 1.0 / depth.values[rows].astype(np.float64)
-    du, dv = _gentler_slope(q, axis=1), _gentler_slope(q, axis=0)
-    x, y = rays[..., 0], rays[..., 1]
+def _fill(depth: DepthMap, camera: Camera, rows: slice, normals: PointMap) -> None:
+    """Fill in the normals of some rows."""
+    # One pixel more on each side feeds the differences; beyond the picture it is unknown.
+    first, last = max(rows.start - 1, 0), min(rows.stop + 1, depth.height)
+    around = np.full((rows.stop - rows.start + 2, depth.width + 2), np.nan)
+    inside = around[first - rows.start + 1 : last - rows.start + 1, 1:-1]
+    np.divide(1.0, depth.values[first:last], out=inside, dtype=np.float64)
+    q, across, down = around[1:-1, 1:-1], np.diff(around[1:-1], axis=1), np.diff(around[:, 1:-1], axis=0)
+    du = _gentler_slope(q, across[:, :-1], across[:, 1:])
+    dv = _gentler_slope(q, down[:-1], down[1:])
     if any(camera.distortion):
         # Chain rule through the Jacobian of the pixel-to-ray map.
-        xu, yu = (_central_slope(c, 1, c0) for c, c0 in ((x, 1 / camera.fx), (y, 0.0)))
-        xv, yv = (_central_slope(c, 0, c0) for c, c0 in ((x, 0.0), (y, 1 / camera.fy)))
-        determinant = xu * yv - xv * yu
+        rays, these = camera.pixel_rays(slice(first, last)), slice(rows.start - first, rows.stop - first)
+        x, y = rays[..., 0], rays[..., 1]
+        xu, yu = (_central_slope(c, 1, c0)[these] for c, c0 in ((x, 1 / camera.fx), (y, 0.0)))
+        xv, yv = (_central_slope(c, 0, c0)[these] for c, c0 in ((x, 0.0), (y, 1 / camera.fy)))
+        x, y, determinant = x[these], y[these], xu * yv - xv * yu
         qx, qy = (du * yv - dv * yu) / determinant, (dv * xu - du * xv) / determinant
     else:
+        x = np.asarray(np.arange(0.5, depth.width) - camera.cx)[None, :] / camera.fx
+        y = np.asarray(np.arange(rows.start + 0.5, rows.stop) - camera.cy)[:, None] / camera.fy
         qx, qy = du * camera.fx, dv * camera.fy
-    normals = np.stack([-qx, -qy, -(q - x * qx - y * qy)], axis=-1)
     # n.r = -q < 0 by construction: towards the camera.
-    normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
-    return normals
+    n = (-qx, -qy, -(q - x * qx - y * qy))
+    length = np.sqrt(n[0] ** 2 + n[1] ** 2 + n[2] ** 2)
+    for i in range(3):
+        normals[..., i] = n[i] / length
 
 
-def _gentler_slope(q: npt.NDArray[np.float64], axis: int) -> npt.NDArray[np.float64]:
+def _gentler_slope(
+    q: npt.NDArray[np.float64], behind: npt.NDArray[np.float64], ahead: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
     """Slope a pixel: the mean of both one-sided differences if they agree, or else the gentler."""
-    step = np.diff(q, axis=axis)
-    blank = np.full_like(q[:, :1] if axis == 1 else q[:1], np.nan)
-    ahead = np.concatenate([step, blank], axis=axis)
-    behind = np.concatenate([blank, step], axis=axis)
-    gentler = np.where(np.abs(ahead) < np.abs(behind), ahead, behind)
-    gentler = np.where(np.isnan(ahead), behind, np.where(np.isnan(behind), ahead, gentler))
+    # Comparisons with NaN, an unknown side, are false.
+    gentler = np.where((np.abs(ahead) < np.abs(behind)) | np.isnan(behind), ahead, behind)
     # An edge shows as two slopes that differ by a good share of the value itself.
     agree = np.abs(ahead - behind) < 0.01 * q
     slope = np.where(agree, 0.5 * (ahead + behind), gentler)

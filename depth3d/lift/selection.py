@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from depth3d.core.arrays import BoolMap
 
-__all__ = ["PIXELS_PER_BLOCK", "selected"]
+__all__ = ["PIXELS_PER_BLOCK", "as_items", "selected"]
 
 PIXELS_PER_BLOCK = 1 << 17
 """Rows are worked on in blocks of about this many pixels, which bounds the memory."""
@@ -19,17 +19,30 @@ def selected(values: npt.NDArray[Any], keep: BoolMap) -> npt.NDArray[Any]:
     """Give `values[keep]`, which NumPy would look up by 16 bytes of indices a pixel.
 
     Args:
-        values: (H, W, ...).
+        values: (H, W, k), the k numbers of a pixel side by side in memory.
         keep: (H, W) bool.
 
     Returns:
-        (n, ...) in reading order, locked: nobody else holds it, so that the public types need no copy.
+        (n, k) in reading order, locked: nobody else holds it, so that the public types need no copy.
     """
-    found = np.empty((np.count_nonzero(keep), *values.shape[2:]), dtype=values.dtype)
+    found = np.empty((np.count_nonzero(keep), values.shape[2]), dtype=values.dtype)
+    pixels, places = as_items(values), as_items(found)
     rows, start = max(1, PIXELS_PER_BLOCK // max(1, keep.shape[1])), 0
     for top in range(0, len(keep), rows):
-        part = values[top : top + rows][keep[top : top + rows]]
-        found[start : start + len(part)] = part
+        part = pixels[top : top + rows][keep[top : top + rows]]
+        places[start : start + len(part)] = part
         start += len(part)
     found.flags.writeable = False
     return found
+
+
+def as_items(values: npt.NDArray[Any]) -> npt.NDArray[np.void]:
+    """View the numbers along the last axis as one item: a mask copies runs of items, but rows one by one.
+
+    Args:
+        values: (..., k), the k numbers side by side in memory.
+
+    Returns:
+        (...) of k numbers' bytes, in the same memory.
+    """
+    return values.view(np.dtype((np.void, values.itemsize * values.shape[-1])))[..., 0]

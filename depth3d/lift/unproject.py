@@ -11,14 +11,12 @@ from depth3d.core.arrays import BoolMap, FloatMap
 from depth3d.core.camera import Camera
 from depth3d.core.depth import DepthMap
 from depth3d.errors import InputError
+from depth3d.lift.selection import PIXELS_PER_BLOCK, as_items
 
 __all__ = ["PointMap", "unproject", "unprojected"]
 
 PointMap = npt.NDArray[np.float32]
 """(H, W, 3) float32, metres in the camera frame."""
-
-_PIXELS_PER_BLOCK = 1 << 18
-"""Rows are lifted in blocks of about this many pixels: a few megabytes of float64 at a time."""
 
 
 def unproject(depth: DepthMap, camera: Camera, *, stride: int = 1) -> PointMap:
@@ -65,19 +63,20 @@ def unprojected(depth: DepthMap, camera: Camera, keep: BoolMap, *, stride: int =
         (n, 3) float32 in reading order, locked: nobody else holds it, so that the public types need no copy.
     """
     z = depth.values[::stride, ::stride]
-    found, start = np.empty((np.count_nonzero(keep), 3), dtype=np.float32), 0
+    found = np.empty((np.count_nonzero(keep), 3), dtype=np.float32)
+    places, start = as_items(found), 0
     for block in _blocks(z):
         points = np.empty((*z[block].shape, 3), dtype=np.float32)
         _lift(z[block], camera, block, stride, points)
-        part = points[keep[block]]
-        found[start : start + len(part)] = part
+        part = as_items(points)[keep[block]]
+        places[start : start + len(part)] = part
         start += len(part)
     found.flags.writeable = False
     return found
 
 
 def _blocks(z: FloatMap) -> Iterator[slice]:
-    rows = max(1, _PIXELS_PER_BLOCK // z.shape[1])
+    rows = max(1, PIXELS_PER_BLOCK // z.shape[1])
     for top in range(0, z.shape[0], rows):
         yield slice(top, min(top + rows, z.shape[0]))
 

@@ -164,7 +164,7 @@ def test_turning_and_mirroring_the_picture_turns_the_mask(turn):
 def test_blocks_of_rows_join_without_a_seam(monkeypatch):
     depth = upsampled(room_scene(), default_camera(322, 238))
     whole = flying_pixels(depth)
-    monkeypatch.setattr("depth3d.lift.flying_pixels._PIXELS_PER_BLOCK", 322 * 5)
+    monkeypatch.setattr("depth3d.lift.flying_pixels._PIXELS_PER_BAND", 1)
     np.testing.assert_array_equal(flying_pixels(depth), whole)
 
 

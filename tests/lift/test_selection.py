@@ -26,7 +26,7 @@ def test_it_is_what_indexing_gives(shape, share, monkeypatch):
 
 
 def test_rows_and_columns_may_be_left_out():
-    values, keep = np.arange(60.0).reshape(6, 10), np.arange(60).reshape(6, 10) % 7 > 2
+    values, keep = np.arange(180.0).reshape(6, 10, 3), np.arange(60).reshape(6, 10) % 7 > 2
     np.testing.assert_array_equal(
         selected(values[::2, ::3], keep[::2, ::3]), values[::2, ::3][keep[::2, ::3]]
     )

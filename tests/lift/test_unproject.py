@@ -39,7 +39,7 @@ def test_projects_back_onto_the_pixel_centres(camera, stride):
 @pytest.mark.parametrize("camera", [PINHOLE, LENS], ids=["pinhole", "opencv"])
 @pytest.mark.parametrize("stride", [1, 2, 7])
 def test_some_points_are_those_of_all(camera, stride, monkeypatch):
-    monkeypatch.setattr("depth3d.lift.unproject._PIXELS_PER_BLOCK", 100)
+    monkeypatch.setattr("depth3d.lift.unproject.PIXELS_PER_BLOCK", 100)
     depth = some_depth(camera)
     points = unproject(depth, camera, stride=stride)
     keep = np.random.default_rng(1).random(points.shape[:2]) < 0.3
@@ -72,7 +72,7 @@ def test_the_first_pixel_has_its_centre_at_one_half():
 def test_blocks_of_rows_join_without_a_seam(monkeypatch):
     depth = some_depth(LENS)
     whole = unproject(depth, LENS, stride=2)
-    monkeypatch.setattr("depth3d.lift.unproject._PIXELS_PER_BLOCK", 100)
+    monkeypatch.setattr("depth3d.lift.unproject.PIXELS_PER_BLOCK", 100)
     np.testing.assert_array_equal(unproject(depth, LENS, stride=2), whole)
 
 
