@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,10 @@ _FOCAL_PER_SIDE = 0.9
 """Focal length as a share of the longer side: that of a lens of 58 degrees, right enough for small turns."""
 
 _STEP_PX = 4
-_LEAST_SAMPLES = 60
+_LEAST_SAMPLES, _MOST_SAMPLES = 60, 5000
+"""Flow is smooth, and more samples say little more; with more, BLAS starts threads, which spin, waiting for
+the next product, in the way of the network."""
+
 _ROUNDS = 6
 _RIDGE = 1e-7
 _STANDING_PX = 0.05
@@ -24,7 +28,9 @@ _STANDING_PX = 0.05
 _EXPLAINED_PX, _EXPLAINED_SHARE = 0.3, 0.1
 """A motion explains a flow that it meets this well, in pixels, or as a share of the flow."""
 
-_SAMPLES_PER_FINDING = 100.0
+_FINDING_PX = 40
+"""What a fit leaves is smooth: so large a square counts as one finding of it."""
+
 _CERTAINTY = 2.0
 """How many times its variance the square of an approach must be to count; it is shrunk by what is less."""
 
@@ -64,11 +70,23 @@ class CameraMotion:
             (h, w, 2) pixels, NaN where the depth is unknown.
         """
         x, y, focal_px = _rays(*nearness.shape)
+        flow = np.empty((*nearness.shape, 2), np.float32)
+        flow[..., 0], flow[..., 1] = self.shifts(nearness / np.float32(self.level), x, y)
+        flow *= np.float32(focal_px)
+        return flow
+
+    def shifts(self, near: FloatArray, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Evaluate u and v of the law above.
+
+        Args:
+            near: Inverse depths, those at `level` being 1.
+            x: Of the same points, or of their columns, in units of the focal length.
+            y: Likewise, or of their rows.
+        """
         wx, wy, wz, ax, ay, az, s = self.parameters
-        near = nearness / np.float32(self.level)
-        u = wy * (1 + x * x) - wz * y - wx * x * y + near * (ax - x * az) - s * x
-        v = -wx * (1 + y * y) + wz * x + wy * x * y + near * (ay - y * az) - s * y
-        return np.asarray(np.stack([u, v], axis=-1) * np.float32(focal_px))
+        u = near * (ax - x * az) + (wy * (1 + x * x) - s * x) - y * (wz + wx * x)
+        v = near * (ay - y * az) - (wx * (1 + y * y) + s * y) + x * (wz + wy * y)
+        return u, v
 
     def growth(self, nearness: FloatMap) -> FloatMap:
         """Tell by which share inverse depth is larger in the first frame than in the second.
@@ -98,55 +116,59 @@ def camera_motion(flow: FloatMap, nearness: FloatMap, weights: FloatMap) -> Came
     Returns:
         The motion; none where nothing moves, too little is known, or less than half of the flow is explained.
     """
-    height, width = nearness.shape
-    thin = (slice(_STEP_PX // 2, None, _STEP_PX), slice(_STEP_PX // 2, None, _STEP_PX))
+    step = max(_STEP_PX, math.ceil(math.sqrt(nearness.size / _MOST_SAMPLES)))
+    thin = (slice(step // 2, None, step), slice(step // 2, None, step))
     near, weight = nearness[thin], weights[thin]
     used = (weight > 1e-3) & np.isfinite(near)
     level = float(np.median(np.abs(near[used]))) if used.sum() >= _LEAST_SAMPLES else 0.0
     none = CameraMotion(np.zeros(7, np.float32), 1.0)
     if not level > 0 or not flow.any():
         return none
-    if float(np.median(np.abs(flow[thin][used]).max(axis=1))) < _STANDING_PX:
+    seen, weight, near = flow[thin][used], weight[used], near[used] / np.float32(level)
+    if float(np.median(np.abs(seen).max(axis=1))) < _STANDING_PX:
         return none
-    x, y, focal_px = _rays(height, width)
-    columns, rows = (np.broadcast_to(a, (height, width))[thin][used] for a in (x, y))
-    found = _fitted(flow[thin][used] / focal_px, near[used] / level, columns, rows, weight[used])
+    x, y, focal_px = _rays(*nearness.shape)
+    columns, rows = (np.broadcast_to(a, nearness.shape)[thin][used] for a in (x, y))
+    found = _fitted(seen / focal_px, near, columns, rows, weight, (_FINDING_PX / step) ** 2)
     motion = CameraMotion(found.astype(np.float32), level)
-    seen = flow[thin][used]
-    missed = np.linalg.norm(motion.flow(nearness)[thin][used] - seen, axis=1)
-    explained = missed < _EXPLAINED_PX + _EXPLAINED_SHARE * np.linalg.norm(seen, axis=1)
-    return motion if (weight[used] * explained).sum() > 0.5 * weight[used].sum() else none
+    told = np.float32(focal_px) * np.stack(motion.shifts(near, columns, rows))
+    explained = np.hypot(*(told - seen.T)) < _EXPLAINED_PX + _EXPLAINED_SHARE * np.hypot(*seen.T)
+    return motion if (weight * explained).sum() > 0.5 * weight.sum() else none
 
 
 def _fitted(
-    flow: FloatArray, near: FloatArray, x: FloatArray, y: FloatArray, weights: FloatArray
+    flow: FloatArray,
+    near: FloatArray,
+    x: FloatArray,
+    y: FloatArray,
+    weights: FloatArray,
+    samples_per_finding: float,
 ) -> npt.NDArray[np.float64]:
-    x, y, near = (np.asarray(a, dtype=np.float64) for a in (x, y, near))
+    x, y, near, prior = (np.asarray(a, dtype=np.float64) for a in (x, y, near, weights))
     zero = np.zeros_like(x)
-    rows = np.concatenate(
+    parts = np.array(  # (2, 7, n): what each parameter adds to u and to v
         [
-            np.stack([-x * y, 1 + x * x, -y, near, zero, -x * near, -x], axis=1),
-            np.stack([-1 - y * y, x * y, x, zero, near, -y * near, -y], axis=1),
+            [-x * y, 1 + x * x, -y, near, zero, -x * near, -x],
+            [-1 - y * y, x * y, x, zero, near, -y * near, -y],
         ]
     )
-    target = np.concatenate([flow[:, 0], flow[:, 1]]).astype(np.float64)
-    prior = np.concatenate([weights, weights]).astype(np.float64)
+    target = np.asarray(flow.T, dtype=np.float64)
     weight = prior
     motion = np.zeros(7)
     for _ in range(_ROUNDS):
-        weighted = rows * weight[:, None]
-        ridge = _RIDGE * float(weight.sum()) * np.eye(7)
-        motion = np.linalg.solve(weighted.T @ rows + ridge, weighted.T @ target)
-        gap = np.hypot(*np.split(target - rows @ motion, 2))
+        weighted = parts * weight
+        normal = (weighted @ parts.transpose(0, 2, 1)).sum(axis=0)
+        normal += _RIDGE * 2 * float(weight.sum()) * np.eye(7)
+        motion = np.linalg.solve(normal, np.einsum("akn,an->k", weighted, target))
+        gap = np.hypot(*(target - np.einsum("akn,k->an", parts, motion)))
         limit = 2.0 * max(float(np.median(gap)), 1e-5)
-        weight = prior / np.square(1 + np.square(np.concatenate([gap, gap]) / limit))
+        weight = prior / np.square(1 + np.square(gap / limit))
     # What the fit leaves is smooth, so that only one sample in many counts.
-    gap = np.hypot(*np.split(target - rows @ motion, 2))
-    noise = _SAMPLES_PER_FINDING * (1.4826 * float(np.median(gap))) ** 2 / 2
-    doubt = noise * np.linalg.inv((rows * weight[:, None]).T @ rows + ridge)[5:, 5:]
-    nearing = np.stack([near, np.ones_like(near)], axis=1)
-    power = float(np.square(nearing @ motion[5:]).mean())
-    variance = float(np.einsum("ni,ij,nj->n", nearing, doubt, nearing).mean())
+    noise = samples_per_finding * (1.4826 * float(np.median(gap))) ** 2 / 2
+    doubt = noise * np.linalg.inv(normal)[5:, 5:]
+    nearing = np.stack([near, np.ones_like(near)])
+    power = float(np.square(np.einsum("kn,k->n", nearing, motion[5:])).mean())
+    variance = float(np.einsum("in,ij,jn->n", nearing, doubt, nearing).mean())
     motion[5:] *= max(0.0, 1 - _CERTAINTY * variance / power) if power > 0 else 0.0
     return np.asarray(motion)
 

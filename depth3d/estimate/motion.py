@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
+from functools import cache, cached_property
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from depth3d.core.arrays import BoolMap, FloatMap, ImageArray
 
-__all__ = ["WORKING_SIDE_PX", "Motion", "Sketch", "motions", "sketch", "steadied", "texture", "warped"]
+__all__ = [
+    "WORKING_SIDE_PX",
+    "Motion",
+    "Sketch",
+    "averaged",
+    "motions",
+    "sketch",
+    "steadied",
+    "warped",
+]
+
+_Number = TypeVar("_Number", np.uint8, np.float32)
 
 WORKING_SIDE_PX = 512
 """Longer side at which motion is found; networks see hardly more."""
@@ -26,6 +38,9 @@ _COLOR_SLACK = 20.0
 _STILL_PX = 0.1
 """The camera stands where no more than half of the picture moves farther."""
 
+_ALIKE = np.exp(-0.5 * np.square(np.arange(9 * 255 + 1) / 9 / _COLOR_SLACK)).astype(np.float32)
+"""How sure it is that colours are the same, by the sum of their differences over 3 x 3 pixels, in levels."""
+
 _EXPLAINED_WINDOW = (7, 7)
 
 _FADE_WINDOW = (9, 9)
@@ -37,9 +52,9 @@ _CORNER_PX, _FAINT_CORNER = 7, 1e-3
 """Window and smaller eigenvalue of the gradients' structure tensor, in OpenCV's unit."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Sketch:
-    """A frame at the size at which motion is found.
+    """A frame at the size at which motion is found; what is asked of it twice is kept.
 
     Attributes:
         color: (h, w, 3) uint8 sRGB.
@@ -49,35 +64,34 @@ class Sketch:
     color: ImageArray
     gray: ImageArray
 
+    @cached_property
+    def texture(self) -> FloatMap:
+        """(h, w) in 0..1: where it shows enough for its motion to be seen; 0.5 is a faint corner."""
+        corner = cv2.cornerMinEigenVal(self.gray, _CORNER_PX, ksize=3)
+        return np.asarray(corner / (corner + _FAINT_CORNER))
 
-@dataclass(frozen=True, slots=True, eq=False)
+
+@dataclass(frozen=True, eq=False)
 class Motion:
     """Where the pixels of a frame are in another one.
 
     Attributes:
         flow: (h, w, 2) float32 pixels (right, down), to add to a pixel's place to find it in the other.
         closed: (h, w) float32 in 0..1: whether the way back leads to where it began.
-        alike: (h, w) float32 in 0..1: whether the colours agree.
+        sure: (h, w) float32 in 0..1: `closed`, where the colours agree, too, as far as they were compared.
     """
 
     flow: FloatMap
     closed: FloatMap
-    alike: FloatMap
+    sure: FloatMap
 
-    @property
+    @cached_property
     def trust(self) -> FloatMap:
         """(h, w) in 0..1: 0 where the other frame does not show the point, and fading towards it.
 
         Averages that end at a sharp line would draw that line into a smooth floor.
         """
-        sure = self.closed * self.alike
-        return np.asarray(np.minimum(sure, cv2.blur(sure, _FADE_WINDOW)))
-
-    @classmethod
-    def rest(cls, height: int, width: int) -> Motion:
-        """Nothing moves."""
-        sure: FloatMap = np.ones((height, width), np.float32)
-        return cls(np.zeros((height, width, 2), np.float32), sure, sure)
+        return np.asarray(np.minimum(self.sure, cv2.blur(self.sure, _FADE_WINDOW)))
 
 
 def sketch(image: ImageArray, longest_px: int) -> Sketch:
@@ -86,8 +100,23 @@ def sketch(image: ImageArray, longest_px: int) -> Sketch:
     scale = min(1.0, longest_px / max(height, width))
     if scale < 1:
         size_wh = max(1, round(width * scale)), max(1, round(height * scale))
-        image = cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA)
+        image = averaged(image, size_wh)
     return Sketch(image, cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))
+
+
+def averaged(values: npt.NDArray[_Number], size_wh: tuple[int, int]) -> npt.NDArray[_Number]:
+    """Reduce a picture or a map by the mean over areas.
+
+    It is halved first, while it is three times as large as what is wanted: that is much quicker.
+    """
+    width, height = values.shape[1::-1]
+    steps = [size_wh]
+    while width % 2 == height % 2 == 0 and width >= 3 * size_wh[0] and height >= 3 * size_wh[1]:
+        width, height = width // 2, height // 2
+        steps.insert(-1, (width, height))
+    for step_wh in steps:
+        values = np.asarray(cv2.resize(values, step_wh, interpolation=cv2.INTER_AREA), values.dtype)
+    return values
 
 
 def warped(values: FloatMap, flow: FloatMap) -> FloatMap:
@@ -103,9 +132,7 @@ def warped(values: FloatMap, flow: FloatMap) -> FloatMap:
     height, width = flow.shape[:2]
     place = _grid(width, height) + flow
     found = cv2.remap(values, place, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    x, y = place[..., 0], place[..., 1]
-    inside = (x >= -0.5) & (x <= width - 0.5) & (y >= -0.5) & (y <= height - 0.5)
-    found[~inside] = np.nan
+    found[_outside(place)] = np.nan
     return np.asarray(found)
 
 
@@ -113,8 +140,7 @@ def motions(later: Sketch, earlier: Sketch, *, shift: bool = False) -> tuple[Mot
     """Find the motion between two frames, by dense inverse search.
 
     Trust falls with the gap that is left after going there and back again, which is large where a point is
-    hidden in the other frame (Sundaram, Brox and Keutzer, ECCV 2010), and with the difference in colour,
-    after the gain and the offset of all of the picture are taken out, as in a fade.
+    hidden in the other frame (Sundaram, Brox and Keutzer, ECCV 2010).
 
     Args:
         later: A frame.
@@ -137,7 +163,8 @@ def motions(later: Sketch, earlier: Sketch, *, shift: bool = False) -> tuple[Mot
         against = None if begin is None else -begin
         back = _search().calc(later.gray, earlier.gray, begin)
         forth = _search().calc(earlier.gray, later.gray, against)
-    return _judged(back, forth, later, earlier), _judged(forth, back, earlier, later)
+    closed, closed_too = _closed(back, forth), _closed(forth, back)
+    return Motion(back, closed, closed), Motion(forth, closed_too, closed_too)
 
 
 def steadied(
@@ -149,6 +176,9 @@ def steadied(
     rest where it stands, is the better guess, and what stands still is fetched from the same pixel, not from
     between its neighbours, however often.
 
+    Trust falls with the difference in colour, too, after the gain and the offset of all of the picture are
+    taken out, as in a fade.
+
     Args:
         back: The motion from the later frame to the earlier.
         forth: And from the earlier to the later.
@@ -159,17 +189,9 @@ def steadied(
     Returns:
         Both motions.
     """
-    flows = (
-        _explained(back.flow, guesses[0], later, earlier),
-        _explained(forth.flow, guesses[1], earlier, later),
-    )
-    return _judged(*flows, later, earlier), _judged(*flows[::-1], earlier, later)
-
-
-def texture(picture: Sketch) -> FloatMap:
-    """Tell where a frame shows enough for its motion to be seen: (h, w) in 0..1, 0.5 for a faint corner."""
-    corner = cv2.cornerMinEigenVal(picture.gray, _CORNER_PX, ksize=3)
-    return np.asarray(corner / (corner + _FAINT_CORNER))
+    flow_back = _explained(back.flow, guesses[0], later, earlier)
+    flow_forth = _explained(forth.flow, guesses[1], earlier, later)
+    return _judged(flow_back, flow_forth, later, earlier), _judged(flow_forth, flow_back, earlier, later)
 
 
 def _overall_shift(later: Sketch, earlier: Sketch) -> FloatMap:
@@ -214,30 +236,57 @@ def _mixed(flow: FloatMap, guess: FloatMap, better: BoolMap) -> FloatMap:
     return np.asarray(flow + share * (guess - flow))
 
 
-def _judged(flow: FloatMap, back: FloatMap, here: Sketch, there: Sketch) -> Motion:
-    gap = flow + warped(back, flow)
+def _closed(flow: FloatMap, back: FloatMap) -> FloatMap:
+    """Judge a flow by the way back alone."""
+    gap = warped(back, flow)
+    gap += flow
     allowed = _FLOW_SLACK_PX**2 + _FLOW_SLACK_SHARE**2 * _squared_length(flow)
-    closed = np.nan_to_num(np.exp(-0.5 * _squared_length(gap) / allowed))
-    fetched = warped(there.color.astype(np.float32), flow)
-    known = closed > 0.5
-    gain, offset = _exposure(here.color[known], fetched[known])
-    red, green, blue = cv2.split(np.abs(here.color - (gain * fetched + offset).astype(np.float32)))
-    apart = np.nan_to_num(np.maximum(np.maximum(red, green), blue), nan=255)
-    alike = np.exp(-0.5 * np.square(cv2.blur(apart, (3, 3)) / _COLOR_SLACK))
-    return Motion(flow, closed.astype(np.float32), alike.astype(np.float32))
+    closed = np.exp(-0.5 * _squared_length(gap) / allowed)
+    cv2.patchNaNs(closed, 0)
+    return np.asarray(closed)
+
+
+def _judged(flow: FloatMap, back: FloatMap, here: Sketch, there: Sketch) -> Motion:
+    """Judge a flow by the way back and by the colours.
+
+    These are compared in whole levels: a rounded one is nothing beside the slack, and much quicker.
+    """
+    closed = _closed(flow, back)
+    place = _grid(*flow.shape[1::-1]) + flow
+    fetched = cv2.remap(there.color, place, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    gain, offset = _exposure(here.color, np.asarray(fetched, np.uint8), closed > 0.5)
+    levels = np.clip(np.rint(gain * np.arange(256) + offset), 0, 255).astype(np.uint8)
+    red, green, blue = cv2.split(cv2.absdiff(here.color, cv2.LUT(fetched, levels)))
+    apart = cv2.max(cv2.max(red, green), blue)
+    return Motion(flow, closed, closed * _ALIKE[cv2.boxFilter(apart, cv2.CV_16U, (3, 3), normalize=False)])
+
+
+def _outside(place: FloatMap) -> BoolMap:
+    """Tell which places, (h, w, 2) pixels, lie more than half a pixel outside of a picture of that size."""
+    height, width = place.shape[:2]
+    inside = cv2.inRange(place, (-0.5, -0.5), (width - 0.5, height - 0.5))
+    return np.asarray(inside == 0)
 
 
 def _squared_length(flow: FloatMap) -> FloatMap:
-    return np.asarray(np.square(flow[..., 0]) + np.square(flow[..., 1]))
+    right, down = cv2.split(flow)
+    return np.asarray(right * right + down * down)
 
 
-def _exposure(here: FloatMap | ImageArray, there: FloatMap) -> tuple[float, float]:
-    """Match the quartiles of colours: `here = gain * there + offset`."""
-    if here.size < 100:
+def _exposure(here: ImageArray, there: ImageArray, known: BoolMap) -> tuple[float, float]:
+    """Match the quartiles of colours where they are known: `here = gain * there + offset`."""
+    places = np.flatnonzero(known)
+    places = places[:: max(1, len(places) // 5000)]
+    if len(places) < 34:
         return 1.0, 0.0
-    step = max(1, len(here) // 5000)
-    low, middle, high = np.percentile(here[::step], (25, 50, 75))
-    low_there, middle_there, high_there = np.percentile(there[::step], (25, 50, 75))
+    low, middle, high = _quartiles(here.reshape(-1, 3)[places])
+    low_there, middle_there, high_there = _quartiles(there.reshape(-1, 3)[places])
     spans = high - low, high_there - low_there
-    gain = float(np.clip(spans[0] / spans[1], 0.25, 4.0)) if min(spans) >= 8 else 1.0
-    return gain, float(middle - gain * middle_there)
+    gain = min(max(spans[0] / spans[1], 0.25), 4.0) if min(spans) >= 8 else 1.0
+    return gain, middle - gain * middle_there
+
+
+def _quartiles(levels: ImageArray) -> list[int]:
+    counts = np.bincount(levels.ravel(), minlength=256).cumsum()
+    quartiles: list[int] = np.searchsorted(counts, counts[-1] * np.array([0.25, 0.5, 0.75])).tolist()
+    return quartiles

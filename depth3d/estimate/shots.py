@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
 
 from depth3d.core.arrays import FloatMap
 from depth3d.core.depth import DepthMap
 from depth3d.estimate.camera_motion import camera_motion
 from depth3d.estimate.frame_alignment import Gauge, fit_gauge
-from depth3d.estimate.motion import Motion, Sketch, steadied, texture
+from depth3d.estimate.motion import Motion, Sketch, averaged, steadied
 from depth3d.estimate.scene_cuts import is_blank, motions_within_shot
 from depth3d.estimate.temporal_filter import MOST_FRAMES, Belief, blended, carried
 
@@ -20,7 +20,10 @@ __all__ = ["Shot", "ShotFrame", "Shots"]
 _LEAST_OVERLAP = 0.02
 """Share of a frame that must be found again before its gauge is measured on it."""
 
-_FIT_STEP_PX = 2
+_MOST_SAMPLES = 10_000
+"""Of two maps, to fit a gauge to; with more, BLAS starts threads, which spin, waiting for the next product,
+in the way of the network."""
+
 _LARGEST_NOISE = 0.05
 """Of the spread: differences beyond are never taken for noise."""
 
@@ -113,8 +116,8 @@ class Shot:
         """
         frame = ShotFrame(depth, _working_values(depth, picture), self)
         near, near_before = (_nearness(f) for f in (frame, self.last))
-        camera = camera_motion(back.flow, near, back.trust * texture(picture))
-        camera_back = camera_motion(onward.flow, near_before, onward.trust * texture(self.picture))
+        camera = camera_motion(back.flow, near, back.trust * picture.texture)
+        camera_back = camera_motion(onward.flow, near_before, onward.trust * self.picture.texture)
         guesses = camera.flow(near), camera_back.flow(near_before)
         back, onward = steadied(back, onward, picture, self.picture, guesses)
         growth = camera.growth(near)
@@ -144,7 +147,8 @@ class Shot:
         """Find a frame's gauge; give its noise as a share of the spread, or None where nothing tells it."""
         past = frame.past
         assert past is not None
-        thin = (slice(None, None, _FIT_STEP_PX), slice(None, None, _FIT_STEP_PX))
+        step = max(2, math.ceil(math.sqrt(past.values.size / _MOST_SAMPLES)))
+        thin = (slice(None, None, step), slice(None, None, step))
         weights = np.where(np.isfinite(frame.values), past.count, 0)[thin].ravel() / MOST_FRAMES
         found = None
         if float((weights > 0.5 / MOST_FRAMES).mean()) >= _LEAST_OVERLAP:
@@ -163,9 +167,9 @@ class Shot:
         frame.gauge, noise = found
         metric = frame.depth.is_metric
         compared = (past.count > 0.5) & np.isfinite(frame.values)
-        thinly = np.flatnonzero(compared)[:: _FIT_STEP_PX**2]
+        thinly = np.flatnonzero(compared)[:: step**2]
         before = past.values.ravel()[thinly]
-        apart = np.abs(frame.aligned.ravel()[thinly] - before)
+        apart = np.abs(frame.gauge(frame.values.ravel()[thinly]) - before)
         spread = 1.0 if metric else max(float(before.std()), 1e-30)
         usual = 1.4826 * float(np.median(apart))
         frame.usual = min(usual, _LARGEST_NOISE * spread)
@@ -242,12 +246,11 @@ def _working_values(depth: DepthMap, picture: Sketch) -> FloatMap:
     if values.shape != (height, width):
         unknown = np.isnan(values)
         if unknown.any():
-            share = cv2.resize(1 - unknown.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
-            filled = np.where(unknown, np.float32(0), values)
-            mean = cv2.resize(filled, (width, height), interpolation=cv2.INTER_AREA)
+            share = averaged(1 - unknown.astype(np.float32), (width, height))
+            mean = averaged(np.where(unknown, np.float32(0), values), (width, height))
             values = np.where(share > 0, mean / np.maximum(share, np.float32(1e-6)), np.float32(np.nan))
         else:
-            values = cv2.resize(values, (width, height), interpolation=cv2.INTER_AREA)
+            values = averaged(values, (width, height))
     return np.asarray(np.log(values) if depth.is_metric else values, dtype=np.float32)
 
 

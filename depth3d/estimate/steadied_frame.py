@@ -61,13 +61,15 @@ def _finished(frame: ShotFrame, gauge: Gauge, correction: FloatMap) -> DepthMap:
     depth = frame.depth
     whole = gauge.after(frame.gauge)
     added = np.nan_to_num(np.float32(gauge.scale) * correction)
+    added += np.float32(whole.shift)
     if depth.is_metric:
-        factor = np.exp(-(added + np.float32(whole.shift)))
-        return DepthMap(depth.values * _enlarged(factor, depth), depth.kind)
-    return DepthMap(whole(depth.values) + _enlarged(added, depth), depth.kind)
-
-
-def _enlarged(values: FloatMap, depth: DepthMap) -> FloatMap:
-    if values.shape == depth.values.shape:
-        return values
-    return np.asarray(cv2.resize(values, depth.size_wh, interpolation=cv2.INTER_LINEAR))
+        added = np.exp(-added)
+    if added.shape != depth.values.shape:
+        added = np.asarray(cv2.resize(added, depth.size_wh, interpolation=cv2.INTER_LINEAR))
+    # One pass over the full map, in memory that is there.
+    if depth.is_metric:
+        values = np.multiply(depth.values, added, out=added)
+    else:
+        values = cv2.scaleAdd(depth.values, whole.scale, added, dst=added)
+    values.flags.writeable = False  # so that it need not be copied
+    return DepthMap(values, depth.kind)

@@ -27,7 +27,9 @@ _CLIP_PERCENT = 0.5
 """A few stray pixels at either end must not take the contrast from all the others."""
 
 _LEVELS = 1024
-_BLOCK_PX = 1 << 22
+_BLOCK_PX = 1 << 16
+"""Pixels painted at a time: few enough to stay in the processor's cache."""
+
 _LEGEND_TICKS = 5
 
 
@@ -90,8 +92,7 @@ def depth_picture(depth: DepthMap, colormap: str, *, span: tuple[float, float]) 
     """
     near, _, _ = nearness(depth, span)
     if colormap == "gray":
-        number = np.rint(np.nan_to_num(near) * 255).astype(np.uint8)
-        return np.repeat(number[..., None], 3, axis=2)
+        return _painted(near, np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1), unknown=0)
     return _painted(near, _table(colormap))
 
 
@@ -107,13 +108,17 @@ def nearness(depth: DepthMap, span: tuple[float, float] | None = None) -> tuple[
         map without relief is 0.5 everywhere.
     """
     disparity = 1.0 / depth.values if depth.is_metric else depth.values
-    known = disparity[depth.valid]
-    if not known.size:
-        return np.full_like(disparity, np.nan), 0.0, 0.0
-    low, high = span or (float(v) for v in np.percentile(known, (_CLIP_PERCENT, 100 - _CLIP_PERCENT)))
+    if span is None:
+        known = disparity[depth.valid]
+        if not known.size:
+            return np.full_like(disparity, np.nan), 0.0, 0.0
+        span = tuple(np.percentile(known, (_CLIP_PERCENT, 100 - _CLIP_PERCENT)).tolist())
+    low, high = span
     if high - low <= 1e-6 * max(abs(low), abs(high)):
         return np.where(depth.valid, np.float32(0.5), np.float32(np.nan)), low, high
-    return np.clip((disparity - low) / (high - low), 0, 1).astype(np.float32), low, high
+    near = disparity - np.float32(low)
+    near /= np.float32(high - low)
+    return np.clip(near, 0, 1, out=near), low, high
 
 
 @stage("preview")
@@ -152,14 +157,16 @@ def save_preview(
         Image.fromarray(gray16(depth)).save(partial, compress_level=1)
 
 
-def _painted(near: FloatArray, table: ImageArray) -> ImageArray:
+def _painted(near: FloatArray, table: ImageArray, *, unknown: int = UNKNOWN_GRAY) -> ImageArray:
     """Look up the colours of shares in 0..1, in blocks of rows: indices take more memory than colours."""
     colors = np.empty((*near.shape, 3), np.uint8)
+    table = np.append(table, [[unknown] * 3], axis=0).astype(np.uint8)
     rows = max(1, _BLOCK_PX // near.shape[1])
     for top in range(0, len(near), rows):
-        block = near[top : top + rows]
-        colors[top : top + rows] = table[np.rint(np.nan_to_num(block) * (len(table) - 1)).astype(np.int32)]
-        colors[top : top + rows][np.isnan(block)] = UNKNOWN_GRAY
+        place = np.rint(near[top : top + rows] * np.float32(len(table) - 2))
+        place[np.isnan(place)] = len(table) - 1
+        # Clipping changes nothing here; without it NumPy would write to a copy first.
+        np.take(table, place.astype(np.intp), axis=0, out=colors[top : top + rows], mode="clip")
     return colors
 
 

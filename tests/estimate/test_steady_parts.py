@@ -8,11 +8,13 @@ import pytest
 
 import depth3d as d3
 from depth3d.errors import InputError, UnknownModelError
+from depth3d.estimate import shots
 from depth3d.estimate.camera_motion import CameraMotion, camera_motion
 from depth3d.estimate.frame_alignment import Gauge, fit_gauge
 from depth3d.estimate.gauge_plan import next_gauge
-from depth3d.estimate.motion import motions, sketch
+from depth3d.estimate.motion import averaged, motions, sketch, steadied
 from depth3d.estimate.scene_cuts import is_blank, motions_within_shot
+from depth3d.estimate.steady_depth import steady
 
 RNG = np.random.default_rng(0)
 H, W = 120, 160
@@ -189,6 +191,42 @@ def test_an_estimator_is_a_source(estimator) -> None:
     assert isinstance(estimator, d3.VideoDepth)
     found = list(d3.SteadyDepth(estimator, mode="causal").stream([picture(0, 70, 70)] * 3))
     assert len(found) == 3
+
+
+@pytest.mark.parametrize("size_wh", [(64, 64), (53, 31), (256, 128), (255, 127)])
+def test_halving_first_averages_the_same(size_wh) -> None:
+    """Exactly, where pixels need not be divided; else the halves of one that is are taken to be alike."""
+    values = picture(1, 256, 512)[..., 0].astype(np.float32) / 255
+    whole, found = cv2.resize(values, size_wh, interpolation=cv2.INTER_AREA), averaged(values, size_wh)
+    assert (found - whole).std() < (1e-6 if 512 % size_wh[0] == 0 else 0.15) * whole.std()
+    assert found.mean() == pytest.approx(whole.mean(), rel=5e-3)
+
+
+def test_colours_are_compared_after_the_exposure_is_taken_out() -> None:
+    """A flash of 1.5 times the light and 20 levels leaves all trust, a thing of another colour takes it."""
+    dark = sketch(picture(1) // 2, 512)
+    lit = np.clip(np.rint(1.5 * dark.color + 20), 0, 255).astype(np.uint8)
+    lit[60:70, 70:84] = 255 - lit[60:70, 70:84]
+    still = np.zeros((H, W, 2), np.float32)
+    rest = motions(dark, dark)
+    found = steadied(*rest, sketch(lit, 512), dark, (still, still))[0]
+    other = np.zeros((H, W), bool)
+    other[58:72, 68:86] = True
+    assert found.sure[~other].min() > 0.98
+    assert np.median(found.sure[62:68, 72:82]) < 0.01
+
+
+def test_so_few_samples_are_fitted_that_blas_starts_no_threads(monkeypatch) -> None:
+    """A dot product of more than 10,000 numbers is shared out, and the others spin until the next one."""
+    counts = []
+    monkeypatch.setattr(shots, "fit_gauge", lambda *a, **k: counts.append(len(a[0])) or fit_gauge(*a, **k))
+    wide = picture(1, 512, 520)
+    frames = [np.ascontiguousarray(wide[:, k : k + 512]) for k in (0, 3)]
+    near = 1 + cv2.GaussianBlur(RNG.uniform(0, 30, (512, 512)).astype(np.float32), (0, 0), 20)
+    maps = [d3.DepthMap(near, "relative")] * 2
+    list(steady(zip(frames, maps, strict=True), mode="causal"))
+    assert len(counts) == 1
+    assert 5000 < counts[0] <= 10_000
 
 
 def test_what_is_no_source_is_refused() -> None:
