@@ -61,9 +61,9 @@ def test_attention_in_blocks_is_attention(shape: tuple[int, int, int, int]) -> N
     assert _off(result, _exact(*drawn)) < 1e-6
 
 
-@pytest.mark.parametrize("size", [0.1, 2.0, 8.0, 100.0])
+@pytest.mark.parametrize("size", [0.1, 2.0, 8.0, 14.0, 100.0])
 def test_scores_of_any_size(size: float) -> None:
-    """Small ones are exponentiated as they are, large ones less their largest; of hundreds one is left."""
+    """Small ones are exponentiated as they are, whatever their bound; of hundreds one key is left."""
     query, key, value = _drawn(2, 2, 300, 32, torch.float32)
     query = torch.cat([query[:, :1], size * query[:, 1:]], 1)  # heads of different size
     result = blockwise_attention(query, key, value)
