@@ -1,4 +1,4 @@
-"""`PointLists`: the pixels of a sheet as points: depth, planes, colours, and where their surface ends."""
+"""`PointLists`: the pixels of a sheet as points: depth, planes, and where their surface ends."""
 
 from __future__ import annotations
 
@@ -30,14 +30,12 @@ class PointLists:
         q: (n,) float32 inverse depth.
         right, down: (n,) float32, its slopes.
         offset: (n,) float32: what the plane of the slopes through the point has at (0, 0).
-        rgba: (n, 4) uint8.
         links: (n,) uint8.
         clear: (n,) uint8.
     """
 
     def __init__(self, count: int) -> None:
         self.q, self.right, self.down, self.offset = (np.empty(count, np.float32) for _ in range(4))
-        self.rgba = np.empty((count, 4), np.uint8)
         self.links, self.clear = np.empty(count, np.uint8), np.empty(count, np.uint8)
 
     def fill(self, part: slice, sheet: Sheet, at: npt.NDArray[np.intp] | None) -> None:
@@ -55,10 +53,10 @@ class PointLists:
         def put(onto: npt.NDArray[Any], rows: slice, values: npt.NDArray[Any]) -> None:
             start, stop = rows.start * width, rows.stop * width
             if at is None:
-                onto[part.start + start : part.start + stop] = values.reshape(-1, *onto.shape[1:])
+                onto[part.start + start : part.start + stop] = values.reshape(-1)
                 return
             first, last = np.searchsorted(at, (start, stop))
-            flat = values.reshape(-1, *onto.shape[1:])
+            flat = values.reshape(-1)
             onto[part.start + first : part.start + last] = flat[at[first:last] - start]
 
         bands = [slice(top, min(top + _ROWS, height)) for top in range(0, height, _ROWS)]
@@ -67,17 +65,8 @@ class PointLists:
             q = sheet.inverse_depth[rows]
             v = np.arange(rows.start, rows.stop, dtype=np.float32)[:, None] + 0.5
             offset = q - right * u - down * v
-            alpha = np.rint(255 * np.clip(sheet.alpha[rows], 0, 1)).astype(np.uint8)
-            rgba = np.concatenate([sheet.color[rows], alpha[..., None]], axis=-1)
-            lists: list[npt.NDArray[Any]] = [
-                self.q,
-                self.links,
-                self.right,
-                self.down,
-                self.offset,
-                self.rgba,
-            ]
-            found: list[npt.NDArray[Any]] = [q, links, right, down, offset, rgba]
+            lists: list[npt.NDArray[Any]] = [self.q, self.links, self.right, self.down, self.offset]
+            found: list[npt.NDArray[Any]] = [q, links, right, down, offset]
             for onto, values in zip(lists, found, strict=True):
                 put(onto, rows, values)
         for rows in bands:

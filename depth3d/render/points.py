@@ -9,9 +9,10 @@ import numpy.typing as npt
 import torch
 
 from depth3d.accel.tensors import tensor_view
+from depth3d.core.arrays import FloatArray
 from depth3d.render.numbering import Numbering
 from depth3d.render.point_lists import ALL, WHOLE, PointLists
-from depth3d.render.sheets import Layers, Sheet
+from depth3d.render.sheets import Layers
 
 __all__ = ["LINKS", "Points"]
 
@@ -38,7 +39,6 @@ class Points:
         count: n, how many there are; the first `width * height` are the front sheet's, row by row.
         q: (n,) inverse depth.
         plane: Three (n,): a, b and c of the local plane q = a u + b v + c, through the pixel itself.
-        rgba: (n, 4) uint8, sRGB and alpha.
         links: (n,) uint8: to which neighbours of the same sheet the surface goes on, and in bit 4 whether the
             square to the right and below, between four pixel centres, is whole.
         clear: (n,) uint8: how many pixels away the nearest end of a surface is, 0 at an end.
@@ -53,20 +53,30 @@ class Points:
         size = self.width * self.height
         at = np.flatnonzero(back.alpha.ravel() > 0)
         self.front_count, self.count = size, size + len(at)
-        order, rank, self.nearest_q = _ordered(front, back, at)
-        self.rank, self.order = tensor_view(rank).to(device), tensor_view(order).to(device)
         self.back_pixel = tensor_view(at.astype(np.int32)).to(device)
         self._behind = Numbering(at, size, device)
         self.device = device
         lists = PointLists(self.count)
         lists.fill(slice(0, size), front, None)
+        # They are sorted as hidden ones count that double visible ones.
+        np.multiply(back.inverse_depth.ravel()[at], np.float32(1 - _BEHIND_BIAS), out=lists.q[size:])
+        self.nearest_q = float(lists.q.max())
+        order, rank = _ordered(lists.q)
+        rank[:size][front.alpha.ravel() <= 0] = 0
+        self.rank, self.order = tensor_view(rank).to(device), tensor_view(order).to(device)
         lists.fill(slice(size, self.count), back, at)
         self.q, self.links, self.clear = (
             tensor_view(each).to(device) for each in (lists.q, lists.links, lists.clear)
         )
         self.plane = tuple(tensor_view(each).to(device) for each in (lists.right, lists.down, lists.offset))
-        self.rgba = tensor_view(lists.rgba).to(device)
         del lists
+        self._paints = [
+            (
+                tensor_view(sheet.color).to(device).reshape(-1, 3),
+                tensor_view(sheet.alpha).to(device).reshape(-1),
+            )
+            for sheet in (front, back)
+        ]
         self._blocks: Blocks | None = None
         ends = torch.nonzero((self.links & ALL) != ALL)[:, 0]
         self._end = Numbering(ends.cpu().numpy(), self.count, device)
@@ -116,6 +126,16 @@ class Points:
         corner = torch.where(point < self.front_count, corner, self.back_point(corner))
         whole = (self.links.index_select(0, corner.clamp(min=0)) & WHOLE) > 0
         return whole & (corner >= 0) & (du.abs() <= 1) & (dv.abs() <= 1)
+
+    def paint(self, point: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Give the sRGB colours (k, 3) and the alphas (k,) of points, both in 0..255, as floats."""
+        front, back = self._paints
+        color, alpha = (part.index_select(0, point.clamp(max=self.front_count - 1)) for part in front)
+        behind = torch.nonzero(point >= self.front_count)[:, 0]
+        if len(behind):
+            pixel = self.back_pixel.index_select(0, point[behind] - self.front_count)
+            color[behind], alpha[behind] = (part.index_select(0, pixel) for part in back)
+        return color.float(), (255 * alpha.clamp_(0, 1)).round_()
 
     def thickness(self, point: torch.Tensor) -> torch.Tensor:
         """Tell by how much inverse depth may differ on the surface of points, a pixel or two beside them."""
@@ -217,16 +237,12 @@ class Blocks:
         self.u, self.v = (np.stack([low, low + side]) for low in (left, top))
 
 
-def _ordered(
-    front: Sheet, back: Sheet, at: npt.NDArray[np.intp]
-) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], float]:
-    """Sort the points of two sheets from far to near: `order` and `rank`, and the largest inverse depth."""
-    behind = back.inverse_depth.ravel()[at] * np.float32(1 - _BEHIND_BIAS)
-    q = np.concatenate([front.inverse_depth.ravel(), behind])
-    order = np.empty(len(q) + 1, dtype=np.int32)
+def _ordered(q: FloatArray) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """Sort points from far to near: `order` and `rank`, as of `Points`."""
+    order, rank = np.empty(len(q) + 1, dtype=np.int32), np.empty(len(q), dtype=np.int32)
     order[1:] = np.argsort(q, kind="stable")
     order[0] = order[1]
-    rank = np.empty(len(q), dtype=np.int32)
-    rank[order[1:]] = np.arange(1, len(q) + 1, dtype=np.int32)
-    rank[: front.alpha.size][front.alpha.ravel() <= 0] = 0
-    return order, rank, float(q.max())
+    for start in range(0, len(q), _CHUNK):
+        places = np.arange(start + 1, min(start + _CHUNK, len(q)) + 1, dtype=np.int32)
+        rank[order[start + 1 : start + 1 + len(places)]] = places
+    return order, rank

@@ -177,10 +177,10 @@ def _surface(
         (under, (1 - du) * dv),
         (corner, du * dv),
     ):
-        rgba = points.rgba.index_select(0, tap.clamp(min=0)).float()
-        weight = torch.where(tap >= 0, weight * rgba[:, 3] / 255, 0)
+        paint, alpha = points.paint(tap.clamp(min=0))
+        weight = torch.where(tap >= 0, weight * alpha / 255, 0)
         cover += weight
-        color.addcmul_(rgba[:, :3], weight[:, None])
+        color.addcmul_(paint, weight[:, None])
     color /= cover.clamp(min=1e-6)[:, None]
     # A pulled-apart pixel does not blur the end of its surface.
     pulled = (det / ratio.square()).clamp(min=1).sqrt()

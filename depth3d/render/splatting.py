@@ -105,8 +105,7 @@ class Splat:
             hits = torch.nonzero(points.q.index_select(0, more) < bound.index_select(0, where))[:, 0]
             point.append(more[hits])
             place.append(where[hits])
-        del bound
-        number = torch.zeros_like(self.nearest)
+        number = bound.view(torch.int32).zero_()
         number[asked] = some.to(torch.int32) + 1
         first = torch.cat(place)
         touched = torch.stack([number[step:].index_select(0, first) for step in self._corners])

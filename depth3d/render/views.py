@@ -25,7 +25,7 @@ from depth3d.render.points import Points
 from depth3d.render.projection import Projection
 from depth3d.render.sheets import Layers
 from depth3d.render.silhouettes import Backdrop, blend_edges
-from depth3d.render.smooth import SmoothSurfaces
+from depth3d.render.smooth import Rest, SmoothSurfaces
 from depth3d.render.splatting import Splat
 
 __all__ = ["View", "ViewRenderer", "check_supersample", "render_views"]
@@ -178,15 +178,19 @@ class ViewRenderer:
         width, height = target.size_wh
         image = torch.empty((height * width, 3), dtype=torch.uint8, device=self.device)
         inverse_depth = torch.empty(height * width, device=self.device)
-        hidden = torch.empty(height * width, dtype=torch.bool, device=self.device)
-        rest = []
+        hidden = torch.zeros(height * width, dtype=torch.bool, device=self.device)
+        parts = []
         rows = max(1, _BAND_PX.get(self.device.type, _BAND_PX_ELSEWHERE) // width)
         for top in range(0, height, rows):
             band = slice(top, min(top + rows, height))
             part = slice(band.start * width, band.stop * width)
-            image[part], inverse_depth[part], hidden[part], left = surfaces.sample(band)
-            rest.append(left + part.start)
-        at = torch.cat(rest)
+            image[part], inverse_depth[part], left = surfaces.sample(band)
+            parts.append(left)
+        rest = Rest.joined(parts)
+        inside, color, behind = surfaces.sample_rest(rest)
+        image[rest.at[inside]], hidden[rest.at] = color[inside], behind
+        at = rest.at[~inside]
+        del rest, parts
         if len(at):
             some = blend_edges(self.points, projection, splat, self._backdrop, at)
             image[at], inverse_depth[at], hidden[at] = some.color, some.inverse_depth, some.from_hidden
