@@ -22,6 +22,7 @@ import numpy.typing as npt
 from depth3d.core.arrays import ImageArray
 from depth3d.core.depth import DepthKind, DepthMap
 from depth3d.core.stages import stage, waited_for
+from depth3d.estimate.backends.installed import int8_backend
 from depth3d.estimate.given_images import checked_images, is_image
 from depth3d.estimate.hub import locate_weights
 from depth3d.estimate.outputs import FARTHEST_M, NEAREST_M, RawOutput
@@ -182,6 +183,7 @@ def quick_estimator(
     dtype: str = "auto",
     backend: str = "auto",
     input_size: int | None = None,
+    batch_size: int | None = None,
     tta: str | None = None,
     refine: str | None = "auto",
     max_depth_m: float | None = None,
@@ -196,6 +198,7 @@ def quick_estimator(
         dtype: As there.
         backend: As there.
         input_size: As there.
+        batch_size: As there; images pass one by one here.
         tta: As there.
         refine: As there.
         max_depth_m: As there.
@@ -206,16 +209,16 @@ def quick_estimator(
         None where neither OpenVINO nor ONNX Runtime is to be used or installed, where there may be a GPU,
         where PyTorch is needed for something else, and where this network has not run on this machine yet.
     """
-    # Of itself, ONNX Runtime is only taken for int8.
-    automatic = ("onnx", "openvino") if dtype == "int8" else ("openvino",)
-    programs = [name for name in (automatic if backend == "auto" else (backend,)) if _is_there(name)]
-    wanted = bool(programs) and (device == "cpu" or (device == "auto" and _has_no_gpu()))
+    asked = {"dtype": dtype, "backend": backend, "max_depth_m": max_depth_m}
+    if backend == "auto":
+        backend = (int8_backend() or "") if dtype == "int8" else "openvino"
+    wanted = _is_there(backend) and (device == "cpu" or (device == "auto" and _has_no_gpu()))
+    one_by_one = batch_size is None or (type(batch_size) is int and batch_size == 1)
     plain = tta is None and refine != "guided" and all(value is None for value in others.values())
-    if not (wanted and plain):
+    if not (wanted and one_by_one and plain):
         return None
     card, path = locate_weights(name_or_path)
-    asked = {"dtype": dtype, "backend": backend, "max_depth_m": max_depth_m}
-    settled = recall(path, asked, programs) if card.shipped is None and card.commercial_use else None
+    settled = recall(path, asked, backend) if card.shipped is None and card.commercial_use else None
     if settled is None or settled.meaning.needs_prompt or settled.rule.pads:
         return None
     try:

@@ -11,7 +11,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -80,27 +80,21 @@ def remember(checkpoint: Path, asked: Mapping[str, Any], settled: SettledNetwork
             partial.unlink()
 
 
-def recall(checkpoint: Path, asked: Mapping[str, Any], programs: Iterable[str]) -> SettledNetwork | None:
+def recall(checkpoint: Path, asked: Mapping[str, Any], program: str) -> SettledNetwork | None:
     """Read what was written down about a checkpoint.
 
     Args:
         checkpoint: The directory or file of the weights.
         asked: The options that decide it.
-        programs: What may run it. The one that ran it last is taken.
+        program: What is to run it, `openvino` or `onnx`.
 
     Returns:
         None if nothing was, if the checkpoint has changed since, if the compiled network is gone, or if the
         record is damaged.
     """
-    records = [(path, program) for program in programs if (path := _record_of(checkpoint, asked, program))]
-    there: list[tuple[int, Path, str]] = []
-    for path, program in records:
-        with suppress(OSError):  # there is none
-            there.append((path.stat().st_mtime_ns, path, program))
-    return _read(*max(there)[1:]) if there else None
-
-
-def _read(path: Path, program: str) -> SettledNetwork | None:
+    path = _record_of(checkpoint, asked, program)
+    if path is None or not path.is_file():
+        return None
     try:
         record = json.loads(path.read_text())
         rule, meaning = record["rule"], record["meaning"]

@@ -15,7 +15,7 @@ import torch
 
 from depth3d.errors import DeviceError, InputError
 from depth3d.estimate.alignment import aligned_error
-from depth3d.estimate.backends import choice
+from depth3d.estimate.backends import choice, installed
 from depth3d.estimate.backends.choice import BACKENDS
 from depth3d.estimate.backends.runner import GraphNetwork
 from depth3d.estimate.estimator import DepthEstimator
@@ -43,7 +43,7 @@ def metric_folder(tmp_path_factory: pytest.TempPathFactory, tiny_network: Callab
 
 
 def _needs(backend: str) -> None:
-    for module in choice._MODULES.get(backend, ()):
+    for module in installed.MODULES.get(backend, ()):
         pytest.importorskip(module)
 
 
@@ -141,7 +141,7 @@ def test_auto_is_openvino_where_it_pays(
     assert load(tiny_folder).backend == "torch"  # too small to be worth compiling
     monkeypatch.setattr(choice, "_WORTH_COMPILING", 1)
     assert load(tiny_folder).backend == "openvino"
-    monkeypatch.setattr(choice, "find_spec", lambda module: None)
+    monkeypatch.setattr(installed, "find_spec", lambda module: None)
     assert load(tiny_folder).backend == "torch"
 
 
@@ -168,7 +168,7 @@ def test_unknown_names(load: Load, backend: Any) -> None:
 
 
 def test_what_is_not_installed_is_named(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choice, "find_spec", lambda module: None)
+    monkeypatch.setattr(installed, "find_spec", lambda module: None)
     with pytest.raises(InputError, match=r"needs onnxruntime and onnx; pip install 'depth3d\[onnx\]'"):
         load(Path("nowhere"), backend="onnx")
 

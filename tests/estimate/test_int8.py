@@ -13,7 +13,7 @@ import torch
 
 from depth3d.errors import DeviceError, InputError, ModelError
 from depth3d.estimate.alignment import aligned_abs_rel, aligned_error
-from depth3d.estimate.backends import choice, int8
+from depth3d.estimate.backends import choice, installed, int8, openvino_blobs
 from depth3d.estimate.backends.artefacts import fingerprint
 from depth3d.estimate.backends.graph import write_network
 from depth3d.estimate.backends.int8 import INT8_TOLERANCE, equalised, pack_weights, quantise_products
@@ -169,6 +169,15 @@ def test_pictures_of_a_batch_do_not_share_levels(
     np.testing.assert_allclose(together, alone, rtol=0, atol=1e-5 * np.ptp(alone))
 
 
+@pytest.mark.parametrize(("can", "rest"), [(["BF16", "FP32", "INT8"], "bf16"), (["FP32", "INT8"], "f32")])
+def test_the_rest_is_in_bfloat16_where_that_is_native(
+    monkeypatch: pytest.MonkeyPatch, can: list[str], rest: str
+) -> None:
+    monkeypatch.setattr(openvino_blobs, "abilities", lambda: can)
+    assert openvino_blobs.settings_for("i8")["INFERENCE_PRECISION_HINT"] == rest
+    assert openvino_blobs.settings_for("f32")["INFERENCE_PRECISION_HINT"] == "f32"
+
+
 def test_mini_on_its_still_life() -> None:
     """Trained weights. Its convolutions, most of it, stay in float32."""
     from PIL import Image
@@ -205,8 +214,8 @@ def test_who_has_no_int8_says_so_before_reading(load: Load, backend: str) -> Non
 def test_auto_takes_what_is_fast_here(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
     def chosen(*there: str, bytes_: bool = True) -> str:
         missing = [name for name in ("onnx", "openvino") if name not in there]
-        monkeypatch.setattr(choice, "_missing", lambda name: missing if name in missing else [])
-        monkeypatch.setattr(choice, "multiplies_bytes", lambda: bytes_)
+        monkeypatch.setattr(installed, "missing_modules", lambda name: missing if name in missing else [])
+        monkeypatch.setattr(installed, "multiplies_bytes", lambda: bytes_)
         return choice.check_backend("auto", torch.int8)
 
     assert chosen("onnx", "openvino") == "openvino"

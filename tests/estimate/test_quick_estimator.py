@@ -138,12 +138,13 @@ def test_it_keeps_to_the_bound_on_tokens(folder: Path, photo: Photo) -> None:
     "other",
     [
         {"backend": "torch"}, {"backend": "onnx"}, {"device": "cuda"}, {"dtype": "auto"}, {"tta": "flip"},
-        {"refine": "guided"}, {"batch_size": 2}, {"max_depth_m": 3.0},
+        {"refine": "guided"}, {"batch_size": 2}, {"batch_size": True}, {"max_depth_m": 3.0},
     ],
 )  # fmt: skip
 def test_other_options_go_the_long_way(folder: Path, other: dict[str, Any]) -> None:
     assert quick_estimator(folder, **OPTIONS) is not None
-    assert quick_estimator(folder, **OPTIONS, batch_size=None) is not None
+    for one_by_one in (None, 1):
+        assert quick_estimator(folder, **OPTIONS, batch_size=one_by_one) is not None
     assert quick_estimator(folder, **OPTIONS | other) is None
 
 

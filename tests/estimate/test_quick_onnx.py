@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from depth3d import verbs
-from depth3d.estimate.backends import onnx_sessions
+from depth3d.estimate.backends import installed, onnx_sessions
 from depth3d.estimate.backends.fused_attention import with_fused_attention
 from depth3d.estimate.backends.graph import write_network
 from depth3d.estimate.checkpoints import load_checkpoint
@@ -100,13 +101,53 @@ def test_a_fresh_process_imports_no_pytorch(folder: Path, tmp_path: Path, photo:
 
 def test_of_itself_it_is_only_taken_for_int8(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from depth3d.estimate import quick_estimator as module
+    from depth3d.estimate.backends.choice import check_backend
 
-    asked: list[list[str]] = []
-    monkeypatch.setattr(module, "recall", lambda path, options, programs: asked.append(list(programs)))
+    asked: list[str] = []
+    monkeypatch.setattr(module, "recall", lambda path, options, program: asked.append(program))
     monkeypatch.setattr(module, "find_spec", lambda name: name)
-    for dtype in ("auto", "int8"):
-        quick_estimator(folder, **OPTIONS | {"backend": "auto", "dtype": dtype})
-    assert asked == [["openvino"], ["onnx", "openvino"]]
+    monkeypatch.setattr(installed, "find_spec", lambda name: name)
+    for has_bytes in (True, False):
+        monkeypatch.setattr(installed, "multiplies_bytes", lambda has_bytes=has_bytes: has_bytes)
+        for dtype in ("auto", "int8"):
+            quick_estimator(folder, **OPTIONS | {"backend": "auto", "dtype": dtype})
+        assert asked[-1] == check_backend("auto", torch.int8)  # as the long way chooses
+    assert asked == ["openvino", "openvino", "openvino", "onnx"]
+
+
+def test_the_program_that_is_asked_for_runs_not_the_one_that_ran_last(
+    folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Records of `auto` that each program left: the newer one is not what this processor takes."""
+    pytest.importorskip("openvino")
+    asked = OPTIONS | {"backend": "auto", "dtype": "int8"}
+    for has_bytes in (True, False):
+        monkeypatch.setattr(installed, "multiplies_bytes", lambda has_bytes=has_bytes: has_bytes)
+        DepthEstimator.from_pretrained(folder, **asked)
+    for has_bytes, backend in ((True, "openvino"), (False, "onnx")):
+        monkeypatch.setattr(installed, "multiplies_bytes", lambda has_bytes=has_bytes: has_bytes)
+        quick = quick_estimator(folder, **asked)
+        assert quick is not None
+        assert quick.backend == backend
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int8"])
+def test_the_command_takes_it(folder: Path, tmp_path: Path, photo: Photo, dtype: str) -> None:
+    from PIL import Image
+
+    Image.fromarray(photo(90, 120)).save(tmp_path / "photo.png")
+    code = (
+        "import sys\n"
+        "from depth3d_cli.main import cli\n"
+        f"words = ['estimate', {str(tmp_path / 'photo.png')!r}, '-o', {str(tmp_path / 'depth.npy')!r},"
+        f" '--model', {str(folder)!r}, '--backend', 'onnx', '--device', 'cpu', '--dtype', {dtype!r},"
+        " '--input-size', '70', '-q']\n"
+        "cli(words, standalone_mode=False)\n"
+        "print(sorted({'torch', 'onnxruntime'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().splitlines()[-1] == "['onnxruntime']"
+    assert np.load(tmp_path / "depth.npy").shape == (90, 120)
 
 
 def test_another_version_or_processor_goes_the_long_way(
@@ -128,8 +169,6 @@ def test_records_name_their_format(folder: Path, cache: Path) -> None:
 
 def test_attention_is_one_operator(tiny_network: Callable[..., Any], tmp_path: Path) -> None:
     """And gives, at a size that the graph was not traced at, what PyTorch does; with two heads."""
-    import torch
-
     tiny_network(hidden=128).save_pretrained(tmp_path / "network")
     network = load_checkpoint(tmp_path / "network").network
     assert network.config.num_attention_heads == 2

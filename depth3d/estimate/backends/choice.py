@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
-from importlib.util import find_spec
 
 import torch
 
-from depth3d.accel.cpu_flags import multiplies_bytes
 from depth3d.accel.devices import memory_format
 from depth3d.accel.precision import preferred_dtype
 from depth3d.accel.threads import bound_threads
 from depth3d.errors import DeviceError, InputError
 from depth3d.estimate import network as network_module
 from depth3d.estimate.backends.graph import can_be_exported
+from depth3d.estimate.backends.installed import int8_backend, missing_modules
 from depth3d.estimate.backends.processor import fitted_to_processor
 from depth3d.estimate.backends.trials import remembering
 from depth3d.estimate.checkpoints import LoadedModel
@@ -26,13 +25,6 @@ _log = logging.getLogger("depth3d")
 
 BACKENDS = ("auto", "torch", "compile", "onnx", "openvino", "tensorrt")
 """The names that `backend=` takes."""
-
-_MODULES = {
-    "onnx": ("onnxruntime", "onnx"),
-    "openvino": ("openvino", "onnx"),
-    "tensorrt": ("tensorrt", "onnx"),
-}
-"""Backend -> the modules that it needs; the extras of the package have the backends' names."""
 
 _GRAPHS_SWITCH = "DEPTH3D_CUDA_GRAPHS"
 """The variable whose 0 keeps PyTorch on CUDA from recording graphs."""
@@ -51,15 +43,14 @@ def check_backend(backend: str, dtype: torch.dtype | None = None) -> str:
         dtype: The number format, None for automatic.
 
     Returns:
-        The name; for int8 never `auto`, but OpenVINO where it is installed and the processor has what makes
-        it faster there, else ONNX Runtime.
+        The name; for int8 never `auto`, but what `int8_backend` gives.
 
     Raises:
         InputError: Another name, a package is missing, or the backend has no int8.
     """
     if backend not in BACKENDS:
         raise InputError(f"backend must be one of {', '.join(BACKENDS)}, got {backend!r}; try auto")
-    if missing := _missing(backend):
+    if missing := missing_modules(backend):
         raise InputError(
             f"backend {backend!r} needs {' and '.join(missing)}; "
             f"pip install 'depth3d[{backend}]', or use auto"
@@ -69,13 +60,11 @@ def check_backend(backend: str, dtype: torch.dtype | None = None) -> str:
 
 def _with_int8(backend: str) -> str:
     if backend == "auto":
-        there = [name for name in _INT8 if not _missing(name)]
-        if not there:
-            raise InputError(
-                "int8 needs ONNX Runtime or OpenVINO; pip install 'depth3d[onnx]', or leave --dtype (dtype) "
-                "out"
-            )
-        return there[-1] if multiplies_bytes() else there[0]
+        if found := int8_backend():
+            return found
+        raise InputError(
+            "int8 needs ONNX Runtime or OpenVINO; pip install 'depth3d[onnx]', or leave --dtype (dtype) out"
+        )
     if backend not in _INT8:
         raise InputError(
             f"backend {backend!r} does not compute in int8; use {' or '.join(_INT8)}, or leave --dtype "
@@ -86,7 +75,7 @@ def _with_int8(backend: str) -> str:
 
 def installed_backends() -> list[str]:
     """Name the backends whose packages are there, `auto` aside."""
-    return [backend for backend in BACKENDS[1:] if not _missing(backend)]
+    return [backend for backend in BACKENDS[1:] if not missing_modules(backend)]
 
 
 def runnable(
@@ -169,8 +158,4 @@ def runnable(
 def _openvino_pays(network: torch.nn.Module, device: torch.device) -> bool:
     size = sum(weight.numel() for weight in network.parameters())
     fits = device.type == "cpu" and can_be_exported(network) and size >= _WORTH_COMPILING
-    return fits and not _missing("openvino")
-
-
-def _missing(backend: str) -> list[str]:
-    return [module for module in _MODULES.get(backend, ()) if find_spec(module) is None]
+    return fits and not missing_modules("openvino")

@@ -1,7 +1,8 @@
 """Networks whose products by weights are of bytes: how they are prepared, written, and judged.
 
-Only the transformer's products by weights become int8; convolutions, attention and all else stay in float32:
-with convolutions in int8 Small's maps move by twenty times as much, and `mini`'s are of no use. Weights have
+Only the transformer's products by weights become int8; convolutions, attention and all else stay in float32
+(OpenVINO takes bfloat16 for them on processors that compute in it): with convolutions in int8 Small's maps
+move by twenty times as much, and `mini`'s are of no use. Weights have
 a scale for each output; the scales of the inputs are found anew (by ONNX Runtime for each pass, by OpenVINO
 for each token), so nothing depends on which pictures were looked at before.
 """
@@ -30,7 +31,7 @@ INT8_TOLERANCE = 3e-2
 0.2e-2 is usual. Beyond this, some part of the network does not bear it.
 """
 
-INT8_VERSION = 1
+INT8_VERSION = 2
 """Raised when what is written in int8 changes, so that older artefacts are not used."""
 
 

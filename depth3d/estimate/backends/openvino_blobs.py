@@ -13,7 +13,7 @@ import numpy as np
 
 from depth3d.accel.threads import asked_threads, usable_cpus
 
-__all__ = ["INPUT_GROUP", "Blob", "circumstances", "import_blob", "settings_for"]
+__all__ = ["INPUT_GROUP", "Blob", "abilities", "circumstances", "import_blob", "settings_for"]
 
 INPUT_GROUP = 64
 """Channels of a token that share a scale in int8; more are as fast and less exact."""
@@ -36,15 +36,21 @@ class Blob:
     program: str = "openvino"
 
 
+def abilities() -> list[str]:
+    """List the number formats that OpenVINO computes in natively on this processor, such as `BF16`."""
+    import openvino
+
+    return sorted(openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
+
+
 def circumstances() -> dict[str, Any]:
     """List what a compiled network depends on besides the network: OpenVINO and the processor."""
     import openvino
 
-    core = openvino.Core()
     return {
         "openvino": openvino.__version__,
-        "cpu": core.get_property("CPU", "FULL_DEVICE_NAME"),
-        "abilities": sorted(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")),
+        "cpu": openvino.Core().get_property("CPU", "FULL_DEVICE_NAME"),
+        "abilities": abilities(),
     }
 
 
@@ -52,7 +58,8 @@ def settings_for(form: str) -> dict[str, Any]:
     """Give OpenVINO's settings for a number format.
 
     Args:
-        form: `bf16`, `f16`, `f32`, or `i8`: weights of bytes, whose inputs are made bytes in groups.
+        form: `bf16`, `f16`, `f32`, or `i8`: weights of bytes, whose inputs are made bytes in groups, and all
+            else in bfloat16 where the processor computes in it, or in float32.
 
     Returns:
         With the number of threads where someone asked for one, or where this process may not use the whole
@@ -60,7 +67,8 @@ def settings_for(form: str) -> dict[str, Any]:
     """
     settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": form}
     if form == "i8":
-        settings |= {"INFERENCE_PRECISION_HINT": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE": INPUT_GROUP}
+        rest = "bf16" if "BF16" in abilities() else "f32"
+        settings |= {"INFERENCE_PRECISION_HINT": rest, "DYNAMIC_QUANTIZATION_GROUP_SIZE": INPUT_GROUP}
     threads = asked_threads() or usable_cpus()
     if threads != os.cpu_count():
         settings["INFERENCE_NUM_THREADS"] = threads

@@ -16,6 +16,7 @@ from depth3d.estimate.backends.int8 import INT8_VERSION, check_int8, equalised, 
 from depth3d.estimate.backends.openvino_blobs import (
     INPUT_GROUP,
     Blob,
+    abilities,
     circumstances,
     import_blob,
     settings_for,
@@ -32,9 +33,7 @@ _ABILITIES = {torch.float32: "FP32", torch.bfloat16: "BF16", torch.float16: "FP1
 
 def openvino_computes(dtype: torch.dtype) -> bool:
     """Tell whether OpenVINO computes in a number format on this CPU natively."""
-    import openvino
-
-    return _ABILITIES[dtype] in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return _ABILITIES[dtype] in abilities()
 
 
 def openvino_network(
