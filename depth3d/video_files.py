@@ -113,8 +113,8 @@ def convert_video(
 ) -> ConvertedVideo:
     """Make a film of a film: depth, bokeh, stereo, parallax; or a folder of clouds.
 
-    The frames keep their times, and the film its sound. It appears whole or not at all; pictures and clouds
-    in a folder appear one by one, each whole.
+    The frames keep their times, and the film its sound. It appears whole or not at all, and so do the
+    pictures of a folder; clouds appear one by one, each whole.
 
     Args:
         video: From `open_video`; where it starts, ends and its size are said there.

@@ -18,12 +18,21 @@ from depth3d.core.stages import stage
 from depth3d.errors import FileError, OutputExistsError
 from depth3d.io.partials import partial_name, remove_stale_partials, stale_partials
 
-__all__ = ["check_writable", "recorded_writes", "remove_stale_partials", "stale_partials", "writing"]
+__all__ = [
+    "Together",
+    "check_writable",
+    "recorded_writes",
+    "remove_stale_partials",
+    "stale_partials",
+    "writing",
+]
 
 _OPEN: set[Path] = set()
 """Partial files that this process is writing."""
 
 _WRITTEN: ContextVar[list[Path] | None] = ContextVar("depth3d_written", default=None)
+
+_TOGETHER: ContextVar[Together | None] = ContextVar("depth3d_together", default=None)
 
 
 def check_writable(path: str | Path, *, overwrite: bool) -> Path:
@@ -87,24 +96,75 @@ def writing(path: str | Path, *, overwrite: bool = True) -> Iterator[Path]:
     """
     path = check_writable(path, overwrite=overwrite)
     partial = partial_name(path)
+    together = _TOGETHER.get()
+    is_waiting = False
     _OPEN.add(partial)
     try:
         with stage("writing"):
             yield partial
             _flush(partial)
-            partial.replace(path)
-        written = _WRITTEN.get()
-        if written is not None:
-            written.append(path)
+            if together is None:
+                _named(partial, path)
+            else:
+                together.waiting.append((partial, path))
+                is_waiting = True
     except OSError as error:
         if isinstance(error, FileError):
             raise
-        reason = error.strerror or error
-        raise FileError(f"can't write {path}: {reason}; free space or choose another place") from error
+        raise _refusal(path, error) from error
     finally:
-        _OPEN.discard(partial)
-        with suppress(OSError):  # a name that was too long to write is too long to remove
-            partial.unlink()
+        if not is_waiting:
+            _abandoned(partial)
+
+
+class Together:
+    """Files that get their names together, or not at all: the pictures of a film.
+
+    Attributes:
+        waiting: Temporary and final names of what was written.
+
+    Examples:
+        >>> with Together() as together:
+        ...     for path in paths:
+        ...         with together.held_back():
+        ...             save_image(image, path)
+        ...     together.appear()
+    """
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[Path, Path]] = []
+
+    @contextmanager
+    def held_back(self) -> Iterator[None]:
+        """Let the files that `writing` finishes in this thread while the block runs wait for `appear`."""
+        token = _TOGETHER.set(self)
+        try:
+            yield
+        finally:
+            _TOGETHER.reset(token)
+
+    def appear(self) -> None:
+        """Rename all of them.
+
+        Raises:
+            FileError: One can't be; those before it have their names.
+        """
+        while self.waiting:
+            partial, path = self.waiting[0]
+            try:
+                _named(partial, path)
+            except OSError as error:
+                raise _refusal(path, error) from error
+            _OPEN.discard(partial)
+            del self.waiting[0]
+
+    def __enter__(self) -> Together:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Remove those that did not appear."""
+        while self.waiting:
+            _abandoned(self.waiting.pop()[0])
 
 
 @contextmanager
@@ -126,8 +186,24 @@ def recorded_writes() -> Iterator[list[Path]]:
 def _abandon() -> None:
     """Remove what threads are still writing when the process ends, after Ctrl-C."""
     for partial in [*_OPEN]:
-        with suppress(OSError):
-            partial.unlink()
+        _abandoned(partial)
+
+
+def _abandoned(partial: Path) -> None:
+    _OPEN.discard(partial)
+    with suppress(OSError):  # a name that was too long to write is too long to remove
+        partial.unlink()
+
+
+def _named(partial: Path, path: Path) -> None:
+    partial.replace(path)
+    written = _WRITTEN.get()
+    if written is not None:
+        written.append(path)
+
+
+def _refusal(path: Path, error: OSError) -> FileError:
+    return FileError(f"can't write {path}: {error.strerror or error}; free space or choose another place")
 
 
 def _flush(path: Path) -> None:

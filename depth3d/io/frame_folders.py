@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from depth3d.errors import FileError, OutputExistsError
-from depth3d.io.atomic import check_writable, remove_stale_partials, writing
+from depth3d.io.atomic import Together, check_writable, remove_stale_partials, writing
 from depth3d.io.images import save_image
 from depth3d.io.shown_frames import Shown
 from depth3d.io.video_formats import VideoFormat
@@ -52,10 +53,11 @@ def check_frame_folder(folder: str | Path, *, overwrite: bool) -> Path:
 def write_frames(
     shown: Iterable[Shown], folder: Path, made: VideoFormat, *, overwrite: bool, keep_times: bool = False
 ) -> int:
-    """Write `frame_00001.png` (or `.jpg`) and on; each appears whole.
+    """Write `frame_00001.png` (or `.jpg`) and on; they appear together, when the last one is there.
 
     The pictures of an earlier and longer film that would follow after the last one are removed, so that
-    no program takes both for one film; and so is the list of its times.
+    no program takes both for one film; and so is the list of its times. If anything fails before, the folder
+    is as it was.
 
     Args:
         shown: The frames; those with 16 bits go into `png` only.
@@ -72,18 +74,28 @@ def write_frames(
         FileError: As `check_frame_folder`.
     """
     folder = check_frame_folder(folder, overwrite=overwrite)
+    is_new = not folder.exists()
     count = 0
     lines = ["file,start_s,end_s"]
-    for one in shown:
-        if not count:
-            folder.mkdir(exist_ok=True)
+    try:
+        with Together() as together:
+            for one in shown:
+                if not count:
+                    folder.mkdir(exist_ok=True)
+                    remove_stale_partials(folder)
+                count += 1
+                name = f"frame_{count:05d}.{made.codec}"
+                with together.held_back():
+                    save_image(one.image, folder / name, quality=made.quality or 95)
+                lines.append(f"{name},{float(one.start_s):.9f},{float(one.end_s):.9f}")
+                del one
             (folder / TIMES).unlink(missing_ok=True)
-            remove_stale_partials(folder)
-        count += 1
-        name = f"frame_{count:05d}.{made.codec}"
-        save_image(one.image, folder / name, quality=made.quality or 95)
-        lines.append(f"{name},{float(one.start_s):.9f},{float(one.end_s):.9f}")
-        del one
+            together.appear()
+    except BaseException:
+        if is_new:
+            with suppress(OSError):  # somebody put a file into it
+                folder.rmdir()
+        raise
     for path in _frames_in(folder):
         match = _NAME.fullmatch(path.name)
         if match and (int(match[1]) > count or match[2] != made.codec):

@@ -118,8 +118,8 @@ def save_video(
         frames: (H, W, 3) uint8 sRGB each, (H, W) uint8 gray, or (H, W) uint16 gray for `ffv1` and `png`; or
             `VideoFrame`s of such images; all of one kind and size.
         path: Its suffix names the file; a name without suffix, or a directory that is there, is a folder
-            for pictures, each of which appears whole. Pictures of an earlier film in it are replaced, all
-            of them.
+            for pictures, which appear when the last one is there. Pictures of an earlier film in it are
+            replaced, all of them.
         fps: Frames a second; 23.976, 29.97 and 59.94 are taken for what television means by them. None is the
             times of `VideoFrame`s, or 30; with a rate their times are left out of account.
         codec: One of the table, or `auto`: H.264, VP9 in .webm, PNG in folders; FFV1 for 16 bits in .mkv.
@@ -127,8 +127,10 @@ def save_video(
         loops: How often a GIF or WebP plays; None or 0 is for ever.
         sound: A film, from `open_video`, whose sound belongs to the frames: all its tracks, from the first
             frame that it gives out on until the last of `frames` ends. They are copied as they are where the
-            file can hold them, else made AAC or, in WebM, Opus. GIF, WebP and folders have no sound; what is
-            damaged is left out, with a warning on the log.
+            file can hold them, else made AAC or, in WebM, Opus. MKV and WebM can't begin within a packet:
+            there a copied track is in step, but silent for up to one packet at its start (about 20 ms, of
+            FLAC 100). GIF, WebP and folders have no sound; what is damaged is left out, with a warning on
+            the log.
         overwrite: Whether an existing file may be replaced.
         on_frame: Called with 1 after each frame, for a progress bar.
 

@@ -1,5 +1,7 @@
 """GIF, WebP and folders of pictures, read back with Pillow: durations, loops, palettes, whole files."""
 
+from fractions import Fraction
+
 import cv2
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from PIL import Image
 from depth3d.errors import FileError, InputError, OutputExistsError, UnsupportedFormatError
 from depth3d.io.frame_folders import check_frame_folder
 from depth3d.io.video import save_video
+from depth3d.io.video_frame import VideoFrame
 
 
 def film(count=7, shape=(40, 60)):
@@ -146,6 +149,10 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
 def test_a_folder_of_pngs_is_exact(tmp_path):
     seen = []
     frames = list(film(3))
@@ -175,14 +182,21 @@ def test_a_shorter_film_takes_the_place_of_a_longer_one(tmp_path):
     assert names(out) == ["frame_00001.png", "frame_00002.png", "frame_9.png", "notes.txt"]
 
 
-def test_a_folder_keeps_what_was_whole_when_rendering_fails(tmp_path):
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_a_folder_is_as_it_was_when_rendering_fails(error, tmp_path):
     def broken():
         yield from film(2)
-        raise RuntimeError("the renderer fell over")
+        raise error("the renderer fell over")
 
-    with pytest.raises(RuntimeError, match="fell over"):
+    with pytest.raises(error, match="fell over"):
         save_video(broken(), tmp_path / "out")
-    assert names(tmp_path / "out") == ["frame_00001.png", "frame_00002.png"]
+    assert not (tmp_path / "out").exists()
+    save_video(iter(VideoFrame(one, Fraction(k, 9), k) for k, one in enumerate(film(4))), tmp_path / "out")
+    before = contents(tmp_path / "out")
+    assert len(before) == 5  # with their times
+    with pytest.raises(error, match="fell over"):
+        save_video(broken(), tmp_path / "out", codec="jpg")
+    assert contents(tmp_path / "out") == before
     with pytest.raises(InputError, match="at least one frame"):
         save_video([], tmp_path / "none")
     assert not (tmp_path / "none").exists()

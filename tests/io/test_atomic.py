@@ -3,7 +3,7 @@
 import pytest
 
 from depth3d.errors import FileError, OutputExistsError
-from depth3d.io.atomic import check_writable, writing
+from depth3d.io.atomic import Together, check_writable, recorded_writes, writing
 
 
 def test_the_file_appears_when_the_block_ends_and_not_before(tmp_path):
@@ -47,6 +47,29 @@ def test_a_full_disk_is_one_sentence(tmp_path):
 
     with pytest.raises(FileError, match=r"can't write .*No space left on device; free space"):
         fill()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_files_that_appear_together_do_so_at_once_and_are_recorded(tmp_path):
+    paths = [tmp_path / "a.txt", tmp_path / "b.txt"]
+    paths[1].write_text("old")
+    with recorded_writes() as written, Together() as together:
+        for path in paths:
+            with together.held_back(), writing(path) as partial:
+                partial.write_text("new")
+        with writing(tmp_path / "alone.txt") as partial:
+            partial.write_text("new")
+        assert not paths[0].exists()
+        assert (paths[1].read_text(), written) == ("old", [tmp_path / "alone.txt"])
+        together.appear()
+    assert [path.read_text() for path in paths] == ["new", "new"]
+    assert written == [tmp_path / "alone.txt", *paths]
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_files_that_do_not_appear_are_gone(tmp_path):
+    with Together() as together, together.held_back(), writing(tmp_path / "a.txt") as partial:
+        partial.write_text("new")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -152,8 +152,9 @@ def test_a_folder_gets_a_list_of_times(tmp_path):
     assert not (tmp_path / "out" / "frames.csv").exists()
 
 
-def test_the_list_comes_when_all_pictures_are_there(tmp_path):
+def test_the_list_comes_and_goes_with_its_pictures(tmp_path):
     save_video(timed(PHONE), tmp_path / "out")
+    before = (tmp_path / "out" / "frames.csv").read_text()
 
     def broken():
         yield from timed(PHONE[:3])
@@ -161,7 +162,8 @@ def test_the_list_comes_when_all_pictures_are_there(tmp_path):
 
     with pytest.raises(RuntimeError, match="fell over"):
         save_video(broken(), tmp_path / "out")
-    assert not (tmp_path / "out" / "frames.csv").exists()
+    assert (tmp_path / "out" / "frames.csv").read_text() == before
+    assert len(before.splitlines()) == 1 + len(list((tmp_path / "out").glob("*.png")))
 
 
 # -- bits -----------------------------------------------------------------------------------------
