@@ -22,6 +22,8 @@ _GIF_TICK, _WEBP_TICK = Fraction(1, 100), Fraction(1, 1000)
 _GIF_LEAST, _WEBP_LEAST = 2, 11  # ticks: browsers show shorter frames for a tenth of a second each
 _GIF_LONGEST = 65535
 """Ticks that a GIF can show a frame: eleven minutes."""
+_WEBP_LONGEST = 2**24 - 1
+"""And a WebP: four hours and a half."""
 
 
 def write_gif(shown: Iterable[Shown], path: Path, made: VideoFormat, *, loops: int) -> int:
@@ -97,8 +99,31 @@ def write_webp(shown: Iterable[Shown], path: Path, made: VideoFormat, *, loops: 
             container.mux(stream.encode(picture))
             count, length = count + 1, end
         container.mux(stream.encode())
+    _make_animated(path, stream.width, stream.height, length, loops)
     _set_length(path, length)
     return count
+
+
+def _make_animated(path: Path, width: int, height: int, ticks: int, loops: int) -> None:
+    """Make an animation of one frame of a plain picture, which the encoder writes where all frames are alike.
+
+    Source: RFC 9649, section 2.7: `VP8X` says that there is an animation and how large it is, `ANIM` the
+    background and the repetitions, and an `ANMF` holds the frame.
+    """
+    whole = path.read_bytes()
+    if whole[12:16] == b"VP8X":
+        return
+    sides = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
+    lasts = min(ticks, _WEBP_LONGEST).to_bytes(3, "little")
+    body = b"".join(
+        name + len(chunk).to_bytes(4, "little") + chunk
+        for name, chunk in (
+            (b"VP8X", b"\2\0\0\0" + sides),
+            (b"ANIM", b"\xff\xff\xff\xff" + loops.to_bytes(2, "little")),
+            (b"ANMF", bytes(6) + sides + lasts + b"\2" + whole[12:]),
+        )
+    )
+    path.write_bytes(b"RIFF" + (4 + len(body)).to_bytes(4, "little") + b"WEBP" + body)
 
 
 def _set_length(path: Path, ticks: int) -> None:
@@ -120,7 +145,7 @@ def _set_length(path: Path, ticks: int) -> None:
             file.seek(at + size + size % 2)
         if last is not None:
             file.seek(last)
-            file.write(min(max(ticks - begins, 1), 2**24 - 1).to_bytes(3, "little"))
+            file.write(min(max(ticks - begins, 1), _WEBP_LONGEST).to_bytes(3, "little"))
 
 
 def _in_ticks(shown: Iterable[Shown], tick_s: Fraction, least: int) -> Iterator[tuple[ImageArray, int, int]]:

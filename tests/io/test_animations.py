@@ -9,8 +9,10 @@ from PIL import Image
 
 from depth3d.errors import FileError, InputError, OutputExistsError, UnsupportedFormatError
 from depth3d.io.frame_folders import check_frame_folder
+from depth3d.io.images import save_image
 from depth3d.io.video import save_video
 from depth3d.io.video_frame import VideoFrame
+from depth3d.io.video_input import open_video
 
 
 def film(count=7, shape=(40, 60)):
@@ -143,6 +145,22 @@ def test_sides_that_the_format_cannot_hold(name, tmp_path):
 
 
 # -- folders --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [1, 5])
+@pytest.mark.parametrize("shape", [(40, 60), (1, 1), (33, 7)])
+def test_frames_that_are_all_alike_are_still_a_film(count, shape, tmp_path):
+    save_video([next(film(1, shape))] * count, tmp_path / "a.webp", fps=8, loops=3)
+    format_, durations, pictures, loop = read(tmp_path / "a.webp")
+    assert (format_, durations, loop) == ("WEBP", [125 * count], 3)
+    with open_video(tmp_path / "a.webp") as opened:
+        found = list(opened.frames())
+        assert (opened.size_wh, float(opened.facts.duration_s)) == (shape[::-1], 0.125 * count)
+    assert len(found) == 1
+    np.testing.assert_array_equal(found[0].image, pictures[0])
+    save_image(next(film(1, shape)), tmp_path / "plain.webp", quality=90)
+    with Image.open(tmp_path / "plain.webp") as plain:
+        assert np.abs(np.asarray(plain.convert("RGB"), int) - pictures[0]).mean() < 3
 
 
 def names(folder):
