@@ -34,7 +34,9 @@ _MOST_STEPS = 300
 _TOLERANCE = 1e-3
 _WORKING_UNKNOWN = 250_000
 """With more unknown pixels it is solved at a smaller size, and the windows' laws are applied at full size."""
-_WINDOWS_AT_ONCE = 1 << 14
+_WINDOWS_AT_ONCE = 1 << 11
+_WINDOWS_A_SUM = 1 << 14
+"""Windows that are looked at, and whose weights are summed, at a time, which bounds the memory."""
 
 
 def follow_colors(
@@ -124,10 +126,10 @@ class _Windows:
     def shape(self) -> tuple[int, int]:
         return self.light.shape[0], self.light.shape[1]
 
-    def parts(self) -> Iterator[_Statistics]:
+    def parts(self, at_once: int = _WINDOWS_AT_ONCE) -> Iterator[_Statistics]:
         """Give the colours' statistics, of so many windows at a time that it takes little memory."""
-        for start in range(0, len(self.rows), _WINDOWS_AT_ONCE):
-            some = slice(start, start + _WINDOWS_AT_ONCE)
+        for start in range(0, len(self.rows), at_once):
+            some = slice(start, start + at_once)
             yield _Statistics.of(self.light, self.rows[some], self.columns[some])
 
     def laplacian(self, number: npt.NDArray[np.int32] | None = None, count: int = 0) -> csr_array:
@@ -136,17 +138,34 @@ class _Windows:
 
         size = self.shape[0] * self.shape[1] if number is None else count
         total: Any = coo_array((size, size)).tocsr()
+        for start in range(0, len(self.rows), _WINDOWS_A_SUM):
+            some = slice(start, start + _WINDOWS_A_SUM)
+            windows = _Windows(self.light, self.rows[some], self.columns[some])
+            total = total + coo_array(windows._entries(number), (size, size)).tocsr()
+        return total
+
+    def _entries(
+        self, number: npt.NDArray[np.int32] | None
+    ) -> tuple[_Array, tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]]:
+        """Compute what each pair of pixels of each window weighs, and the numbers of the two."""
+        shape = (len(self.rows), 9, 9)
+        values, used = np.empty(shape), np.empty(shape, np.bool_)
+        rows, columns = np.empty(shape, np.int32), np.empty(shape, np.int32)
+        done = 0
         for part in self.parts():
+            some = slice(done, done + len(part.pixels))
             both = part.inside[:, :, None] * part.inside[:, None, :]
             affinity = part.offsets @ part.inverse @ part.offsets.transpose(0, 2, 1)
-            affinity = (both + affinity) / part.inside.sum(axis=1)[:, None, None]
-            values = np.eye(9) * part.inside[:, :, None] - affinity
+            affinity += both
+            affinity /= part.inside.sum(axis=1)[:, None, None]
+            np.subtract(np.eye(9) * part.inside[:, :, None], affinity, out=values[some])
             pixels = part.pixels if number is None else number[part.pixels]
-            rows = np.broadcast_to(pixels[:, :, None], values.shape)
-            columns = np.broadcast_to(pixels[:, None, :], values.shape)
-            used = both > 0
-            total = total + coo_array((values[used], (rows[used], columns[used])), (size, size)).tocsr()
-        return total
+            rows[some], columns[some] = pixels[:, :, None], pixels[:, None, :]
+            np.greater(both, 0, out=used[some])
+            done = some.stop
+        if used.all():  # few windows are cut
+            return values.ravel(), (rows.ravel(), columns.ravel())
+        return values[used], (rows[used], columns[used])
 
     def laws(self, values: FloatMap) -> tuple[_Index, npt.NDArray[np.float32]]:
         """Fit value = slope . colour + offset in each window, and average the laws at each pixel.
@@ -160,7 +179,7 @@ class _Windows:
         touched[self.rows, self.columns] = 1
         at = np.flatnonzero(cv2.dilate(touched, np.ones((3, 3), np.uint8)))
         sums, times = np.zeros((4, len(at))), np.zeros(len(at))
-        for part in self.parts():
+        for part in self.parts(_WINDOWS_A_SUM):
             given = values.ravel()[part.pixels].astype(np.float64) * part.inside
             count = part.inside.sum(axis=1)
             slopes = np.einsum("nij,nkj,nk->ni", part.inverse, part.offsets, given) / count[:, None]
