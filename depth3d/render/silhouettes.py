@@ -22,6 +22,8 @@ _OPAQUE = 1 / 512
 """Share of a pixel that is left to what is behind, below which nothing is looked for."""
 _SEARCHES = 8
 """Steps in which a ray finds the backdrop, which is smooth."""
+_SHARE = 1 << 13
+"""Numbers that PyTorch does not share out among threads."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,7 +55,7 @@ class Backdrop:
         # Decoded where it is seen, as large pictures take much memory.
         self._color = tensor_view(sheet.color).to(device).reshape(-1, 3)
         self._linear = tensor_view(to_linear(np.arange(256, dtype=np.uint8))).to(device)
-        self._middle = float(q.mean())
+        self._middle = float(np.mean(sheet.inverse_depth, dtype=np.float64))
         self.height, self.width = q.shape
 
     def hit(
@@ -206,11 +208,25 @@ def _from_first(at: torch.Tensor, side: int) -> torch.Tensor:
 def _linear(color: torch.Tensor) -> torch.Tensor:
     """Decode sRGB in 0..255, fractions too, to linear light."""
     s = color / 255
-    return torch.where(s <= 0.04045, s / 12.92, ((s + 0.055) / 1.055).pow(2.4))
+    return torch.where(s <= 0.04045, s / 12.92, _power((s + 0.055) / 1.055, 2.4))
 
 
 def _srgb(light: torch.Tensor) -> torch.Tensor:
     """Encode linear light as sRGB bytes."""
     x = light.clamp(0, 1)
-    curve = torch.where(x <= 0.0031308, 12.92 * x, 1.055 * x.pow(1 / 2.4) - 0.055)
+    curve = torch.where(x <= 0.0031308, 12.92 * x, 1.055 * _power(x, 1 / 2.4) - 0.055)
     return (255 * curve).round_().to(torch.uint8)
+
+
+def _power(base: torch.Tensor, exponent: float) -> torch.Tensor:
+    """Raise to a power, to the same bits with any number of threads.
+
+    On the CPU PyTorch rounds the last few numbers of each thread's share in another way than all others: none
+    are last here, and no share is large enough to be split.
+    """
+    if base.device.type != "cpu":
+        return base.pow(exponent)
+    flat = torch.nn.functional.pad(base.reshape(-1), (0, -base.numel() % _SHARE), value=1.0)
+    for start in range(0, len(flat), _SHARE):
+        flat[start : start + _SHARE].pow_(exponent)
+    return flat[: base.numel()].view(base.shape)
