@@ -17,9 +17,9 @@ import numpy.typing as npt
 
 from depth3d.core.arrays import BoolMap, FloatMap
 from depth3d.render.plane_patterns import PlaneFrame, recurrences, refined_moves, rim_misfits
-from depth3d.render.scattered import gathered, sampled
+from depth3d.render.scattered import Places, gathered, sampled
 
-__all__ = ["Canvas", "patched"]
+__all__ = ["Canvas", "Piece", "patched", "pieces_of"]
 
 _Array: TypeAlias = npt.NDArray[np.float64]
 _Index: TypeAlias = npt.NDArray[np.intp]
@@ -51,6 +51,10 @@ _LEAST_MISFIT = 1e-5
 """Mean squared difference that is as good as none."""
 _DOUBT = 0.15
 """Share of the rim that must be compared before a move's misfit is believed rather than the texture's own."""
+_BATCH_PX = 1 << 16
+"""So many pixels, over all moves, are judged at once: they stay in the cache."""
+_MOST_TOGETHER = 16
+"""Moves that are judged at once, at most."""
 _DETAIL = 0.2
 """Share of the best move's own detail that is added to the average."""
 
@@ -105,24 +109,39 @@ class Canvas:
         return sampled(self.picture, u, v, cv2.INTER_CUBIC, cv2.BORDER_REPLICATE)
 
 
-def patched(
-    canvas: Canvas, light: FloatMap, own: BoolMap, wanted: BoolMap, law: _Array, *, seed: int = 0
-) -> None:
-    """Fill the hidden pixels of one plane on a canvas.
+@dataclass(frozen=True, slots=True, eq=False)
+class Piece:
+    """A part of a plane's hidden pixels, and the moves that foretell what is seen around it.
+
+    Attributes:
+        cell: The part, as a box.
+        frame: Coordinates of the plane.
+        moves: (n, 2) in them, the best first.
+    """
+
+    cell: _Cell
+    frame: PlaneFrame
+    moves: _Array
+
+
+def pieces_of(light: FloatMap, own: BoolMap, wanted: BoolMap, law: _Array, *, seed: int = 0) -> list[Piece]:
+    """Cut the hidden pixels of one plane into pieces, and find moves for each of them.
 
     Args:
-        canvas: What is filled.
-        light: (h, w, 3) float32: the canvas's picture, at a size at which moves are judged.
+        light: (h, w, 3) float32; pixels that are no source hold colours of the nearest source.
         own: (h, w) bool: visible pixels of the plane.
         wanted: (h, w) bool: hidden pixels of the plane.
         law: (3,) of the plane, inverse depth = law . (column, row, 1).
         seed: Chooses the pixels that moves are fitted to.
+
+    Returns:
+        The pieces for which there are moves.
     """
     import cv2
 
     cells = _cells(wanted, _CELL_PX)
     if not cells:
-        return
+        return []
     blurred = cv2.blur(light, (3, 3))
     with ThreadPoolExecutor(_THREADS) as threads:
         found = list(threads.map(lambda cell: _found(light, blurred, own, wanted, law, cell), cells))
@@ -132,17 +151,29 @@ def patched(
     pool = np.concatenate([common.moves_from(frame, moves) for frame, moves in found])
     pool = _distinct(pool[np.isfinite(pool).all(axis=1)], _POOL)
 
-    def fill(number: int) -> None:
+    def choose(number: int) -> Piece:
         cell, (frame, moves) = cells[number], found[number]
         more = frame.moves_from(common, pool)
         every = np.concatenate([moves, more[np.isfinite(more).all(axis=1)]])
         chance = np.random.default_rng((seed, number))
-        moves = _chosen(light, own, wanted, frame, every, cell, chance)
-        if len(moves):
-            _fill_cell(canvas, light, own, wanted, frame, moves, cell)
+        return Piece(cell, frame, _chosen(light, own, wanted, frame, every, cell, chance))
 
+    with ThreadPoolExecutor(_THREADS) as threads:
+        return [piece for piece in threads.map(choose, range(len(cells))) if len(piece.moves)]
+
+
+def patched(canvas: Canvas, light: FloatMap, own: BoolMap, wanted: BoolMap, pieces: list[Piece]) -> None:
+    """Fill the hidden pixels of one plane on a canvas.
+
+    Args:
+        canvas: What is filled.
+        light: (h, w, 3) float32: the canvas's picture, at the size at which moves are judged.
+        own: (h, w) bool: visible pixels of the plane.
+        wanted: (h, w) bool: hidden pixels of the plane.
+        pieces: `pieces_of` the plane.
+    """
     with ThreadPoolExecutor(_THREADS) as threads:  # each writes to its own pixels
-        list(threads.map(fill, range(len(cells))))
+        list(threads.map(lambda piece: _fill_piece(canvas, light, own, wanted, piece), pieces))
 
 
 def _cells(wanted: BoolMap, side: int) -> list[_Cell]:
@@ -232,30 +263,21 @@ def _grown(cell: _Cell, by: int, shape: tuple[int, ...]) -> _Cell:
 
 def _distinct(moves: _Array, most: int) -> _Array:
     """Leave out moves that are all but the same as an earlier one, and those that lead nowhere."""
-    kept = np.empty((most, 2))
-    count = 0
-    for move in moves[(moves**2).sum(axis=1) >= _LEAST_MOVE_PX**2]:
-        if count == most:
-            break
-        away = kept[:count] - move
-        if not count or np.einsum("ij,ij->i", away, away).min() > 1:
-            kept[count] = move
-            count += 1
-    return kept[:count]
+    moves = moves[(moves**2).sum(axis=1) >= _LEAST_MOVE_PX**2]
+    left = np.ones(len(moves), dtype=np.bool_)
+    kept: list[int] = []
+    while len(kept) < most and left.any():
+        kept.append(int(left.argmax()))
+        away = moves - moves[kept[-1]]
+        left &= np.einsum("ij,ij->i", away, away) > 1
+    return moves[kept]
 
 
-def _fill_cell(
-    canvas: Canvas,
-    light: FloatMap,
-    own: BoolMap,
-    wanted: BoolMap,
-    frame: PlaneFrame,
-    moves: _Array,
-    cell: _Cell,
-) -> None:
-    """Fill the wanted pixels of a cell from the moves that foretell its rim."""
+def _fill_piece(canvas: Canvas, light: FloatMap, own: BoolMap, wanted: BoolMap, piece: Piece) -> None:
+    """Fill the wanted pixels of a piece from the moves that foretell its rim."""
     import cv2
 
+    cell, frame, moves = piece.cell, piece.frame, piece.moves
     rows, cols = canvas.pixels(wanted, cell)
     if not len(rows):
         return
@@ -265,53 +287,55 @@ def _fill_cell(
     v, u = (
         a.astype(np.float32) for a in np.mgrid[box[0].start : box[0].stop : 2, box[1].start : box[1].stop : 2]
     )
-    x, y = (np.nan_to_num(a, nan=1e9) for a in frame.coordinates(u, v))
-    wanted_x, wanted_y = (np.nan_to_num(a, nan=1e9) for a in frame.coordinates(columns, lines))
+    x, y = (np.nan_to_num(a, nan=1e9)[..., None] for a in frame.coordinates(u, v))
+    wanted_x, wanted_y = (np.nan_to_num(a, nan=1e9)[:, None] for a in frame.coordinates(columns, lines))
     picture = np.ascontiguousarray(light[box][::2, ::2])
     seen = own[box][::2, ::2].astype(np.float32)
     members = own.view(np.uint8)
-    at = (columns - box[1].start) / 2, (lines - box[0].start) / 2
-
-    def around(values: FloatMap) -> FloatMap:
-        """Sum over the visible neighbours of each wanted pixel."""
-        sums = gathered(values, falloff=_FALLOFF)
-        return sampled(sums, *at, cv2.INTER_LINEAR, cv2.BORDER_REPLICATE)
-
+    at = Places.of((columns - box[1].start) / 2, (lines - box[0].start) / 2, seen.shape)
     weight = cv2.GaussianBlur(seen, (0, 0), 5)[..., None]
     mean = cv2.GaussianBlur(picture * seen[..., None], (0, 0), 5) / np.maximum(weight, 1e-6)
     off = picture - mean
-    sums = around(np.dstack([np.einsum("ijc,ijc->ij", off, off) * seen, seen]))
-    count = np.maximum(sums[:, 1], 1e-20)
-    plain = sums[:, 0] / count + _LEAST_MISFIT
+    # Sums over the visible neighbours of each wanted pixel.
+    sums = at.read(gathered(np.dstack([np.einsum("ijc,ijc->ij", off, off) * seen, seen]), falloff=_FALLOFF))
+    count = np.maximum(sums[:, 1:], 1e-20)
+    plain = sums[:, :1] / count + _LEAST_MISFIT
     places = np.searchsorted(canvas.at, rows * canvas.hole.shape[1] + cols)
     base = canvas.filled[places]
-    trust = plain**-_TRUST_POWER
-    total, trusted = trust[:, None] * base, trust
+    trusted = plain[:, 0] ** -_TRUST_POWER
+    total = trusted[:, None] * base
     best, least = base.copy(), np.full(len(base), np.inf, dtype=np.float32)
-    for across, down in moves.astype(np.float32):
-        u, v = frame.pixels(wanted_x + across, wanted_y + down)
-        offered = sampled(members, u, v, cv2.INTER_NEAREST, cv2.BORDER_CONSTANT) > 0
-        if not offered.any():
-            continue
-        says = canvas.look(u, v)
-        to = frame.pixels(x + across, y + down)
-        both = seen * cv2.remap(members, *to, cv2.INTER_NEAREST, borderValue=0)
-        rest = (picture - cv2.remap(light, *to, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)) * both[
-            ..., None
-        ]
-        sums = around(np.dstack([rest, both, np.einsum("ijc,ijc->ij", rest, rest)]))
+    together = min(max(_BATCH_PX // max(seen.size, len(rows)), 1), _MOST_TOGETHER)
+    for few in np.split(moves.astype(np.float32), range(together, len(moves), together)):
+        # Arrays of the box are (rows, columns, moves, ...), those of wanted pixels (pixels, moves, ...).
+        u, v = frame.pixels(wanted_x + few[:, 0], wanted_y + few[:, 1])
+        offered = sampled(members, u.ravel(), v.ravel(), cv2.INTER_NEAREST, cv2.BORDER_CONSTANT) > 0
+        says = canvas.look(u.ravel(), v.ravel()).reshape(*u.shape, 3)
+        to_u, to_v = (a.reshape(len(seen), -1) for a in frame.pixels(x + few[:, 0], y + few[:, 1]))
+        values = np.empty((*seen.shape, len(few), 5), np.float32)
+        both = cv2.remap(members, to_u, to_v, cv2.INTER_NEAREST, borderValue=0).reshape(values.shape[:3])
+        both = np.multiply(both, seen[..., None], out=values[..., 3])
+        rest = cv2.remap(light, to_u, to_v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        rest = np.subtract(picture[:, :, None], rest.reshape(*both.shape, 3), out=values[..., :3])
+        rest *= both[..., None]
+        np.einsum("...c,...c->...", rest, rest, out=values[..., 4])
+        sums = at.read(gathered(values.reshape(*seen.shape, -1), falloff=_FALLOFF)).reshape(*u.shape, 5)
         doubt = _DOUBT * count
+        compared = sums[..., 3] + doubt
         # What the rim says about brightness, as of a wall that grows darker, is made up for.
-        level = sums[:, :3] / (sums[:, 3] + doubt)[:, None]
-        misfit = (sums[:, 4] + doubt * 2 * plain) / (sums[:, 3] + doubt)
-        misfit = np.maximum(misfit - 0.5 * (level**2).sum(axis=1), 0.1 * misfit) + _LEAST_MISFIT
-        misfit[~offered] = np.inf
+        level = sums[..., :3] / compared[..., None]
+        misfit = (sums[..., 4] + doubt * 2 * plain) / compared
+        unlike = misfit - 0.5 * np.einsum("...c,...c->...", level, level)
+        misfit = np.maximum(unlike, 0.1 * misfit) + _LEAST_MISFIT
+        misfit[~offered.reshape(u.shape)] = np.inf
         says += level
         trust = misfit**-_TRUST_POWER
-        total += trust[:, None] * says
-        trusted = trusted + trust
-        better = misfit < least
-        least[better] = misfit[better]
-        best[better] = says[better]
+        total += np.einsum("nm,nmc->nc", trust, says)
+        trusted += trust.sum(axis=1)
+        first = misfit.argmin(axis=1)
+        smallest = np.take_along_axis(misfit, first[:, None], axis=1)[:, 0]
+        better = np.flatnonzero(smallest < least)
+        least[better] = smallest[better]
+        best[better] = says[better, first[better]]
     average = total / trusted[:, None]
     canvas.filled[places] = average + _DETAIL * (best - average)

@@ -10,10 +10,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
 
 from depth3d.core.arrays import BoolMap, FloatMap
-from depth3d.render.inpainting import continued
+from depth3d.render.inpainting import continued, continued_and_tried
 
 __all__ = ["hidden_colors"]
 
@@ -22,6 +21,8 @@ _PROBE_PX = 3
 """How wide the strip beside the hole is on which the guesses are judged."""
 _JUDGED_PX = 12.0
 """Deviation of the window over which their errors are averaged."""
+_SHRINK = 4
+"""How many times smaller their picture is then."""
 _LEAST_ERROR = 1e-5
 """Mean square of errors, in square roots of light, that tells nothing."""
 _REACH_PX = 3
@@ -90,64 +91,78 @@ def _blended(
     color = np.minimum(color, 1)  # a lamp ends where it is seen to end
     strip = cv2.dilate(hole.astype(np.uint8), np.ones((2 * _PROBE_PX + 1,) * 2, np.uint8)) > 0
     strip &= source
-    textured = continued(color, inverse_depth, source, hole, far, seed=seed)
-    if (source & ~strip).sum() < strip.sum():
-        return textured
-    kept = (color, inverse_depth, source & ~strip, hole | strip, np.where(strip, inverse_depth, far))
+    kept = source & ~strip
+    if not (hole.any() and kept.any()) or kept.sum() < strip.sum():
+        return continued(color, inverse_depth, source, hole, far, seed=seed)
+    textured, told = continued_and_tried(color, inverse_depth, source, hole, far, strip, seed=seed)
     judged = []
-    for guess in (continued(*kept, seed=seed), _smooth(color, kept[2])):
+    for guess in (told, _smooth(color, kept, strip)):
         error = np.square(np.sqrt(np.maximum(guess, 0)) - np.sqrt(color)).sum(axis=2) * strip
         judged.append(_around(error, strip) + _LEAST_ERROR)
     # Of two guesses whose errors have nothing to do with each other this is the best mean.
     share = judged[1] / (judged[0] + judged[1])
-    smooth = _smooth(color, source)
+    smooth = _smooth(color, source, hole)
     return np.asarray(smooth + share[..., None] * (textured - smooth), dtype=np.float32)
 
 
 def _around(values: FloatMap, where: BoolMap) -> FloatMap:
-    """Average values that are known in places, those near by first."""
+    """Average values that are known in places, near ones first; all is smooth, and found in less detail."""
     import cv2
 
+    height, width = where.shape
+    size = (max(1, width // _SHRINK), max(1, height // _SHRINK))
     count = where.astype(np.float32)
-    total, weight = values.astype(np.float32) * count, count
-    mean = np.full(where.shape, total.sum() / max(float(weight.sum()), 1), np.float32)
-    for sigma in (4 * _JUDGED_PX, _JUDGED_PX):
+    total, weight = (
+        cv2.resize(a, size, interpolation=cv2.INTER_AREA) for a in (values.astype(np.float32) * count, count)
+    )
+    mean = np.full(weight.shape, total.sum() / max(float(weight.sum()), 1e-12), np.float32)
+    for sigma in (4 * _JUDGED_PX / _SHRINK, _JUDGED_PX / _SHRINK):
         weights = cv2.GaussianBlur(weight, (0, 0), sigma)
         found = cv2.GaussianBlur(total, (0, 0), sigma) / np.maximum(weights, 1e-12)
         trust = weights / (weights + 1e-3)
         mean += trust * (found - mean)
-    return mean
+    return np.asarray(cv2.resize(mean, (width, height), interpolation=cv2.INTER_LINEAR))
 
 
-def _smooth(color: FloatMap, source: BoolMap) -> FloatMap:
+def _smooth(color: FloatMap, source: BoolMap, wanted: BoolMap) -> FloatMap:
     """Go on along edges near what is known, and with the mean of what is known around farther away.
 
     Source: Bertalmio, Bertozzi and Sapiro, "Navier-Stokes, fluid dynamics, and image and video inpainting",
     CVPR 2001.
+
+    Args:
+        color: (H, W, 3) float32.
+        source: (H, W) bool: what is known.
+        wanted: (H, W) bool: pixels that are none, where the result is of use.
     """
     import cv2
 
     if not source.any():
         return color
     unknown = (~source).astype(np.uint8)
+    distance = cv2.distanceTransform(unknown, cv2.DIST_L2, 5)
+    # Pixels are filled from all sides, the nearest to what is known first. What is farther than this from all
+    # that is wanted is passed for known: from there nothing comes in time.
+    reach = float(distance[wanted].max(initial=0)) + 2 * _REACH_PX
+    away = cv2.distanceTransform((~wanted).view(np.uint8), cv2.DIST_L2, 5)
+    near = unknown * (away <= reach)
     planes = [
-        cv2.inpaint(np.ascontiguousarray(color[..., c]), unknown, _REACH_PX, cv2.INPAINT_NS) for c in range(3)
+        cv2.inpaint(np.ascontiguousarray(color[..., c]), near, _REACH_PX, cv2.INPAINT_NS) for c in range(3)
     ]
-    return _calmed(np.dstack(planes), color, unknown)
+    return _calmed(np.dstack(planes), color, source, np.where(wanted, distance, 0))
 
 
-def _calmed(filled: FloatMap, color: FloatMap, unknown: npt.NDArray[np.uint8]) -> FloatMap:
+def _calmed(filled: FloatMap, color: FloatMap, source: BoolMap, distance: FloatMap) -> FloatMap:
     """Let streaks fade into the mean of what is known around, over a window that grows with the distance."""
     import cv2
 
-    distance = cv2.distanceTransform(unknown, cv2.DIST_L2, 5)
-    known = (1 - unknown).astype(np.float32)
+    known = source.astype(np.float32)
     visible = color * known[..., None]
     calm, level = filled.copy(), np.log2(np.maximum(distance, 1))
     for k in range(int(np.ceil(level.max())) + 1):
         # Two levels are mixed, from distances of 2^(k-1) to 2^(k+1): the box reaches what is known.
         here = np.abs(level - k) < 1
-        here &= unknown > 0
+        here &= distance > 0
         side = (2 ** (k + 2) + 1,) * 2
         mean = cv2.blur(visible, side)[here] / np.maximum(cv2.blur(known, side)[here], 1e-6)[:, None]
         share = (1 - np.abs(level[here] - k)) * np.minimum(distance[here] / _CALM_PX, 1)

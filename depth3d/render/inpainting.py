@@ -10,23 +10,18 @@ import numpy as np
 
 from depth3d.core.arrays import BoolMap, FloatMap, ImageArray
 from depth3d.errors import InputError
-from depth3d.render.exemplars import Canvas, patched
-from depth3d.render.local_planes import Index
+from depth3d.render.exemplars import Canvas, Piece, patched, pieces_of
+from depth3d.render.nearest_sources import with_nearest
 from depth3d.render.scattered import gathered
 from depth3d.render.surface_planes import SurfacePlanes, surface_planes
 
-__all__ = ["Inpainter", "continued", "hidden_light", "inpainted"]
+__all__ = ["Inpainter", "continued", "continued_and_tried", "hidden_light", "inpainted"]
 
 Inpainter: TypeAlias = Callable[[ImageArray, BoolMap], ImageArray]
 """(H, W, 3) uint8 sRGB and the (H, W) bool hole in it -> the (H, W, 3) uint8 picture with the hole filled."""
 
 _WORKING_PX = 800_000
 """Size, in pixels in all, at which planes and patterns are looked for in larger pictures."""
-_ROWS = 256
-"""Rows that are filled from the nearest sources at a time, which bounds the memory."""
-_HALO_SHARE = 0.045
-_LEAST_HALO_PX = 64
-"""How far around these a source is looked for at first: a share of the longer side, and no less than this."""
 _LEAST_SEEN_PX = 64
 """A surface of which less is seen has no pattern to speak of."""
 _NEAR_PX = 96
@@ -80,6 +75,55 @@ def continued(
     result = np.array(color, dtype=np.float32)  # not before: large pictures take much memory
     result[hole] = inside
     return result
+
+
+def continued_and_tried(
+    color: FloatMap,
+    inverse_depth: FloatMap,
+    source: BoolMap,
+    hole: BoolMap,
+    hidden: FloatMap,
+    strip: BoolMap,
+    *,
+    seed: int = 0,
+) -> tuple[FloatMap, FloatMap]:
+    """Fill a hole as `continued`, and, to try that out, foretell a strip of visible pixels beside it, too.
+
+    Patterns are looked for once, without the strip; this is what takes the time.
+
+    Args:
+        color: (H, W, 3) float32 linear light.
+        inverse_depth: (H, W) float32 of what is visible.
+        source: (H, W) bool: pixels whose colours may be taken, none in the hole; some are outside the strip.
+        hole: (H, W) bool; some pixels.
+        hidden: (H, W) float32: inverse depth of the hidden surface; of use in the hole.
+        strip: (H, W) bool: sources, of which a trial may know nothing.
+        seed: Where chance plays.
+
+    Returns:
+        Two pictures (H, W, 3) float32: `color` with the hole filled from all sources, and with the strip
+        foretold from the others.
+    """
+    light = _encoded(np.array(color, np.float32))
+    hidden = np.where(hole, hidden, inverse_depth)
+    found = _Maps(light, inverse_depth, source & ~strip, hole | strip, hidden)
+    trial = _Plan.of(found, _planes(found, seed), seed)
+    maps = _Maps(light, inverse_depth, source, hole, hidden)
+    planes = _planes(maps, seed)
+    own = _own(light, planes)
+    whole = _Plan(with_nearest(light, source), _smooth(maps, planes, own), own, planes, {})
+    for number in np.unique(planes.of_hole[hole]).tolist():
+        # A plane's patterns are those of the trial's plane that lies behind most of the same pixels.
+        same = np.bincount(trial.planes.of_hole[planes.of_hole == number]).argmax()
+        whole.pieces[number] = trial.pieces.get(int(same), [])
+    filled = []
+    for plan, where in ((whole, hole), (trial, strip)):
+        canvas = Canvas(plan.known, where, np.flatnonzero(where), plan.smooth[where])
+        plan.fill(canvas)
+        result = np.array(color, np.float32)
+        result[where] = _decoded(canvas.filled)
+        filled.append(result)
+    return filled[0], filled[1]
 
 
 def hidden_light(
@@ -171,28 +215,20 @@ def _filled(
     light = _encoded(color)
     small = _Maps.of(light, inverse_depth, source, hole, hidden, working_px)
     if not small.source.any():  # they are finer than the pixels of the working size
-        return _nearest(light, source, out=light)[hole]
-    planes = surface_planes(small.inverse_depth, small.source, small.hole, small.hidden, seed=seed)
-    clipped = _beside_white(small.light)
-    own = [_unclipped(planes.of_source == number, clipped) for number in range(len(planes.laws))]
-    smooth = _smooth(small, planes, own)
-    known = whole = _nearest(small.light, small.source)
+        return with_nearest(light, source, out=light)[hole]
+    plan = _Plan.of(small, _planes(small, seed), seed)
+    whole = plan.known
     expected = np.empty((len(hidden), 3), np.float32)
     for k in range(3):
-        channel = np.ascontiguousarray(smooth[..., k])
+        channel = np.ascontiguousarray(plan.smooth[..., k])
         if small.hole.shape != hole.shape:
             channel = cv2.resize(channel, (width, height), interpolation=cv2.INTER_LINEAR)
         expected[:, k] = channel[hole]
     if small.hole.shape != hole.shape:
-        whole = _nearest(light, source, out=light)
+        whole = with_nearest(light, source, out=light)
     scale = small.hole.shape[1] / width, small.hole.shape[0] / height
     canvas = Canvas(whole, hole, np.flatnonzero(hole), expected, scale)
-    for number, seen in enumerate(own):
-        wanted = planes.of_hole == number
-        if wanted.any() and np.count_nonzero(seen) >= _LEAST_SEEN_PX:
-            # Perspective can't be told where inverse depths are lost in their tolerance.
-            law = planes.laws[number] + np.array([0, 0, planes.tolerance])
-            patched(canvas, known, seen, wanted, law, seed=seed)
+    plan.fill(canvas)
     return canvas.filled
 
 
@@ -258,6 +294,53 @@ class _Maps:
         return cls(np.dstack(channels), seen, (share > 0.99) & ~few_holes, few_holes, few_hidden)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Plan:
+    """How a hole will be filled.
+
+    Attributes:
+        known: (h, w, 3): the picture; pixels that are no source have the colours of the nearest one.
+        smooth: (h, w, 3): in the hole, the mean of what is seen of each surface.
+        own: Of each plane, the pixels whose colours may be taken.
+        planes: Which plane each hidden pixel lies in.
+        pieces: Of each plane that has a pattern, by its number.
+    """
+
+    known: FloatMap
+    smooth: FloatMap
+    own: list[BoolMap]
+    planes: SurfacePlanes
+    pieces: dict[int, list[Piece]]
+
+    @classmethod
+    def of(cls, maps: _Maps, planes: SurfacePlanes, seed: int) -> _Plan:
+        own = _own(maps.light, planes)
+        known = with_nearest(maps.light, maps.source)
+        pieces = {}
+        for number, seen in enumerate(own):
+            wanted = planes.of_hole == number
+            if wanted.any() and np.count_nonzero(seen) >= _LEAST_SEEN_PX:
+                # Perspective can't be told where inverse depths are lost in their tolerance.
+                law = planes.laws[number] + np.array([0, 0, planes.tolerance])
+                pieces[number] = pieces_of(known, seen, wanted, law, seed=seed)
+        return cls(known, _smooth(maps, planes, own), own, planes, pieces)
+
+    def fill(self, canvas: Canvas) -> None:
+        """Fill what the canvas has of the hole."""
+        for number, pieces in self.pieces.items():
+            patched(canvas, self.known, self.own[number], self.planes.of_hole == number, pieces)
+
+
+def _planes(maps: _Maps, seed: int) -> SurfacePlanes:
+    return surface_planes(maps.inverse_depth, maps.source, maps.hole, maps.hidden, seed=seed)
+
+
+def _own(light: FloatMap, planes: SurfacePlanes) -> list[BoolMap]:
+    """List the pixels of each plane whose colours may be taken."""
+    clipped = _beside_white(light)
+    return [_unclipped(planes.of_source == number, clipped) for number in range(len(planes.laws))]
+
+
 def _beside_white(light: FloatMap) -> BoolMap:
     """Find what is clipped to white, and its neighbours, which a little of a lamp outshines."""
     import cv2
@@ -289,51 +372,7 @@ def _smooth(small: _Maps, planes: SurfacePlanes, own: list[BoolMap]) -> FloatMap
         weighed = np.dstack([small.light[box], np.ones(inside.shape, np.float32)]) * seen[box][..., None]
         sums = gathered(weighed)[inside]
         filled[at] = sums[:, :3] / np.maximum(sums[:, 3:], 1e-30)
-    return _nearest(filled, small.hole)
-
-
-def _nearest(light: FloatMap, source: BoolMap, *, out: FloatMap | None = None) -> FloatMap:
-    """Put the colour of the nearest source where there is none, so that nothing foreign is blended in.
-
-    Args:
-        light: (H, W, 3) float32.
-        source: (H, W) bool; at least one.
-        out: Where to write, which may be `light` itself: sources stay as they are.
-    """
-    result = light.copy() if out is None else out
-    first_halo = max(_LEAST_HALO_PX, round(_HALO_SHARE * max(source.shape)))
-    for top in range(0, len(source), _ROWS):
-        band = slice(top, min(top + _ROWS, len(source)))
-        foreign = ~source[band]
-        halo, nearest = first_halo, None
-        while nearest is None and foreign.any():
-            nearest = _nearest_sources(source, band, foreign, halo)
-            halo *= 4
-        if nearest is not None:
-            result[band][foreign] = light.reshape(-1, 3)[nearest]
-    return result
-
-
-def _nearest_sources(source: BoolMap, band: slice, foreign: BoolMap, halo: int) -> Index | None:
-    """Number the nearest source of each foreign pixel of some rows, or give up: it may be beyond a halo."""
-    import cv2
-
-    height, width = source.shape
-    rows = slice(max(band.start - halo, 0), min(band.stop + halo, height))
-    around = source[rows]
-    if not around.any():
-        return None
-    away, labels = cv2.distanceTransformWithLabels(
-        (~around).view(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    here = slice(band.start - rows.start, band.stop - rows.start)
-    # A row farther away is a pixel farther away, at least.
-    if rows != slice(0, height) and float(away[here][foreign].max()) >= halo:
-        return None
-    del away
-    at = np.zeros(int(labels.max()) + 1, dtype=np.int32)
-    at[labels[around]] = np.flatnonzero(around)
-    return np.asarray(at[labels[here][foreign]] + np.intp(rows.start * width), dtype=np.intp)
+    return with_nearest(filled, small.hole)
 
 
 def _encoded(color: FloatMap) -> FloatMap:

@@ -69,6 +69,9 @@ class PlaneFrame:
         rest = 1 - np.float32(self.along_u) * x - np.float32(self.along_v) * y
         # The inverse depth there relative to the origin is 1 / rest.
         good = (rest > 0.02) & (rest < 1 / least)
+        if good.all():
+            u, v = np.float32(self.u0) + x / rest, np.float32(self.v0) + y / rest
+            return np.asarray(u, dtype=np.float32), np.asarray(v, dtype=np.float32)
         rest = np.where(good, rest, 1)
         return (
             np.where(good, self.u0 + x / rest, -1e6).astype(np.float32),
@@ -102,10 +105,12 @@ def recurrences(
     line = (np.arange(side, dtype=np.float32) - side // 2) * step
     x, y = np.meshgrid(line, line)
     u, v = frame.pixels(x, y, _FARTHEST)
-    seen = cv2.remap(own.view(np.uint8), u, v, cv2.INTER_NEAREST, borderValue=0)
-    holes = cv2.remap(wanted.view(np.uint8), u, v, cv2.INTER_NEAREST, borderValue=0)
     none = np.empty((0, 2)), np.empty(0)
-    if not holes.any() or int(seen.sum()) < 64:
+    holes = cv2.remap(wanted.view(np.uint8), u, v, cv2.INTER_NEAREST, borderValue=0)
+    if not holes.any():
+        return none
+    seen = cv2.remap(own.view(np.uint8), u, v, cv2.INTER_NEAREST, borderValue=0)
+    if cv2.countNonZero(seen) < 64:
         return none
     reach = cv2.distanceTransform(1 - holes, cv2.DIST_L2, 5)
     rim = np.where((seen > 0) & (reach < 40), 1 / (1 + (reach / 10) ** 2), 0).astype(np.float32)
@@ -117,21 +122,29 @@ def recurrences(
     picture = (picture - mean) * mask[..., None]
     power = np.einsum("ijc,ijc->ij", picture, picture)
     size = fft.next_fast_len(side * 3 // 2, real=True)
-
-    def spectrum(values: FloatMap) -> npt.NDArray[Any]:
-        return np.asarray(fft.rfft2(values, (size, size)))
+    here, there = np.empty((6, side, side), np.float32), np.empty((5, side, side), np.float32)
+    here[0], there[0] = rim, mask
+    np.multiply(rim, power, out=here[1])
+    there[1] = power
+    np.multiply(np.float32(-2) * rim, picture.transpose(2, 0, 1), out=here[2:5])
+    there[2:] = picture.transpose(2, 0, 1)
+    here[5] = holes
+    of_here, of_there = np.conj(fft.rfft2(here, (size, size))), fft.rfft2(there, (size, size))
 
     def back(values: npt.NDArray[Any]) -> FloatMap:
+        """Lay out differences of place, from minus to plus half a side, around none."""
         half = side // 2
         whole = fft.irfft2(values, (size, size))
-        return np.roll(whole, (half, half), (0, 1))[: side + 1, : side + 1]
+        around = np.empty((side + 1, side + 1), np.float32)
+        around[:half, :half], around[half:, half:] = whole[-half:, -half:], whole[: half + 1, : half + 1]
+        around[:half, half:], around[half:, :half] = whole[-half:, : half + 1], whole[: half + 1, -half:]
+        return around
 
-    mask_there, rim_here = spectrum(mask), np.conj(spectrum(rim))
-    terms = np.conj(spectrum(rim * power)) * mask_there + rim_here * spectrum(power)
-    for c in range(3):
-        terms -= 2 * np.conj(spectrum(rim * picture[..., c])) * spectrum(picture[..., c])
-    overlap = back(rim_here * mask_there)
-    cover = back(np.conj(spectrum(holes.astype(np.float32))) * mask_there) / holes.sum()
+    terms = of_here[1] * of_there[0]
+    for one, other in ((0, 1), (2, 2), (3, 3), (4, 4)):
+        terms += of_here[one] * of_there[other]
+    overlap = back(of_here[0] * of_there[0])
+    cover = back(of_here[5] * of_there[0]) / holes.sum()
     difference = np.maximum(back(terms), 0) / np.maximum(overlap, 1e-3 * rim.sum())
     spread = float((rim * power).sum() / rim.sum()) + 1e-6
     usable = (overlap > _LEAST_OVERLAP * rim.sum()) & (cover > _LEAST_COVER)
@@ -185,17 +198,19 @@ def refined_moves(
     here = light[rows, cols]
     height, width = light.shape[:2]
 
-    def looks(shifts: _Array) -> tuple[FloatMap, BoolMap]:
-        u, v = frame.pixels(x + shifts[:, :1].astype(np.float32), y + shifts[:, 1:].astype(np.float32))
-        inside = (u >= 0) & (v >= 0) & (u <= width - 1) & (v <= height - 1)
-        return cv2.remap(light, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), inside
+    def places(shifts: _Array) -> tuple[FloatMap, FloatMap]:
+        return frame.pixels(x + shifts[:, :1].astype(np.float32), y + shifts[:, 1:].astype(np.float32))
+
+    def looks(u: FloatMap, v: FloatMap) -> FloatMap:
+        return np.asarray(cv2.remap(light, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
 
     moves = moves.copy()
     best: _Array | None = None
     kept = moves.copy()
     for turn in range(4):
-        there, inside = looks(moves)
-        rest = (here - there) * inside[..., None]
+        u, v = places(moves)
+        inside = (u >= 0) & (v >= 0) & (u <= width - 1) & (v <= height - 1)
+        rest = (here - looks(u, v)) * inside[..., None]
         error = np.einsum("nkc,nkc->n", rest, rest) / np.maximum(inside.sum(axis=1), 1)
         if best is None:
             best = error
@@ -206,7 +221,7 @@ def refined_moves(
         if turn == 3:
             break
         slope = [
-            (looks(moves + shift)[0] - looks(moves - shift)[0]) * inside[..., None]
+            (looks(*places(moves + shift)) - looks(*places(moves - shift))) * inside[..., None]
             for shift in (np.array([0.5, 0.0]), np.array([0.0, 0.5]))
         ]
         form = np.array([[np.einsum("nkc,nkc->n", a, b) for b in slope] for a in slope]).transpose(2, 0, 1)

@@ -1,7 +1,11 @@
-"""`gathered` sums over known pixels, near ones first, everywhere at once; `sampled` reads single places."""
+"""`gathered` sums over known pixels, near ones first, everywhere at once; `sampled` reads single places.
+
+`Places` reads the same ones again and again.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,7 +13,7 @@ import numpy.typing as npt
 
 from depth3d.core.arrays import FloatMap
 
-__all__ = ["gathered", "sampled"]
+__all__ = ["Places", "gathered", "sampled"]
 
 _ROW = 1 << 14
 """OpenCV samples no picture that is longer than 32767 pixels."""
@@ -67,10 +71,52 @@ def sampled(
         read = [sampled(np.ascontiguousarray(part), u, v, interpolation, border) for part in parts]
         return np.concatenate([part.reshape(len(u), -1) for part in read], axis=1)
     count = len(u)
-    width = min(count, _ROW)
+    if count <= _ROW:
+        return np.asarray(
+            cv2.remap(values, u[None], v[None], interpolation, borderMode=border).reshape(
+                count, *values.shape[2:]
+            )
+        )
+    width = _ROW
     shape = -(-count // width), width
     read = cv2.remap(values, np.resize(u, shape), np.resize(v, shape), interpolation, borderMode=border)
     return np.asarray(read.reshape(shape[0] * width, *values.shape[2:])[:count])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Places:
+    """Places in pictures of one size that are read again and again, with any number of channels.
+
+    Attributes:
+        corners: For each of the four pixels around a place, flat indices (n,) and weights (n, 1) float32.
+    """
+
+    corners: list[tuple[npt.NDArray[np.intp], FloatMap]]
+
+    @classmethod
+    def of(cls, u: FloatMap, v: FloatMap, shape: tuple[int, ...]) -> Places:
+        """Place them at (u, v), (n,) each, 0 at the first pixel's centre; those outside at the border."""
+        height, width = shape
+        u, v = np.clip(u, 0, width - 1), np.clip(v, 0, height - 1)
+        left, top = u.astype(np.intp), v.astype(np.intp)
+        x, y = (u - left).astype(np.float32)[:, None], (v - top).astype(np.float32)[:, None]
+        right, below = np.minimum(left + 1, width - 1), np.minimum(top + 1, height - 1)
+        return cls(
+            [
+                (top * width + left, (1 - x) * (1 - y)),
+                (top * width + right, x * (1 - y)),
+                (below * width + left, (1 - x) * y),
+                (below * width + right, x * y),
+            ]
+        )
+
+    def read(self, values: FloatMap) -> FloatMap:
+        """Interpolate (H, W, C) linearly: (n, C)."""
+        flat = values.reshape(-1, values.shape[-1])
+        total = np.zeros((len(self.corners[0][0]), flat.shape[1]), np.float32)
+        for at, weight in self.corners:
+            total += flat[at] * weight
+        return total
 
 
 def _channels(values: FloatMap, count: int) -> FloatMap:

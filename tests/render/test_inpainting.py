@@ -5,7 +5,7 @@ import pytest
 
 from depth3d.core.camera import Camera
 from depth3d.errors import InputError
-from depth3d.render.inpainting import continued, inpainted
+from depth3d.render.inpainting import continued, continued_and_tried, inpainted
 from depth3d.synthetic import plane_scene, render_depth, render_linear
 
 HEIGHT, WIDTH = 200, 280
@@ -50,6 +50,24 @@ def test_a_checker_goes_on_in_its_own_perspective(normal):
     filled = continued(seen, inverse_depth, source, hole, np.where(hole, hidden, inverse_depth))
     assert psnr_db(filled, color, hole) > 30
     assert np.array_equal(filled[~hole], seen[~hole])
+
+
+def test_a_trial_knows_nothing_of_the_strip_and_foretells_it():
+    color, hidden = plane((0.6, 0.1, 0.8))
+    seen, inverse_depth, source, hole = covered(color, hidden, np.s_[70:120, 110:170])
+    strip = np.zeros_like(hole)
+    strip[67:123, 107:173] = True
+    strip &= ~hole
+    behind = np.where(hole, hidden, inverse_depth)
+    filled, told = continued_and_tried(seen, inverse_depth, source, hole, behind, strip)
+    assert psnr_db(filled, color, hole) > 30
+    assert psnr_db(told, color, strip) > 30
+    assert np.array_equal(filled[~hole], seen[~hole])
+    assert np.array_equal(told[~strip], seen[~strip])
+    other = seen.copy()
+    other[strip] = np.random.default_rng(0).random((np.count_nonzero(strip), 3))
+    again = continued_and_tried(other, inverse_depth, source, hole, behind, strip)[1]
+    assert np.array_equal(again[strip], told[strip])
 
 
 def test_a_slope_that_the_hidden_depth_gets_wrong_is_taken_from_what_is_seen():
