@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from depth3d.core.arrays import ImageArray
-from depth3d.estimate.motion import Sketch, motions, sketch
-from depth3d.estimate.scene_cuts import is_blank, is_cut, palette_change
+from depth3d.estimate.motion import Sketch, sketch
+from depth3d.estimate.scene_cuts import (
+    MOST_FLASH_FRAMES,
+    is_blank,
+    is_dazzled,
+    motions_within_shot,
+    palette_change,
+)
 
 __all__ = ["SceneCuts"]
 
@@ -17,12 +23,13 @@ _SAME_PALETTE = 0.12
 class SceneCuts:
     """Looks at frames in order; what is decided of one does not wait for the next.
 
-    A frame that shows nothing, as in a fade, begins no scene: the one after it is compared with the last one
-    that showed something.
+    A frame that shows nothing, as in a fade, or that a flash has drowned in white, begins no scene: the one
+    after it is compared with the last one that showed something.
     """
 
     def __init__(self) -> None:
         self._last: Sketch | None = None
+        self._dazzled = 0
 
     def __call__(self, image: ImageArray) -> bool:
         """Tell whether a frame begins a scene; the first one does.
@@ -36,9 +43,10 @@ class SceneCuts:
             return True
         if is_blank(now):
             return False
-        self._last = now
+        if self._dazzled < MOST_FLASH_FRAMES and is_dazzled(now, last):
+            self._dazzled += 1
+            return False
+        self._last, self._dazzled = now, 0
         if is_blank(last):
             return True
-        if palette_change(now, last) < _SAME_PALETTE:
-            return False
-        return is_cut(now, last, motions(now, last)[0])
+        return palette_change(now, last) >= _SAME_PALETTE and motions_within_shot(now, last) is None

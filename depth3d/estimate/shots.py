@@ -12,7 +12,7 @@ from depth3d.core.depth import DepthMap
 from depth3d.estimate.camera_motion import camera_motion
 from depth3d.estimate.frame_alignment import Gauge, fit_gauge
 from depth3d.estimate.motion import Motion, Sketch, averaged, steadied
-from depth3d.estimate.scene_cuts import is_blank, motions_within_shot
+from depth3d.estimate.scene_cuts import MOST_FLASH_FRAMES, is_blank, is_dazzled, motions_within_shot
 from depth3d.estimate.temporal_filter import MOST_FRAMES, Belief, blended, carried
 
 __all__ = ["Shot", "ShotFrame", "Shots"]
@@ -37,9 +37,6 @@ _MISTAKEN = 1.0
 
 _VAGUE = 0.05
 """Error of a gauge as a share of the frame's noise: noise is smooth, so a frame holds few samples of it."""
-
-_INTERRUPTION = 3
-"""Frames that a flash may last, after which the shot before it is taken up again."""
 
 
 @dataclass(slots=True, eq=False)
@@ -91,12 +88,13 @@ class Shot:
         last: What is known of that frame.
         given: The gauge of the last map that was given, on top of the shot's; None before the first.
         count: How many frames it has.
+        dazzled: How many of the last ones a flash hid.
     """
 
     def __init__(self, picture: Sketch, depth: DepthMap) -> None:
         self.picture = picture
         self.given: Gauge | None = None
-        self.count = 1
+        self.count, self.dazzled = 1, 0
         self._jumps = _JITTER_FRAMES * _JITTER**2
         self._jump_frames = _JITTER_FRAMES
         self._owns: list[Gauge] = []
@@ -133,6 +131,7 @@ class Shot:
         if noise is not None:
             self._note(frame)
         self.count += 1
+        self.dazzled = 0
         return frame
 
     def joined_blank(self, picture: Sketch, depth: DepthMap) -> ShotFrame:
@@ -211,6 +210,9 @@ class Shots:
             return self._begin(picture, depth)
         if is_blank(picture):
             return shot.joined_blank(picture, depth)
+        if shot.dazzled < MOST_FLASH_FRAMES and is_dazzled(picture, shot.picture):
+            shot.dazzled += 1
+            return shot.joined_blank(picture, depth)
         if not shot.last.is_blank:
             found = motions_within_shot(picture, shot.picture)
             if found is not None:
@@ -228,7 +230,7 @@ class Shots:
     def _resumed(self, picture: Sketch, depth: DepthMap, flash: Shot) -> ShotFrame | None:
         """Take up the shot before, if what looked like a cut was a flash."""
         before = self._interrupted
-        if before is None or flash.count > _INTERRUPTION or before.last.is_blank:
+        if before is None or flash.count > MOST_FLASH_FRAMES or before.last.is_blank:
             return None
         found = motions_within_shot(picture, before.picture)
         if found is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import cv2
 import numpy as np
 import pytest
@@ -13,8 +15,9 @@ from depth3d.estimate.camera_motion import CameraMotion, camera_motion
 from depth3d.estimate.frame_alignment import Gauge, fit_gauge
 from depth3d.estimate.gauge_plan import next_gauge
 from depth3d.estimate.motion import averaged, motions, sketch, steadied
-from depth3d.estimate.scene_cuts import is_blank, motions_within_shot
+from depth3d.estimate.scene_cuts import is_blank, likeness, motions_within_shot
 from depth3d.estimate.steady_depth import steady
+from depth3d.video_cuts import SceneCuts
 
 RNG = np.random.default_rng(0)
 H, W = 120, 160
@@ -146,6 +149,51 @@ WIDE = picture(1, width=2 * W)
 )
 def test_cuts(second, expected) -> None:
     assert cut_between(WIDE[:, :W], second) is expected
+
+
+@pytest.mark.parametrize("length", [1, 3])
+@pytest.mark.parametrize(("gain", "offset"), [(1.5, 60), (2, 100), (1, 200), (4, 100)])
+def test_a_flash_begins_no_scene_and_no_shot(gain, offset, length) -> None:
+    film = [np.ascontiguousarray(WIDE[:, 2 * k : W + 2 * k]) for k in range(9)]
+    film[4 : 4 + length] = [
+        np.clip(frame * float(gain) + offset, 0, 255).astype(np.uint8) for frame in film[4 : 4 + length]
+    ]
+    cuts, parts = SceneCuts(), shots.Shots()
+    assert [cuts(frame) for frame in film] == [True] + 8 * [False]
+    depth = d3.DepthMap(WIDE[:, :W, 0].astype(np.float32), "relative")
+    assert len({id(parts.add(sketch(frame, 512), depth).shot) for frame in film}) == 1
+
+
+def test_a_cut_to_white_is_one_when_no_flash_lasts_so_long() -> None:
+    white = np.full((H, W, 3), 255, np.uint8)
+    white[50:70, 60:100] = picture(3)[50:70, 60:100]
+    film = [picture(1), *5 * [white], picture(2)]
+    cuts, parts = SceneCuts(), shots.Shots()
+    told = [cuts(frame) for frame in film]
+    assert told == [True, False, False, False, True, False, True]
+    depth = d3.DepthMap(picture(1)[..., 0].astype(np.float32), "relative")
+    found = [parts.add(sketch(frame, 512), depth).shot for frame in film]
+    assert [a is not b for a, b in itertools.pairwise(found)] == told[1:]
+
+
+def page(seed: int) -> np.ndarray:
+    """Words on white."""
+    rng = np.random.default_rng(seed)
+    ink = cv2.resize(rng.integers(0, 2, (3 * H // 6, W // 4)).astype(np.float32), (W, 3 * H))
+    ink[np.arange(3 * H) // 8 % 2 == 0] = 0
+    return np.repeat((255 * (1 - ink)).astype(np.uint8)[..., None], 3, axis=2)
+
+
+def test_a_page_that_scrolls_is_no_flash_and_another_page_is_unlike() -> None:
+    film = [np.ascontiguousarray(page(0)[3 * k : H + 3 * k]) for k in range(6)]
+    depth = d3.DepthMap(picture(1)[..., 0].astype(np.float32), "relative")
+    parts = shots.Shots()
+    found = [parts.add(sketch(frame, 512), depth) for frame in film]
+    assert not any(frame.is_blank for frame in found)
+    assert len({id(frame.shot) for frame in found}) == 1
+    first, scrolled, other = (sketch(one, 512) for one in (*film[:2], page(1)[:H].copy()))
+    alike = likeness(scrolled, first, motions(scrolled, first)[0])
+    assert alike > max(0.5, 1.3 * likeness(other, first, motions(other, first)[0]))
 
 
 def test_blank_frames() -> None:
