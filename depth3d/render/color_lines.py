@@ -61,7 +61,7 @@ def follow_colors(
     weight = np.broadcast_to(np.asarray(trust, dtype=np.float32), values.shape)
     factor = (_WORKING_UNKNOWN / count) ** 0.5
     if factor >= 1:
-        solved = _solved(_Windows.of(light, unknown), values, unknown, weight)
+        solved = _solved(_Windows.of(light, unknown), values, unknown, weight[unknown])
     else:
         import cv2
 
@@ -71,11 +71,15 @@ def follow_colors(
             plane = plane.astype(np.float32, copy=False)
             return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA))
 
-        small_light = np.stack([smaller(_decoded(light[..., k])) for k in range(3)], axis=2)
-        small_values, share, small_weight = smaller(values), smaller(unknown), smaller(weight)
-        windows = _Windows.of(small_light, share > 0)
-        small_values[share > 0] = _solved(windows, small_values, share > 0, small_weight)
+        small_unknown = smaller(unknown) > 0
+        small_values, small_weight = smaller(values), smaller(weight)[small_unknown]
+        small_light = np.empty((*small_unknown.shape, 3), np.float32)
+        for k in range(3):
+            small_light[..., k] = smaller(_decoded(light[..., k]))
+        windows = _Windows.of(small_light, small_unknown)
+        small_values[small_unknown] = _solved(windows, small_values, small_unknown, small_weight)
         at, laws = windows.laws(small_values)
+        del windows, small_light
         solved = np.zeros(count, dtype=np.float32)
         for k in range(4):
             plane = np.zeros_like(small_values)
@@ -239,7 +243,14 @@ def _decoded(colors: npt.NDArray[Any]) -> FloatMap:
 def _solved(
     windows: _Windows, values: FloatMap, unknown: BoolMap, trust: FloatMap
 ) -> npt.NDArray[np.float32]:
-    """Minimise the windows' misfit plus trust x (value - guess)^2; give the unknown pixels' values."""
+    """Minimise the windows' misfit plus trust x (value - guess)^2; give the unknown pixels' values.
+
+    Args:
+        windows: That touch an unknown pixel.
+        values: (H, W).
+        unknown: (H, W).
+        trust: (n,) of the unknown pixels, in reading order.
+    """
     import cv2
 
     # Only the windows' pixels are numbered: silhouettes are a small part of a picture.
@@ -251,7 +262,7 @@ def _solved(
     del number
     free = np.flatnonzero(unknown.ravel()[used])
     guess = values.ravel()[used].astype(np.float64)
-    weight = np.maximum(trust[unknown], _LEAST_TRUST).astype(np.float64)
+    weight = np.maximum(trust, _LEAST_TRUST).astype(np.float64)
     rows = laplacian[free]
     fixed = guess.copy()
     fixed[free] = 0

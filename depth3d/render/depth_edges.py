@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +12,9 @@ import numpy.typing as npt
 from depth3d.core.arrays import BoolMap, FloatMap
 from depth3d.render.extremes import highest, lowest
 from depth3d.render.focus import find_focus
+from depth3d.render.halos import Tile, tiles, with_halo
 
-__all__ = ["EdgeBand", "Tile", "edge_band", "edge_bands", "thing_at", "widest_ramp_px", "with_halo"]
+__all__ = ["EdgeBand", "edge_band", "edge_bands", "thing_at", "widest_ramp_px"]
 
 _LEAST_STEP = 0.03
 """What counts as a step between two surfaces, as a share of the map's spread."""
@@ -31,12 +31,6 @@ _LEAST_RAMP_PX = 8
 _SEARCH_SIDE_PX = 320
 """Longer side of the map on which a thing's outline is looked for."""
 _LEVELS = 64
-_TILE_PX = 128
-_TILE_REACHES = 6
-"""Side of the tiles that are looked at one by one, which bounds the memory: pixels, and reaches, at least."""
-
-Tile: TypeAlias = tuple[slice, slice]
-"""Rows and columns."""
 
 
 def widest_ramp_px(size_wh: tuple[int, int]) -> int:
@@ -93,7 +87,7 @@ def edge_bands(disparity: FloatMap, level: float | None = None) -> Iterator[tupl
         Rows and columns of a tile, and the band there.
     """
     steps, reaches = _steps(disparity, level)
-    for tile in _tiles(disparity.shape, reaches):
+    for tile in tiles(disparity.shape, max(reaches, default=0)):
         band = None
         for number, reach in enumerate(reaches, start=1):
             beside = reach + (reach > 1)
@@ -127,7 +121,7 @@ def _steps(disparity: FloatMap, level: float | None) -> tuple[npt.NDArray[np.uin
     steps = np.zeros(disparity.shape, dtype=np.uint8)
     reaches = [2**k for k in range(math.floor(math.log2(limit)) + 1)]
     counts = np.zeros(len(reaches) + 1, np.intp)
-    for tile in _tiles(disparity.shape, reaches) if least > 0 else ():
+    for tile in tiles(disparity.shape, reaches[-1]) if least > 0 else ():
         _find_steps(steps, disparity, tile, reaches, least, level)
         counts += np.bincount(steps[tile].ravel(), minlength=len(counts))
     counts[0] = 0
@@ -153,6 +147,8 @@ def _find_steps(
             return
     around, core = with_halo(tile, 2 * reaches[-1], disparity.shape)
     here = disparity[around]
+    if not here.max() - here.min() > least:
+        return
     low, high = _extremes(here, reaches[0])
     # The slope here is that of a ramp so wide, not that of a surface which ends nearby.
     slope = high[core] - low[core]
@@ -217,24 +213,6 @@ def thing_at(disparity: FloatMap, at: tuple[float, float], *, is_metric: bool) -
         if (score := float(step.mean())) > best:
             best, level = score, float(candidate)
     return level
-
-
-def _tiles(shape: tuple[int, ...], reaches: list[int]) -> Iterator[Tile]:
-    """Cut a picture into tiles, which are the larger the more of what is around them has to be looked at."""
-    side = max(_TILE_PX, _TILE_REACHES * max(reaches, default=0))
-    for top in range(0, shape[0], side):
-        for left in range(0, shape[1], side):
-            yield slice(top, min(top + side, shape[0])), slice(left, min(left + side, shape[1]))
-
-
-def with_halo(tile: Tile, halo: int, shape: tuple[int, ...]) -> tuple[Tile, Tile]:
-    """Give a tile with so many pixels around it, as far as there are any, and the tile within that."""
-    around, inner = [], []
-    for at, side in zip(tile, shape, strict=True):
-        first = max(at.start - halo, 0)
-        around.append(slice(first, min(at.stop + halo, side)))
-        inner.append(slice(at.start - first, at.stop - first))
-    return (around[0], around[1]), (inner[0], inner[1])
 
 
 def _widened(region: BoolMap, by_px: int) -> BoolMap:

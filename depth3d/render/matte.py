@@ -12,8 +12,9 @@ from depth3d.core.scene import RGBD
 from depth3d.core.stages import stage
 from depth3d.errors import InputError
 from depth3d.render.color_lines import follow_colors
-from depth3d.render.depth_edges import EdgeBand, Tile, edge_bands, thing_at, with_halo
+from depth3d.render.depth_edges import EdgeBand, edge_bands, thing_at
 from depth3d.render.disparity import whole_disparity
+from depth3d.render.halos import Tile, with_halo
 
 __all__ = ["check_selection", "depth_matte", "trust_in_depth"]
 
