@@ -104,6 +104,11 @@ class _Block(nn.Module):
         return x + thought
 
 
+def _enlarged(x: torch.Tensor, size: Any) -> torch.Tensor:
+    """Resize bilinearly with the corners kept."""
+    return interpolate(x, size=size, mode="bilinear", align_corners=True)
+
+
 class _Residual(nn.Module):
     """Two 3 x 3 convolutions, each after a ReLU, added to what came in."""
 
@@ -125,12 +130,13 @@ class _Fusion(nn.Module):
         self.residual_layer1 = None if is_first else _Residual(width)
         self.residual_layer2 = _Residual(width)
         self.projection = nn.Conv2d(width, width, 1)
+        # May be exchanged.
+        self.enlarge: Callable[[torch.Tensor, Any], torch.Tensor] = _enlarged
 
     def forward(self, x: torch.Tensor, feature: torch.Tensor | None, size: Any) -> torch.Tensor:
         if self.residual_layer1 is not None:
             x = x + self.residual_layer1(feature)
-        x = self.projection(self.residual_layer2(x))
-        return interpolate(x, size=size, mode="bilinear", align_corners=True)
+        return self.enlarge(self.projection(self.residual_layer2(x)), size)
 
 
 class _Head(nn.Module):
@@ -146,7 +152,7 @@ class _Head(nn.Module):
         self.max_depth: float = 1
 
     def forward(self, x: torch.Tensor, size: Any) -> torch.Tensor:
-        x = interpolate(self.conv1(x), size=size, mode="bilinear", align_corners=True)
+        x = _enlarged(self.conv1(x), size)
         x = self.conv3(relu(self.conv2(x))).squeeze(1)
         return (x.sigmoid() if self.is_metric else relu(x)) * self.max_depth
 
