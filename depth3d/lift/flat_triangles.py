@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from depth3d.core.arrays import BoolMap
+from depth3d.lift.selection import rows_where
 from depth3d.lift.triangulation import GridFaces
 
 __all__ = ["without_flat_triangles"]
@@ -33,10 +34,10 @@ def without_flat_triangles(faces: GridFaces, width: int) -> GridFaces:
     flat = _are_flat(faces, width)
     if not flat.any():
         return faces
-    lines = _middle_last(faces[flat])
+    lines = _middle_last(rows_where(faces, flat))
     # Where a chain of flat triangles ends there is one with an area, across the longest side.
     beside = ~flat & _have_side(faces, lines[:, [1, 0]])
-    rest, near = faces[~flat & ~beside], np.concatenate([lines, faces[beside]])
+    rest, near = rows_where(faces, ~flat & ~beside), np.concatenate([lines, rows_where(faces, beside)])
     while True:
         flat = _are_flat(near, width)
         if not flat.any():
@@ -73,11 +74,16 @@ def _flipped(near: GridFaces, n_flat: int) -> GridFaces:
 def _have_side(faces: GridFaces, sides: npt.NDArray[np.int32]) -> BoolMap:
     """Tell which triangles have one of some sides, in its direction."""
     wanted = np.sort(_keys(sides[:, 0], sides[:, 1]))
+    # Only sides that begin and end where one of those does are looked up.
+    begins, ends = np.zeros((2, int(faces.max()) + 1), dtype=np.bool_)
+    begins[sides[:, 0]], ends[sides[:, 1]] = True, True
     result = np.zeros(len(faces), dtype=np.bool_)
     for i in range(3):
-        keys = _keys(faces[:, i], faces[:, (i + 1) % 3])
+        start, end = faces[:, i], faces[:, (i + 1) % 3]
+        some = np.flatnonzero(begins[start] & ends[end])
+        keys = _keys(start[some], end[some])
         place = np.minimum(np.searchsorted(wanted, keys), len(wanted) - 1)
-        result |= wanted[place] == keys
+        result[some] |= wanted[place] == keys
     return result
 
 
@@ -95,7 +101,8 @@ def _are_flat(faces: GridFaces, width: int) -> BoolMap:
     result = np.empty(len(faces), dtype=np.bool_)
     for start in range(0, len(faces), _FACES_PER_BLOCK):
         block = slice(start, start + _FACES_PER_BLOCK)
-        rows, cols = np.divmod(faces[block].astype(np.int64), width)
-        down, right = (np.diff(values, axis=1) for values in (rows, cols))
-        result[block] = right[:, 0] * down[:, 1] == down[:, 0] * right[:, 1]
+        (r0, c0), (r1, c1), (r2, c2) = (
+            np.divmod(corner, width) for corner in faces[block].astype(np.int64).T
+        )
+        result[block] = (c1 - c0) * (r2 - r1) == (r1 - r0) * (c2 - c1)
     return result

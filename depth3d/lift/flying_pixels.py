@@ -295,11 +295,12 @@ def _without_jump(
     """Tell which pixels' slope accounts for the gap, rather than a jump elsewhere in the window."""
     reach = np.arange(-(r // step), r // step + 1) * (step * one)
     sharpest = np.abs(np.diff(flat[at[:, None] + reach[None, :]], axis=1)).max(axis=1) / np.float32(step)
+    # NaN compares false: no evidence, no verdict.
+    calm: BoolMap = sharpest < np.float32(_SHARPEST_JUMP) * np.abs(slope)
     # A wide baseline spreads a jump over its pixels. Pixel by pixel a jump is a step far larger than those
     # before and after it; a ramp that was scaled up has none, however it bends.
     reach = np.arange(-r - 1, r + 2) * one
-    steps = np.abs(np.diff(flat[at[:, None] + reach[None, :]], axis=1))
+    steps = np.abs(np.diff(flat[at[calm, None] + reach[None, :]], axis=1))
     lone = (steps[:, 1:-1] - np.maximum(steps[:, :-2], steps[:, 2:])).max(axis=1)
-    # NaN compares false: no evidence, no verdict.
-    calm: BoolMap = (sharpest < np.float32(_SHARPEST_JUMP) * np.abs(slope)) & (lone < np.abs(slope))
+    calm[calm] = lone < np.abs(slope[calm])
     return calm

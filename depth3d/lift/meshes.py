@@ -18,7 +18,7 @@ from depth3d.errors import InputError
 from depth3d.lift.clouds import checked_range
 from depth3d.lift.flying_pixels import flying_pixels
 from depth3d.lift.normals import grid_normals, normals_of
-from depth3d.lift.selection import PIXELS_PER_BLOCK, selected
+from depth3d.lift.selection import PIXELS_PER_BLOCK, as_items, rows_where, selected
 from depth3d.lift.silhouettes import snap_to_surfaces
 from depth3d.lift.simplification import Simplifier
 from depth3d.lift.triangulation import GridFaces, large_islands, triangulate
@@ -221,11 +221,11 @@ def _simplified(
 def _only(faces: GridFaces, keep: BoolMap) -> GridFaces:
     """Drop triangles, in place where most of them stay."""
     if 2 * np.count_nonzero(keep) < len(keep):
-        return faces[keep]
+        return rows_where(faces, keep)
     count = 0
     for start in range(0, len(faces), _FACES_PER_BLOCK):
         block = slice(start, start + _FACES_PER_BLOCK)
-        some = faces[block][keep[block]]
+        some = rows_where(faces[block], keep[block])
         faces[count : count + len(some)] = some
         count += len(some)
     return faces[:count]
@@ -233,8 +233,12 @@ def _only(faces: GridFaces, keep: BoolMap) -> GridFaces:
 
 def _renumbered(faces: GridFaces, used: BoolMap) -> GridFaces:
     """Number the pixels anew that a triangle uses: in place, and locked, so that `Mesh` need not copy it."""
-    number = np.cumsum(used, dtype=np.int32)
-    number -= 1
+    number, last = np.empty(used.size, dtype=np.int32), -1
+    for start in range(0, used.size, PIXELS_PER_BLOCK):
+        block = number[start : start + PIXELS_PER_BLOCK]
+        np.cumsum(used.reshape(-1)[start : start + len(block)], dtype=np.int32, out=block)
+        block += last
+        last = int(block[-1])
     for start in range(0, len(faces), _FACES_PER_BLOCK):
         some = faces[start : start + _FACES_PER_BLOCK]
         some[:] = number[some]
@@ -250,15 +254,18 @@ def _uv_of(used: BoolMap, step: int, camera: Camera) -> FloatMap:
     height, width = used.shape
     across = ((np.arange(width) * step + 0.5) / camera.width).astype(np.float32)
     down = ((np.arange(height) * step + 0.5) / camera.height).astype(np.float32)
-    places, start = np.empty((np.count_nonzero(used), 2), dtype=np.float32), 0
+    found, start = np.empty((np.count_nonzero(used), 2), dtype=np.float32), 0
     rows_per_block = max(1, PIXELS_PER_BLOCK // width)
+    places = np.empty((rows_per_block, width, 2), dtype=np.float32)
+    places[..., 0] = across
     for top in range(0, height, rows_per_block):
-        rows, cols = np.nonzero(used[top : top + rows_per_block])
-        some = places[start : start + len(rows)]
-        some[:, 0], some[:, 1] = across[cols], down[top + rows]
-        start += len(rows)
-    places.flags.writeable = False
-    return places
+        some = used[top : top + rows_per_block]
+        places[: len(some), :, 1] = down[top : top + len(some), None]
+        part = as_items(places[: len(some)])[some]
+        as_items(found)[start : start + len(part)] = part
+        start += len(part)
+    found.flags.writeable = False
+    return found
 
 
 def _facing(points: FloatMap, faces: GridFaces, max_grazing_deg: float) -> BoolMap:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from depth3d.core.arrays import BoolMap
 
-__all__ = ["PIXELS_PER_BLOCK", "as_items", "selected"]
+__all__ = ["PIXELS_PER_BLOCK", "as_items", "rows_where", "selected"]
+
+AnyType = TypeVar("AnyType", bound=np.generic)
 
 PIXELS_PER_BLOCK = 1 << 17
 """Rows are worked on in blocks of about this many pixels, which bounds the memory."""
@@ -46,3 +48,16 @@ def as_items(values: npt.NDArray[Any]) -> npt.NDArray[np.void]:
         (...) of k numbers' bytes, in the same memory.
     """
     return values.view(np.dtype((np.void, values.itemsize * values.shape[-1])))[..., 0]
+
+
+def rows_where(rows: npt.NDArray[AnyType], keep: BoolMap) -> npt.NDArray[AnyType]:
+    """Give `rows[keep]`, faster.
+
+    Args:
+        rows: (n, k), the k numbers of a row side by side in memory.
+        keep: (n,) bool.
+
+    Returns:
+        (m, k), in order.
+    """
+    return as_items(rows)[keep].view(rows.dtype).reshape(-1, rows.shape[1])

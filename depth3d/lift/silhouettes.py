@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
+import numpy.typing as npt
 
 from depth3d.core.arrays import BoolMap
 from depth3d.core.depth import DepthKind, DepthMap
@@ -22,6 +25,9 @@ as far again."""
 _FOOT_SHARE = 0.5
 """How far the foot of a ramp may be moved, against the pixels of the ramp beside it: what is farther off is
 no foot but another surface."""
+
+_PIXELS_PER_BAND = 1 << 20
+"""Rows are worked on in bands of about this many pixels, which bounds the memory."""
 
 
 def snap_to_surfaces(depth: DepthMap, adrift: BoolMap) -> DepthMap:
@@ -50,23 +56,80 @@ def snap_to_surfaces(depth: DepthMap, adrift: BoolMap) -> DepthMap:
         return depth
     import cv2
 
-    grown = np.asarray(cv2.dilate(adrift.astype(np.uint8), np.ones((3, 3), np.uint8))).astype(np.bool_)
-    firm = depth.valid & ~grown
+    grown = np.asarray(cv2.dilate(adrift.view(np.uint8), np.ones((3, 3), np.uint8))).view(np.bool_)
+    firm = depth.valid
+    to_fill = grown & firm
+    firm &= ~grown
     if not firm.any():
         return depth
-    height, width = firm.shape
-    _, labels = cv2.distanceTransformWithLabels(
-        (~firm).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    pixel_of_label = np.zeros(int(labels.max()) + 1, dtype=np.int64)
-    sources = np.flatnonzero(firm)
-    pixel_of_label[labels.reshape(-1)[sources]] = sources
-    to_fill = np.flatnonzero(grown & depth.valid)
-    nearest = pixel_of_label[labels.reshape(-1)[to_fill]]
+    values = depth.values
+    snapped, reach = values.copy(), _SHORT_PX
+    rows_per_band = max(1, _PIXELS_PER_BAND // depth.width)
+    for top in range(0, depth.height, rows_per_band):
+        bottom = min(top + rows_per_band, depth.height)
+        # What a pixel beside those to move would have to do is measured by its neighbours.
+        first, last = max(top - 1, 0), min(bottom + 1, depth.height)
+        fill = np.flatnonzero(to_fill[first:last]) + first * depth.width
+        if not fill.size:
+            continue
+        nearest, reach = _nearest(firm, fill, slice(first, last), reach)
+        target = _continued(values.reshape(-1), firm, fill, nearest)
+        # Of the pixels beside, only feet move.
+        move = np.abs(target - 1.0 / values.reshape(-1)[fill])
+        on_ramp = adrift.reshape(-1)[fill]
+        moves = np.zeros((last - first, depth.width), dtype=np.float32)
+        moves.reshape(-1)[fill - first * depth.width] = np.where(on_ramp, move, 0)
+        beside = np.asarray(cv2.dilate(moves, np.ones((3, 3), np.uint8))).reshape(-1)
+        moved = on_ramp | (move <= _FOOT_SHARE * beside[fill - first * depth.width])
+        moved &= (fill >= top * depth.width) & (fill < bottom * depth.width)
+        snapped.reshape(-1)[fill[moved]] = 1.0 / target[moved]
+    snapped.flags.writeable = False  # so that it need not be copied
+    return DepthMap(snapped, DepthKind.METRIC)
 
-    values = depth.values.reshape(-1)
+
+def _nearest(
+    firm: BoolMap, fill: npt.NDArray[np.intp], rows: slice, reach: int
+) -> tuple[npt.NDArray[np.intp], int]:
+    """Find the firm pixel nearest to each of some pixels.
+
+    Args:
+        firm: (H, W), not all false.
+        fill: Indices of pixels in reading order.
+        rows: In which they are.
+        reach: How many rows around these are searched first.
+
+    Returns:
+        The indices of the nearest pixels, and in how many rows around they are.
+    """
+    import cv2
+
+    height, width = firm.shape
+    while True:
+        first, last = max(rows.start - reach, 0), min(rows.stop + reach, height)
+        distance, labels = cv2.distanceTransformWithLabels(
+            (~firm[first:last]).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+        )
+        farthest = float(distance.reshape(-1)[fill - first * width].max())
+        # What lies outside is farther away than that, by the metric of the transform, too.
+        if farthest <= reach or (first == 0 and last == height):
+            break
+        reach = min(max(2 * reach, math.ceil(min(farthest, height))), height)
+    sources = np.flatnonzero(firm[first:last])
+    pixel_of_label = np.zeros(len(sources) + 1, dtype=np.intp)
+    pixel_of_label[labels.reshape(-1)[sources]] = sources + first * width
+    return pixel_of_label[labels.reshape(-1)[fill - first * width]], reach
+
+
+def _continued(
+    values: npt.NDArray[np.float32],
+    firm: BoolMap,
+    fill: npt.NDArray[np.intp],
+    nearest: npt.NDArray[np.intp],
+) -> npt.NDArray[np.float64]:
+    """Give the inverse depth of the surface at the nearest pixel, continued to those to fill."""
+    height, width = firm.shape
     rows, cols = np.divmod(nearest, width)
-    row_step, col_step = rows - to_fill // width, cols - to_fill % width
+    row_step, col_step = rows - fill // width, cols - fill % width
     short = np.maximum(np.abs(row_step), np.abs(col_step)) <= _SHORT_PX
     row_probe = np.where(short, 2 * row_step, row_step // 2)
     col_probe = np.where(short, 2 * col_step, col_step // 2)
@@ -82,15 +145,4 @@ def snap_to_surfaces(depth: DepthMap, adrift: BoolMap) -> DepthMap:
     bend = np.abs(here + share * (there - here) - probed)
     plane = inside & firm.reshape(-1)[mirror] & firm.reshape(-1)[probe]
     plane &= (bend < _BENT * here) & (np.abs(there - here) < _STEEPEST * here)
-    target = np.where(plane, 2 * here - there, here)
-
-    # Of the pixels beside, only feet move.
-    move = np.abs(target - 1.0 / values[to_fill])
-    on_ramp = adrift.reshape(-1)[to_fill]
-    moves = np.zeros((height, width), dtype=np.float32)
-    moves.reshape(-1)[to_fill] = np.where(on_ramp, move, 0)
-    beside = np.asarray(cv2.dilate(moves, np.ones((3, 3), np.uint8))).reshape(-1)[to_fill]
-    moved = on_ramp | (move <= _FOOT_SHARE * beside)
-    snapped = values.copy()
-    snapped[to_fill[moved]] = 1.0 / target[moved]
-    return DepthMap(snapped.reshape(height, width), DepthKind.METRIC)
+    return np.asarray(np.where(plane, 2 * here - there, here))

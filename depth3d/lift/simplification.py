@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from depth3d.core.arrays import BoolMap, FloatMap
 from depth3d.lift.flat_triangles import without_flat_triangles
+from depth3d.lift.selection import rows_where
 from depth3d.lift.triangulation import GridFaces
 
 __all__ = ["Simplifier"]
@@ -68,8 +69,8 @@ class Simplifier:
         self._border_faces: GridFaces = np.concatenate([faces[:0], *alone])
         self._levels = max(max(width, height) - 2, 0).bit_length()
         steps = 1 << self._levels
-        self._cols = np.arange(steps + 1) * (width - 1) // steps
-        self._rows = np.arange(steps + 1) * (height - 1) // steps
+        self._cols = (np.arange(steps + 1) * (width - 1) // steps).astype(np.int32)
+        self._rows = (np.arange(steps + 1) * (height - 1) // steps).astype(np.int32)
         self._error_px = self._at_border(count)
         self._add_errors(q, focal_px, relative=relative)
         if rays_xy is not None:
@@ -109,9 +110,12 @@ class Simplifier:
         for _ in range(2 * self._levels):
             middle = (triangles[:, 0] + triangles[:, 1]) // 2
             split = error[middle] > allowed
-            done.append(triangles[~split])
-            (a, b, c), middle = triangles[split].T, middle[split]
-            triangles = np.concatenate([np.stack([c, a, middle], 1), np.stack([b, c, middle], 1)])
+            done.append(rows_where(triangles, ~split))
+            (a, b, c), middle = rows_where(triangles, split).T, middle[split]
+            triangles = np.empty((2 * len(middle), 3), dtype=np.int32)
+            for half, corners in zip(np.split(triangles, 2), ((c, a, middle), (b, c, middle)), strict=True):
+                for i, corner in enumerate(corners):
+                    half[:, i] = corner
         done.append(triangles)
         blocks = [
             self._faces_of(triangles[start : start + _TRIANGLES_PER_BLOCK])
@@ -122,16 +126,21 @@ class Simplifier:
 
     def _faces_of(self, triangles: npt.NDArray[np.int32]) -> GridFaces:
         """Turn triangles of the lattice into those of pixels, without those in holes and of no area."""
-        rows, cols = np.divmod(triangles, np.int32(len(self._cols)))
-        rows, cols = self._rows[rows], self._cols[cols]
-        faces = (rows * self._width + cols).astype(np.int32)
+        faces = np.empty_like(triangles)
+        row_sum, col_sum = np.zeros((2, len(triangles)), dtype=np.int32)
+        for i in range(3):
+            row, col = np.divmod(triangles[:, i], np.int32(len(self._cols)))
+            row, col = self._rows[row], self._cols[col]
+            row_sum += row
+            col_sum += col
+            faces[:, i] = row * np.int32(self._width) + col
         keep = self._whole[
-            np.minimum(rows.sum(axis=1) // 3, self._whole.shape[0] - 1),
-            np.minimum(cols.sum(axis=1) // 3, self._whole.shape[1] - 1),
+            np.minimum(row_sum // 3, self._whole.shape[0] - 1),
+            np.minimum(col_sum // 3, self._whole.shape[1] - 1),
         ]
         for i in range(3):  # steps of no pixel
             keep &= faces[:, i] != faces[:, i - 1]
-        return np.asarray(faces[keep])
+        return rows_where(faces, keep)
 
     def at_most(self, max_faces: int, least_error_px: float = 0.0) -> GridFaces | None:
         """Leave out the vertices that change the surface least, until there are few enough triangles.
@@ -218,7 +227,7 @@ class Simplifier:
             s *= 2
 
     @staticmethod
-    def _shares(places: npt.NDArray[np.intp], s: int) -> FloatMap:
+    def _shares(places: npt.NDArray[np.int32], s: int) -> FloatMap:
         """Tell how far along the way between its neighbours s steps off each odd place is."""
         start, end = places[: -2 * s : 2 * s], places[2 * s :: 2 * s]
         length = end - start

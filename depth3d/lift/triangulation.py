@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from depth3d.core.arrays import BoolMap, FloatMap
+from depth3d.lift.selection import as_items
 
 __all__ = ["GridFaces", "large_islands", "triangulate"]
 
@@ -106,18 +107,17 @@ def _faces_of_rows(
     # NaN compares false, but with a corner unknown only the diagonal past it leaves anything.
     falls = (surplus > 0) | ((surplus == 0) & (fall <= rise))
 
-    a = ((np.arange(rows - 1) + top)[:, None] * width + np.arange(width - 1)[None, :]).astype(np.int32)
-    exists = np.stack(
-        [np.where(falls, by_falling[0], by_rising[0]), np.where(falls, by_falling[1], by_rising[1])], axis=-1
-    )
-    square = np.flatnonzero(exists.any(axis=-1))
-    a, falls, exists = a.ravel()[square], falls.ravel()[square], exists.reshape(-1, 2)[square]
-    b, c, d = a + 1, a + np.int32(width), a + np.int32(width + 1)
+    first, second = (np.where(falls, *pair) for pair in zip(by_falling, by_rising, strict=True))
+    square = np.flatnonzero(first | second)
+    falls, exists = falls.ravel()[square], np.stack([first.ravel()[square], second.ravel()[square]], axis=1)
+    row, col = np.divmod(square.astype(np.int32), np.int32(width - 1))
+    a = (row + np.int32(top)) * np.int32(width) + col
+    b, c, d = a + np.int32(1), a + np.int32(width), a + np.int32(width + 1)
     faces = np.empty((len(square), 2, 3), dtype=np.int32)
     # a c d and d b a, or b a c and c d b.
-    faces[:, 0, 0], faces[:, 0, 1], faces[:, 0, 2] = np.where(falls, (a, c, d), (b, a, c))
-    faces[:, 1, 0], faces[:, 1, 1], faces[:, 1, 2] = np.where(falls, (d, b, a), (c, d, b))
-    return np.asarray(faces[exists])
+    for corner, falling, rising in zip(range(6), (a, c, d, d, b, a), (b, a, c, c, d, b), strict=True):
+        faces[:, corner // 3, corner % 3] = np.where(falls, falling, rising)
+    return np.asarray(as_items(faces)[exists].view(np.int32).reshape(-1, 3))
 
 
 def _going_on(step: FloatMap, farther: FloatMap) -> FloatMap:

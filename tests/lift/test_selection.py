@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from depth3d.lift.selection import selected
+from depth3d.lift.selection import rows_where, selected
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (5, 0), (0, 7), (37, 53)])
@@ -30,3 +30,11 @@ def test_rows_and_columns_may_be_left_out():
     np.testing.assert_array_equal(
         selected(values[::2, ::3], keep[::2, ::3]), values[::2, ::3][keep[::2, ::3]]
     )
+
+
+@pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
+def test_rows_are_those_that_indexing_gives(share):
+    chance = np.random.default_rng(2)
+    rows, keep = chance.integers(0, 99, (60, 3), dtype=np.int32), chance.random(60) < share
+    np.testing.assert_array_equal(rows_where(rows, keep), rows[keep])
+    assert rows_where(rows[:0], keep[:0]).shape == (0, 3)

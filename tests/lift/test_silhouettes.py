@@ -27,6 +27,20 @@ def test_a_ramp_between_planes_becomes_a_step_amid_it(turn):
     np.testing.assert_array_equal(snapped.values[away], metric(np.rot90(q, turn)).values[away])
 
 
+def test_bands_of_rows_join_without_a_seam(monkeypatch):
+    chance = np.random.default_rng(0)
+    q = 1 + chance.random((15, 11)).repeat(9, axis=0).repeat(8, axis=1) + 0.001 * np.arange(88)
+    q[chance.random(q.shape) < 0.02] = np.nan
+    adrift = chance.random(q.shape) < 0.02
+    adrift[40:90, 10:70] = True  # 25 rows to the nearest pixel: farther than is searched first
+    adrift &= ~np.isnan(q)
+    whole = snap_to_surfaces(metric(q), adrift).values
+    assert (whole != metric(q).values)[adrift].mean() > 0.9
+    for rows in (1, 7, 50):
+        monkeypatch.setattr("depth3d.lift.silhouettes._PIXELS_PER_BAND", rows * 88)
+        np.testing.assert_array_equal(snap_to_surfaces(metric(q), adrift).values, whole)
+
+
 def test_a_surface_that_bends_or_ends_keeps_the_depth_of_its_nearest_pixel():
     q = np.ones((9, 30))
     q[:, 8:13] = 1.5  # too narrow to tell a slope
