@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import cache
+from functools import cache, partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, overload
@@ -19,13 +19,13 @@ from depth3d.accel.batches import AdaptiveBatches, affordable_batch, group_indic
 from depth3d.accel.devices import resolve_device
 from depth3d.accel.precision import resolve_dtype
 from depth3d.accel.transfers import downloaded
-from depth3d.core.arrays import ImageArray
+from depth3d.core.arrays import FloatMap, ImageArray
 from depth3d.core.depth import DepthKind, DepthMap
 from depth3d.core.stages import stage, waited_for
 from depth3d.errors import DeviceError, InputError
 from depth3d.estimate.backends.choice import check_backend, runnable
 from depth3d.estimate.checkpoints import LoadedModel, load_checkpoint
-from depth3d.estimate.full_size import at_full_size
+from depth3d.estimate.full_size import at_full_size, handed_over, own_memory
 from depth3d.estimate.given_images import check_prompts, checked_images, is_image
 from depth3d.estimate.hub import locate_weights
 from depth3d.estimate.network import DepthNetwork, NetworkInput, NetworkOutput
@@ -204,7 +204,13 @@ class DepthEstimator:
         blob = estimator._network.blob
         if blob is not None and not loaded.soft_edges:
             settled = SettledNetwork(
-                blob.path, blob.form, blob.circumstances, loaded.rule, loaded.meaning, blob.program
+                blob.path,
+                blob.form,
+                blob.circumstances,
+                loaded.rule,
+                loaded.meaning,
+                blob.program,
+                blob.sized,
             )
             remember(path, {"dtype": dtype, "backend": backend, "max_depth_m": max_depth_m}, settled)
         return estimator
@@ -271,10 +277,10 @@ class DepthEstimator:
         checked = checked_images(images, prompt)
         if output == "torch":
             with waited_for(self._cuda_turn):
-                values, are_sound = self._values(*checked)
+                values, are_sound = self._values(*checked, [None] * len(checked[0]))
                 if not all(map(bool, are_sound)):
                     self._network.widen()
-                    values, _ = self._values(*checked)
+                    values, _ = self._values(*checked, [None] * len(checked[0]))
                 # Copies, because tensors made in inference mode refuse to be changed in place or trained on.
                 return [value.clone() for value, _ in values]
         maps = [prediction.depth for prediction in self._predictions(*checked)]
@@ -333,9 +339,10 @@ class DepthEstimator:
 
     def _predictions(self, images: list[ImageArray], prompts: list[DepthMap | None]) -> Iterator[Prediction]:
         """Give the map of each image, and the field of view."""
+        own = own_memory(images, self.device)
         while True:
             with waited_for(self._cuda_turn):
-                values, are_sound = self._values(images, prompts)
+                values, are_sound = self._values(images, prompts, own)
                 arrays = downloaded([*are_sound, *(value for value, _ in values)])
             angles = [fov_x_deg for _, fov_x_deg in values]
             del values
@@ -343,13 +350,13 @@ class DepthEstimator:
                 break
             with self._cuda_turn:
                 self._network.widen()
-        for fov_x_deg in angles:
+        for fov_x_deg, memory in zip(angles, own, strict=True):
             with stage("upsampling"):
-                depth = DepthMap(next(arrays), self.kind)
+                depth = DepthMap(handed_over(next(arrays), memory), self.kind)
             yield Prediction(depth, fov_x_deg)
 
     def _values(
-        self, images: list[ImageArray], prompts: list[DepthMap | None]
+        self, images: list[ImageArray], prompts: list[DepthMap | None], own: Sequence[FloatMap | None]
     ) -> tuple[list[tuple[torch.Tensor, float | None]], list[torch.Tensor]]:
         """Give (H, W) values on the device and the field of view of all images, and what is sound."""
         check_prompts(prompts, are_needed=self._meaning.needs_prompt, name=self.name)
@@ -369,16 +376,11 @@ class DepthEstimator:
         done = [output for output in outputs if output is not None]
         are_sound = {id(o.is_sound): o.is_sound for o in done if o.is_sound is not None}
         count = len(self._views)
+        finished = partial(at_full_size, rule=self._rule, meaning=self._meaning, guided=self._guided)
+        starts = range(0, len(done), count)
         values = [
-            at_full_size(
-                image,
-                done[start : start + count],
-                self._views,
-                rule=self._rule,
-                meaning=self._meaning,
-                guided=self._guided,
-            )
-            for image, start in zip(images, range(0, len(done), count), strict=True)
+            finished(image, done[start : start + count], self._views, into=into)
+            for image, start, into in zip(images, starts, own, strict=True)
         ]
         return values, [*are_sound.values()]
 

@@ -249,8 +249,7 @@ def _runner_of(settled: SettledNetwork) -> _Run | None:
 
     if openvino_blobs.circumstances() != settled.circumstances:
         return None
-    request = openvino_blobs.import_blob(settled.blob, settled.form).create_infer_request()
-    return lambda pixels: request.infer({0: pixels}, share_inputs=True, share_outputs=False)[0]
+    return openvino_blobs.BlobRunner(settled.blob, settled.form, settled.sized)
 
 
 def _has_no_gpu() -> bool:

@@ -13,7 +13,7 @@ import logging
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ __all__ = ["SettledNetwork", "recall", "remember"]
 
 _log = logging.getLogger("depth3d")
 
-_RECORD_VERSION = 1
+_RECORD_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,7 @@ class SettledNetwork:
         program: What runs it, `openvino` or `onnx`; the file is in the folder of that name.
         rule: How it wants its images.
         meaning: Of its output.
+        sized: Files of it for images of one size alone, by that size (see `Blob`).
     """
 
     blob: Path
@@ -50,6 +51,7 @@ class SettledNetwork:
     rule: InputRule
     meaning: OutputMeaning
     program: str = "openvino"
+    sized: Mapping[str, Path] = field(default_factory=dict)
 
 
 def remember(checkpoint: Path, asked: Mapping[str, Any], settled: SettledNetwork) -> None:
@@ -63,8 +65,14 @@ def remember(checkpoint: Path, asked: Mapping[str, Any], settled: SettledNetwork
     path = _record_of(checkpoint, asked, settled.program)
     if path is None or not settled.blob.is_relative_to(path.parent):
         return
+    try:
+        length = settled.blob.stat().st_size
+    except OSError:  # another process has removed it meanwhile
+        return
     record = {
         "blob": settled.blob.name,
+        "bytes": length,
+        "sized": {size: file.name for size, file in settled.sized.items()},
         "form": settled.form,
         "circumstances": dict(settled.circumstances),
         "rule": asdict(settled.rule),
@@ -89,8 +97,8 @@ def recall(checkpoint: Path, asked: Mapping[str, Any], program: str) -> SettledN
         program: What is to run it, `openvino` or `onnx`.
 
     Returns:
-        None if nothing was, if the checkpoint has changed since, if the compiled network is gone, or if the
-        record is damaged.
+        None if nothing was, if the checkpoint has changed since, if the compiled network is gone, or if it
+        or the record is damaged.
     """
     path = _record_of(checkpoint, asked, program)
     if path is None or not path.is_file():
@@ -107,11 +115,13 @@ def recall(checkpoint: Path, asked: Mapping[str, Any], program: str) -> SettledN
             InputRule(**rule),
             OutputMeaning(**meaning),
             program,
+            {str(size): path.with_name(Path(name).name) for size, name in record["sized"].items()},
         )
-    except (OSError, ValueError, TypeError, KeyError) as error:
+        is_whole = settled.blob.is_file() and settled.blob.stat().st_size == record["bytes"]
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         _log.debug("%s is damaged: %s", path, error)
         return None
-    return settled if settled.blob.is_file() else None
+    return settled if is_whole else None
 
 
 def _record_of(checkpoint: Path, asked: Mapping[str, Any], program: str) -> Path | None:

@@ -2,8 +2,9 @@
 
 The peer is `pipeline_script.py`: the `transformers` pipeline, NumPy and Open3D. The network is the real Small
 architecture with random weights (time does not depend on them, but for the edges of the cloud: their maps are
-rough, and ours looks at each edge). Ours runs with PyTorch, as it is installed by default, and with OpenVINO,
-where that is installed, whose compiled network is there from an earlier run; `mini` stands beside them.
+rough, and ours looks at each edge). Ours runs with PyTorch, as it is installed by default, and with OpenVINO
+and ONNX Runtime, where those are installed, whose compiled networks are there from an earlier run; `mini`
+stands beside them.
 
 Contenders take turns, in fresh processes. `start-up` is the interpreter, all imports, the weights, and the
 process' end; `work` is reading, the network, the cloud, writing. Warm: files are in the system's cache.
@@ -27,12 +28,14 @@ from typing import Any
 import contract
 import numpy as np
 
+from depth3d.estimate.backends.installed import missing_modules
+
 SIZES = {"640x480": (640, 480), "12 MP": (4000, 3000)}
 PEER = "pipeline script"
 _LOADED = (
     "torch", "transformers", "huggingface_hub", "tokenizers", "safetensors", "numpy", "scipy", "PIL",
-    "open3d", "sklearn", "pandas", "matplotlib", "cv2", "pillow_heif", "openvino", "click", "depth3d",
-    "depth3d_cli",
+    "open3d", "sklearn", "pandas", "matplotlib", "cv2", "pillow_heif", "openvino", "onnxruntime", "click",
+    "depth3d", "depth3d_cli",
 )  # fmt: skip
 _CODE = re.compile(r"\.(pyc|so(\.[\d.]+)?)$")
 _STARTS = ("start-up", "imports", "loading the network")
@@ -69,8 +72,9 @@ def contenders(folder: Path, photo: Path) -> dict[str, list[str]]:
         PEER: [sys.executable, script, small, str(photo), str(folder / "theirs.ply")],
         "depth3d cloud, PyTorch": [*ours, small, "--backend", "torch"],
     }
-    if find_spec("openvino") and find_spec("onnx"):
-        made["depth3d cloud, OpenVINO"] = [*ours, small, "--backend", "openvino"]
+    for title, backend in (("OpenVINO", "openvino"), ("ONNX Runtime", "onnx")):
+        if not missing_modules(backend):
+            made[f"depth3d cloud, {title}"] = [*ours, small, "--backend", backend]
     return made | {"depth3d cloud, mini": [*ours, "mini"]}
 
 

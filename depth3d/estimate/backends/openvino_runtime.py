@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from depth3d.errors import DeviceError
@@ -16,11 +19,14 @@ from depth3d.estimate.backends.int8 import INT8_VERSION, check_int8, equalised, 
 from depth3d.estimate.backends.openvino_blobs import (
     INPUT_GROUP,
     Blob,
+    BlobRunner,
     abilities,
     circumstances,
     import_blob,
     settings_for,
+    size_name,
 )
+from depth3d.estimate.backends.openvino_sizes import fix_size, usual_sizes
 from depth3d.estimate.backends.runner import GraphNetwork
 from depth3d.estimate.network import agrees
 from depth3d.estimate.preprocess import InputRule
@@ -62,10 +68,8 @@ def openvino_network(
             f"this CPU does not compute in {str(dtype).removeprefix('torch.')}; leave --dtype (dtype) out"
         )
     of = fingerprint(network)
-    if dtype is torch.int8:
-        return _compiled(network, of, dtype, rule)
     if dtype is None and openvino_computes(torch.bfloat16):
-        faster = _compiled(network, of, torch.bfloat16)
+        faster = _compiled(network, of, torch.bfloat16, rule)
 
         def judge(path: Path) -> None:
             path.write_text(str(agrees(faster, network, rule, device, torch.bfloat16)))
@@ -75,47 +79,61 @@ def openvino_network(
         verdict = artefact("openvino", ".trial", judge, Path.read_text, **_circumstances(of, tolerance))
         if verdict == "True":
             return faster
-    return _compiled(network, of, dtype or torch.float32)
+    return _compiled(network, of, dtype or torch.float32, rule)
 
 
-def _compiled(
-    network: torch.nn.Module, of: str, dtype: torch.dtype, rule: InputRule | None = None
-) -> GraphNetwork:
-    """Open a compiled network, or compile it; `rule` is for int8."""
+def _compiled(network: torch.nn.Module, of: str, dtype: torch.dtype, rule: InputRule) -> GraphNetwork:
+    """Open a compiled network, or compile it."""
     import openvino
 
     core = openvino.Core()
     form = _NAMES[dtype]
-    settings = settings_for(form)
+    settings, known = settings_for(form), _circumstances(of, form)
+    with tempfile.TemporaryDirectory() as folder:
 
-    def make(path: Path) -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            graph = Path(folder) / "network.onnx"
-            if rule is not None:
-                write_network(equalised(network, rule), graph)
-                pack_weights(graph, graph)
-            else:
-                write_network(network, graph)
-            model = core.compile_model(str(graph), "CPU", settings)
-            if rule is not None:
-                check_int8(running(model), network, rule)
+        @cache
+        def graph() -> str:
+            path = Path(folder) / "network.onnx"
+            write_network(equalised(network, rule) if dtype is torch.int8 else network, path)
+            if dtype is torch.int8:
+                pack_weights(path, path)
+            return str(path)
+
+        def make(path: Path) -> None:
+            model = core.compile_model(graph(), "CPU", settings)
+            if dtype is torch.int8:
+                request = model.create_infer_request()
+                check_int8(
+                    _called(lambda pixels: request.infer({0: pixels})[0], network, dtype), network, rule
+                )
             path.write_bytes(model.export_model().getvalue())
 
-    def running(model: Any) -> GraphNetwork:
-        request = model.create_infer_request()
+        blob, model = artefact(
+            "openvino", ".blob", make, lambda path: (path, import_blob(path, form)), **known
+        )
 
-        def run(pixels: torch.Tensor) -> torch.Tensor:
-            results = request.infer({0: pixels.numpy()}, share_inputs=True, share_outputs=False)
-            return torch.from_numpy(results[0])
+        def make_sized(path: Path, size_hw: tuple[int, int]) -> None:
+            model = core.read_model(graph())
+            fix_size(model, network, size_hw)
+            path.write_bytes(core.compile_model(model, "CPU", settings).export_model().getvalue())
 
-        return GraphNetwork(run, network, dtype, network if dtype is torch.float16 else None)
+        sized = {
+            size_name(*size): artefact(
+                "openvino", ".sized", partial(make_sized, size_hw=size), lambda path: path, **known, size=size
+            )
+            for size in usual_sizes(network, rule)
+        }
+    compiled = _called(BlobRunner(blob, form, sized, model), network, dtype)
+    compiled.blob = Blob(blob, form, circumstances(), sized=sized)
+    return compiled
 
-    def read(path: Path) -> GraphNetwork:
-        compiled = running(import_blob(path, form))
-        compiled.blob = Blob(path, form, circumstances())
-        return compiled
 
-    return artefact("openvino", ".blob", make, read, **_circumstances(of, form))
+def _called(
+    run: Callable[[Any], np.ndarray[Any, Any]], network: torch.nn.Module, dtype: torch.dtype
+) -> GraphNetwork:
+    """Let a function of arrays be called as the network is."""
+    exact = network if dtype is torch.float16 else None
+    return GraphNetwork(lambda pixels: torch.from_numpy(run(pixels.numpy())), network, dtype, exact)
 
 
 def _circumstances(of: str, form: str) -> dict[str, Any]:
