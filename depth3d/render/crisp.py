@@ -15,6 +15,7 @@ import numpy.typing as npt
 from depth3d.core.arrays import BoolMap, FloatMap, ImageArray
 from depth3d.core.stages import stage
 from depth3d.render.extremes import highest, lowest
+from depth3d.render.halos import Tile, tiles, with_halo
 from depth3d.render.level_ground import levelled
 
 __all__ = ["crisp_disparity"]
@@ -58,8 +59,7 @@ _RESTORATIONS = 2
 _LEAST_LENGTH = 8
 """How long a thin thing is that may be nearer than what is around it, in reaches."""
 _CHUNK_PX = 1 << 19
-_ROWS = 128
-"""Pixels, and rows, that are looked at together, which bounds the memory."""
+"""Pixels that are looked at together, which bounds the memory."""
 _WORKING_PX = 2_400_000
 """In larger pictures ramps are first made as narrow as the pixels of a smaller one."""
 _QUICK_PX = 600_000
@@ -140,60 +140,70 @@ def _ramps(disparity: FloatMap, widest_px: float) -> tuple[npt.NDArray[np.uint16
     import cv2
 
     spread = float(np.subtract(*np.percentile(disparity, (99, 1))))
-    edges = _edges(disparity, _LEAST_STEP * spread, widest_px)  # it takes memory of its own
+    edges, edge_reaches = _edges(disparity, _LEAST_STEP * spread, widest_px)
     reaches = np.zeros(disparity.shape, dtype=np.uint16)
     low_around, high_around = disparity.copy(), disparity.copy()
-    for reach, found in edges:
-        if reach == 1:
-            continue
-        around = cv2.dilate(found.astype(np.uint8), _square(3 * reach // 2)).astype(np.bool_)
-        around &= reaches == 0
-        low, high = _extremes(disparity, 2 * reach)
-        reaches[around] = reach
-        low_around[around], high_around[around] = low[around], high[around]
+    for tile in tiles(disparity.shape, max(edge_reaches, default=0)):
+        for number, reach in enumerate(edge_reaches[1:], start=2):
+            part, core = with_halo(tile, 2 * reach, disparity.shape)
+            found = (edges[part] == number).view(np.uint8)
+            if not found.any():
+                continue
+            around = cv2.dilate(found, _square(3 * reach // 2))[core].view(np.bool_)
+            around &= reaches[tile] == 0
+            low, high = _extremes(disparity[part], 2 * reach)
+            reaches[tile][around] = reach
+            low_around[tile][around], high_around[tile][around] = low[core][around], high[core][around]
     return reaches, low_around, high_around
 
 
-def _edges(disparity: FloatMap, least: float, widest_px: float) -> list[tuple[int, BoolMap]]:
+def _edges(disparity: FloatMap, least: float, widest_px: float) -> tuple[npt.NDArray[np.uint8], list[int]]:
     """Find the middles of ramps, by half their width: as wide as a map smears most of its large steps.
 
     What is wider is no ramp of this map but the shape of a thing. In an exact map most steps take a pixel.
+
+    Returns:
+        (H, W), the number of a ramp's reach in its middle, and others elsewhere; and these reaches in pixels,
+        of which the first has the number 1.
     """
+    edges = np.zeros(disparity.shape, np.uint8)
     if least <= 0:
-        return []
-    free = np.ones(disparity.shape, dtype=np.bool_)
-    steepest = _steepest(disparity)
-    edges, weights = [], []
-    reach = 1
-    low, high = _extremes(disparity, reach)
-    while reach <= widest_px:
-        found = free.copy()
-        if reach > 1:
-            # Between surfaces that really end there one pixel takes the whole step.
-            sharpest = highest(steepest, reach)
-            gradual = np.empty_like(free)
-            for top in range(0, len(free), _ROWS):
-                rows = slice(top, top + _ROWS)
-                gradual[rows] = sharpest[rows] < _SHARPEST * (high[rows] - low[rows])
-            del sharpest
+        return edges, []
+    reaches = [2**k for k in range(math.floor(math.log2(widest_px)) + 1)]
+    weights = np.zeros(len(reaches))
+    for tile in tiles(disparity.shape, reaches[-1]):
+        weights += _find_edges(edges, disparity, tile, reaches, least)
+    enough = np.cumsum(weights) >= _MOST_EDGES * weights.sum()
+    return edges, reaches[: int(enough.argmax()) + 1] if weights.any() else []
+
+
+def _find_edges(
+    edges: npt.NDArray[np.uint8], disparity: FloatMap, tile: Tile, reaches: list[int], least: float
+) -> npt.NDArray[np.float64]:
+    """Write the numbers of the reaches of a tile's ramps into `edges`; give what the steps of each weigh."""
+    weights = np.zeros(len(reaches))
+    part, core = with_halo(tile, 2 * reaches[-1], disparity.shape)
+    here = disparity[part]
+    if not here.max() - here.min() > least:
+        return weights
+    steepest = _steepest(here)
+    free = np.ones(edges[tile].shape, np.bool_)
+    low, high = _extremes(here, reaches[0])
+    for number, reach in enumerate(reaches, start=1):
         wide_low = lowest(low, 2 * reach, of_reach=reach)
         wide_high = highest(high, 2 * reach, of_reach=reach)
-        nearer = np.empty_like(free)
-        for top in range(0, len(found), _ROWS):
-            rows = slice(top, top + _ROWS)
-            step = high[rows] - low[rows]
-            found[rows] &= step > np.maximum(least, _SATURATED * (wide_high[rows] - wide_low[rows]))
-            nearer[rows] = disparity[rows] >= (low[rows] + high[rows]) / 2
-        found &= _beside(nearer)
+        step = high[core] - low[core]
+        found = free & (step > np.maximum(least, _SATURATED * (wide_high[core] - wide_low[core])))
+        found &= _beside(here >= (low + high) / 2)[core]
         free &= ~found
         if reach > 1:
-            found &= gradual
-        edges.append((reach, found))
-        large = np.minimum((high[found] - low[found]) / (_LARGE_STEPS * least), 1)
-        weights.append(float((large**2).sum()))
-        low, high, reach = wide_low, wide_high, 2 * reach
-    enough = np.cumsum(weights) >= _MOST_EDGES * sum(weights)
-    return edges[: int(enough.argmax()) + 1] if any(weights) else []
+            # Between surfaces that really end there one pixel takes the whole step.
+            found &= highest(steepest, reach)[core] < _SHARPEST * step
+        edges[tile][found] = number
+        large = np.minimum(step[found] / (_LARGE_STEPS * least), 1)
+        weights[number - 1] = (large**2).sum()
+        low, high = wide_low, wide_high
+    return weights
 
 
 def _votes(
@@ -356,7 +366,7 @@ def _steepest(values: FloatMap) -> FloatMap:
     """Find the largest difference between each pixel and the next ones down and to the right."""
     steepest = np.zeros_like(values)
     steepest[:-1] = np.abs(np.diff(values, axis=0))
-    steepest[:, :-1] = np.maximum(steepest[:, :-1], np.abs(np.diff(values, axis=1)))
+    np.maximum(steepest[:, :-1], np.abs(np.diff(values, axis=1)), out=steepest[:, :-1])
     return steepest
 
 

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from depth3d.core.arrays import FloatMap
 from depth3d.core.camera import Camera
@@ -52,20 +53,42 @@ class Defocus:
         Returns:
             (H, W) float32, positive in front of the focus and negative behind it.
         """
-        # What overflows is refused where light is spread.
-        with np.errstate(over="ignore", invalid="ignore"):
-            return self._radius(disparity)
+        rows, columns = (np.arange(side) for side in disparity.shape)
+        return self._radius(disparity, rows[:, None], columns[None, :])
 
-    def _radius(self, disparity: FloatMap) -> FloatMap:
+    def radius_at(self, at: npt.NDArray[np.intp], disparity: FloatMap, width: int) -> FloatMap:
+        """Compute it of some pixels.
+
+        Args:
+            at: (n,) flat indices.
+            disparity: (n,) float32, there.
+            width: Of the picture.
+
+        Returns:
+            (n,) float32.
+        """
+        return self._radius(disparity, *np.divmod(at, width))
+
+    def largest_px(self, disparity: FloatMap) -> float:
+        """Compute the largest radius that (H, W) disparity gives, on either side of the focus."""
+        if self.slope == (0.0, 0.0):  # it is that of the farthest or of the nearest
+            disparity = np.array([[disparity.min(), disparity.max()]], dtype=np.float32)
+        return float(np.abs(self.radius(disparity)).max())
+
+    def _radius(
+        self, disparity: FloatMap, rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp]
+    ) -> FloatMap:
         focus: FloatMap | np.float32 = np.float32(self.disparity)
         if self.slope != (0.0, 0.0):
-            height, width = disparity.shape
-            right = (np.arange(width, dtype=np.float32) + 0.5 - self.middle[0]) * self.slope[0]
-            down = (np.arange(height, dtype=np.float32) + 0.5 - self.middle[1]) * self.slope[1]
-            focus = (focus + right[None, :] + down[:, None]).astype(np.float32)
-        radius = (disparity - focus) * np.float32(self.gain)
-        if self.sharp_px:
-            radius = np.sign(radius) * np.maximum(np.abs(radius) - np.float32(self.sharp_px), 0)
+            right = (columns.astype(np.float32) + 0.5 - self.middle[0]) * self.slope[0]
+            down = (rows.astype(np.float32) + 0.5 - self.middle[1]) * self.slope[1]
+            focus = (focus + right + down).astype(np.float32)
+        # What overflows is refused where light is spread.
+        with np.errstate(over="ignore", invalid="ignore"):
+            radius = disparity - focus
+            radius *= np.float32(self.gain)
+            if self.sharp_px:
+                radius = np.sign(radius) * np.maximum(np.abs(radius) - np.float32(self.sharp_px), 0)
         return np.asarray(radius, dtype=np.float32)
 
 

@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from depth3d.accel.devices import resolve_device
@@ -140,7 +139,7 @@ class Refocus:
             InputError: Blur that is many times as large as the picture.
         """
         settings = list(settings)
-        reach = max((float(np.abs(s.radius(self.disparity)).max()) for s in settings), default=0.0)
+        reach = max((s.largest_px(self.disparity) for s in settings), default=0.0)
         gain = max((s.gain for s in settings), default=0.0)
         diagonal = math.hypot(*self.disparity.shape)
         most = _MOST_DIAGONALS * max(diagonal, 500)
@@ -169,7 +168,7 @@ class Refocus:
             spreads, are the photo's own.
         """
         look = look or Look()
-        if float(np.abs(defocus.radius(self.disparity)).max()) < 0.5:
+        if defocus.largest_px(self.disparity) < 0.5:
             return self.scene.image
         image = _encoded(self._taken(defocus, look))
         if look.grain:
@@ -216,7 +215,7 @@ class Refocus:
         with torch.inference_mode():
             if self._rims is not None and len(self._rims.at):
                 rims = self._rims
-                near = self._radius_at(rims.at, rims.near_disparity, defocus)
+                near = defocus.radius_at(rims.at, rims.near_disparity, self.disparity.shape[1])
                 if given is not None:
                     in_front = np.repeat((near >= 0.5)[:, None], 3, axis=1).astype(np.float32)
                     rims = replace(rims, near_color=in_front, far_color=given.reshape(-1, 3)[rims.at])
@@ -232,16 +231,10 @@ class Refocus:
         at, light, disparity = self._behind.spots(self.disparity)
         if not len(at):
             return None
-        radius = self._radius_at(at, disparity, defocus)
+        radius = defocus.radius_at(at, disparity, self.disparity.shape[1])
         light = light if of_light else np.zeros_like(light)
         at_, light_, radius_ = (tensor_view(values).to(self.device) for values in (at, light, radius))
         return Spots(at_, light_, radius_, (self.disparity.shape[0], self.disparity.shape[1]))
-
-    def _radius_at(self, at: npt.NDArray[np.intp], there: FloatArray, defocus: Defocus) -> FloatMap:
-        """Compute the radius of blur of other surfaces at some pixels."""
-        disparity = self.disparity.copy()
-        disparity.reshape(-1)[at] = there
-        return defocus.radius(disparity).reshape(-1)[at]
 
 
 def _by_planes(image: ImageArray) -> FloatArray:

@@ -139,3 +139,13 @@ def test_what_relative_maps_are_refused():
         gain_of(step(), CAMERA, is_metric=False, lens=ThinLens(0.02))
     with pytest.raises(InputError, match="give one of them"):
         gain_of(step(), CAMERA, is_metric=True, lens=ThinLens(0.02), strength_px=3)
+
+
+@pytest.mark.parametrize("slope", [(0.0, 0.0), (0.001, -0.002)])
+def test_the_radius_of_some_pixels_and_the_largest_are_those_of_the_map(slope):
+    disparity = np.random.default_rng(0).random((30, 40)).astype(np.float32)
+    setting = Defocus(-37.0, 0.6, slope, (12.5, 3.0), sharp_px=1.5)
+    radius = setting.radius(disparity)
+    at = np.array([0, 39, 40, 611, 1199])
+    np.testing.assert_array_equal(setting.radius_at(at, disparity.ravel()[at], 40), radius.ravel()[at])
+    assert setting.largest_px(disparity) == np.abs(radius).max()
