@@ -166,6 +166,9 @@ def _quantum(z: FloatMap) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float
     thinning = max(1, math.isqrt(z.size // _QUANTUM_SAMPLE))
     known = 1.0 / z[::thinning, ::thinning]
     known = known[~np.isnan(known)]
+    # Where a few hold too many values already, all need not be sorted.
+    if len(np.unique(known[::8])) * _MIN_PIXELS_PER_LEVEL > known.size:
+        return None
     levels, counts = np.unique(known, return_counts=True)
     if len(levels) < _MIN_LEVELS or counts.mean() < _MIN_PIXELS_PER_LEVEL:
         return None
