@@ -277,10 +277,10 @@ class DepthEstimator:
         checked = checked_images(images, prompt)
         if output == "torch":
             with waited_for(self._cuda_turn):
-                values, are_sound = self._values(*checked, [None] * len(checked[0]))
+                values, _, are_sound = self._values(*checked)
                 if not all(map(bool, are_sound)):
                     self._network.widen()
-                    values, _ = self._values(*checked, [None] * len(checked[0]))
+                    values, _, _ = self._values(*checked)
                 # Copies, because tensors made in inference mode refuse to be changed in place or trained on.
                 return [value.clone() for value, _ in values]
         maps = [prediction.depth for prediction in self._predictions(*checked)]
@@ -339,10 +339,9 @@ class DepthEstimator:
 
     def _predictions(self, images: list[ImageArray], prompts: list[DepthMap | None]) -> Iterator[Prediction]:
         """Give the map of each image, and the field of view."""
-        own = own_memory(images, self.device)
         while True:
             with waited_for(self._cuda_turn):
-                values, are_sound = self._values(images, prompts, own)
+                values, own, are_sound = self._values(images, prompts)
                 arrays = downloaded([*are_sound, *(value for value, _ in values)])
             angles = [fov_x_deg for _, fov_x_deg in values]
             del values
@@ -356,9 +355,9 @@ class DepthEstimator:
             yield Prediction(depth, fov_x_deg)
 
     def _values(
-        self, images: list[ImageArray], prompts: list[DepthMap | None], own: Sequence[FloatMap | None]
-    ) -> tuple[list[tuple[torch.Tensor, float | None]], list[torch.Tensor]]:
-        """Give (H, W) values on the device and the field of view of all images, and what is sound."""
+        self, images: list[ImageArray], prompts: list[DepthMap | None]
+    ) -> tuple[list[tuple[torch.Tensor, float | None]], list[FloatMap | None], list[torch.Tensor]]:
+        """Give (H, W) values and fields of view of all images, the memory of each map, and what is sound."""
         check_prompts(prompts, are_needed=self._meaning.needs_prompt, name=self.name)
         inputs = [
             NetworkInput(image, self._size_for(image, view.scale), view.flip, prompt)
@@ -377,12 +376,12 @@ class DepthEstimator:
         are_sound = {id(o.is_sound): o.is_sound for o in done if o.is_sound is not None}
         count = len(self._views)
         finished = partial(at_full_size, rule=self._rule, meaning=self._meaning, guided=self._guided)
-        starts = range(0, len(done), count)
+        starts, own = range(0, len(done), count), own_memory(images, self.device)
         values = [
             finished(image, done[start : start + count], self._views, into=into)
             for image, start, into in zip(images, starts, own, strict=True)
         ]
-        return values, [*are_sound.values()]
+        return values, own, [*are_sound.values()]
 
     def _size_for(self, image: ImageArray, scale: float) -> tuple[int, int]:
         height, width = image.shape[:2]

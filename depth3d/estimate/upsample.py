@@ -10,7 +10,7 @@ import torch
 from torch.nn.functional import avg_pool2d, interpolate, max_pool2d
 
 from depth3d.accel.transfers import uploaded
-from depth3d.core.arrays import ImageArray
+from depth3d.core.arrays import FloatMap, ImageArray
 
 __all__ = ["upsample", "upsample_guided"]
 
@@ -34,15 +34,16 @@ _BAND_PX = 1 << 23
 """Pixels among which silhouettes are looked for at a time, for the same reason."""
 
 
-def upsample(field: torch.Tensor, size_hw: tuple[int, int]) -> torch.Tensor:
+def upsample(field: torch.Tensor, size_hw: tuple[int, int], into: FloatMap | None = None) -> torch.Tensor:
     """Resize a field bilinearly with half-pixel centres.
 
     Args:
         field: (h, w) float32 disparity or inverse depth.
         size_hw: (height, width) in pixels wanted.
+        into: (height, width) memory that may be used for the result.
 
     Returns:
-        (height, width) float32, within the span of `field`.
+        (height, width) float32, within the span of `field`; that may be in `into`, or be `field` itself.
     """
     if tuple(field.shape) == tuple(size_hw):
         return field
@@ -52,7 +53,8 @@ def upsample(field: torch.Tensor, size_hw: tuple[int, int]) -> torch.Tensor:
 
         # The same weights in a sixth of the time, off by 1e-7 of the span where PyTorch is by 5e-5.
         rows = field.contiguous().numpy()
-        return torch.from_numpy(cv2.resize(rows, size_hw[::-1], interpolation=cv2.INTER_LINEAR))
+        resized = cv2.resize(rows, size_hw[::-1], dst=into, interpolation=cv2.INTER_LINEAR)
+        return torch.from_numpy(resized)
     return interpolate(field[None, None], size_hw, mode="bilinear", align_corners=False)[0, 0]
 
 
