@@ -9,8 +9,13 @@ import pytest
 import torch
 from torch.nn.functional import interpolate
 
-from depth3d.core.depth import DepthMap
+from depth3d.core.depth import DepthKind, DepthMap
 from depth3d.core.resample import resize_depth
+from depth3d.estimate.full_size import at_full_size, handed_over, own_memory
+from depth3d.estimate.network import NetworkOutput
+from depth3d.estimate.outputs import OutputMeaning, RawOutput
+from depth3d.estimate.preprocess import InputRule
+from depth3d.estimate.tta import View
 from depth3d.estimate.upsample import upsample, upsample_guided
 
 
@@ -107,3 +112,29 @@ def test_guided_on_the_smallest_fields(shape: tuple[int, int], photo: Callable[.
     assert bool(torch.isfinite(result).all())
     flat = upsample_guided(torch.ones(shape), photo(20, 30))
     torch.testing.assert_close(flat, torch.ones(20, 30))
+
+
+@pytest.mark.parametrize("size", [(9, 14), (4, 6), (3, 3)])
+def test_values_are_left_in_the_memory_that_is_given(size: tuple[int, int]) -> None:
+    field = torch.rand(4, 6, generator=torch.Generator().manual_seed(1)) + 1
+    image = np.zeros((*size, 3), np.uint8)
+    rule = InputRule("shorter_side", (28, 28), 14)
+    for raw, kind in ((RawOutput.DISPARITY, "relative"), (RawOutput.DEPTH_M, "metric")):
+        meaning = OutputMeaning(raw, DepthKind(kind), None)
+        output = NetworkOutput(meaning.to_field(field, None), None)
+        for guided in (False, True):
+            options = {"rule": rule, "meaning": meaning, "guided": guided}
+            expected, _ = at_full_size(image, [output], [View()], **options)
+            (memory,) = own_memory([image], torch.device("cpu"))
+            assert memory is not None
+            values, _ = at_full_size(image, [output], [View()], **options, into=memory)
+            assert torch.equal(values, expected)
+            assert np.array_equal(memory, expected.numpy())
+            kept = DepthMap(handed_over(values.numpy(), memory), kind)
+            assert kept.values is memory
+
+
+def test_other_devices_keep_their_own_memory() -> None:
+    values = np.ones((2, 3), np.float32)
+    assert own_memory([np.zeros((2, 3, 3), np.uint8)], torch.device("meta")) == [None]
+    assert handed_over(values, None) is values
