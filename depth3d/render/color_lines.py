@@ -264,11 +264,12 @@ def _solved(
     guess = values.ravel()[used].astype(np.float64)
     weight = np.maximum(trust, _LEAST_TRUST).astype(np.float64)
     rows = laplacian[free]
+    del laplacian  # it's larger than the photo
     fixed = guess.copy()
     fixed[free] = 0
     target = weight * guess[free] - rows @ fixed
     form = rows[:, free]
-    del laplacian, rows
+    del rows
     return _conjugate_gradients(form, weight, target, guess[free]).astype(np.float32)
 
 
