@@ -94,7 +94,7 @@ def likeness(later: Sketch, earlier: Sketch, motion: Motion) -> float:
     """Measure the share of what has structure that is found again.
 
     Windows are compared by correlation, which changes of brightness and contrast leave as it is; those that
-    are lost in white in one of the frames are left out.
+    are lost in white in one of the frames are left out, if enough are left to tell.
 
     Returns:
         0..1; 1 where neither frame shows anything.
@@ -105,7 +105,10 @@ def likeness(later: Sketch, earlier: Sketch, motion: Motion) -> float:
     there = np.where(inside, there, 0)
     deviation, shows = _texture(here)
     deviation_there, shows_there = _texture(there)
-    judged = (shows | shows_there) & inside & (_white(later.gray) == _white(there))
+    judged = (shows | shows_there) & inside
+    seen = judged & (_white(later.gray) == _white(there))
+    if seen.sum() >= _LEAST_LEFT * judged.sum():
+        judged = seen
     if not judged.any():
         return 1.0 if inside.any() else 0.0
     mean, mean_there = cv2.blur(here, _WINDOW), cv2.blur(there, _WINDOW)

@@ -15,7 +15,7 @@ from depth3d.estimate.camera_motion import CameraMotion, camera_motion
 from depth3d.estimate.frame_alignment import Gauge, fit_gauge
 from depth3d.estimate.gauge_plan import next_gauge
 from depth3d.estimate.motion import averaged, motions, sketch, steadied
-from depth3d.estimate.scene_cuts import is_blank, likeness, motions_within_shot
+from depth3d.estimate.scene_cuts import MOST_FLASH_FRAMES, is_blank, likeness, motions_within_shot
 from depth3d.estimate.steady_depth import steady
 from depth3d.video_cuts import SceneCuts
 
@@ -182,6 +182,15 @@ def page(seed: int) -> np.ndarray:
     ink = cv2.resize(rng.integers(0, 2, (3 * H // 6, W // 4)).astype(np.float32), (W, 3 * H))
     ink[np.arange(3 * H) // 8 % 2 == 0] = 0
     return np.repeat((255 * (1 - ink)).astype(np.uint8)[..., None], 3, axis=2)
+
+
+def test_a_cut_to_a_white_page_is_one_although_all_of_it_is_dazzling() -> None:
+    dark = (WIDE[:H, :W] // 3).astype(np.uint8)
+    film = [dark] * 3 + [np.ascontiguousarray(page(0)[:H, :W])] * (MOST_FLASH_FRAMES + 3)
+    cuts, parts = SceneCuts(), shots.Shots()
+    assert [k for k, frame in enumerate(film) if cuts(frame)] == [0, 3 + MOST_FLASH_FRAMES]
+    depth = d3.DepthMap(WIDE[:H, :W, 0].astype(np.float32), "relative")
+    assert len({id(parts.add(sketch(frame, 512), depth).shot) for frame in film}) == 2
 
 
 def test_a_page_that_scrolls_is_no_flash_and_another_page_is_unlike() -> None:
