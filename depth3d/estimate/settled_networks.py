@@ -19,7 +19,7 @@ from typing import Any
 
 from depth3d._version import __version__
 from depth3d.core.depth import DepthKind
-from depth3d.estimate.backends.artefacts import cache_folder
+from depth3d.estimate.backends.artefacts import GRAPH_VERSION, INT8_VERSION, cache_folder
 from depth3d.estimate.checkpoint_identity import checkpoint_identity
 from depth3d.estimate.outputs import OutputMeaning, RawOutput
 from depth3d.estimate.preprocess import InputRule
@@ -28,7 +28,8 @@ __all__ = ["SettledNetwork", "recall", "remember"]
 
 _log = logging.getLogger("depth3d")
 
-_RECORD_VERSION = 2
+_VERSIONS = (2, GRAPH_VERSION, INT8_VERSION, __version__)
+"""Of records, and of what they name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,7 @@ def recall(checkpoint: Path, asked: Mapping[str, Any], program: str) -> SettledN
             {str(size): path.with_name(Path(name).name) for size, name in record["sized"].items()},
         )
         is_whole = settled.blob.is_file() and settled.blob.stat().st_size == record["bytes"]
+        is_whole &= all(path.is_file() for path in settled.sized.values())
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         _log.debug("%s is damaged: %s", path, error)
         return None
@@ -129,6 +131,6 @@ def _record_of(checkpoint: Path, asked: Mapping[str, Any], program: str) -> Path
     identity = checkpoint_identity(checkpoint)
     if identity is None:
         return None
-    facts = [_RECORD_VERSION, __version__, sorted(asked.items(), key=str), *identity]
+    facts = [*_VERSIONS, sorted(asked.items(), key=str), *identity]
     name = hashlib.sha256(repr(facts).encode()).hexdigest()[:32]
     return cache_folder() / program / f"{name}.json"

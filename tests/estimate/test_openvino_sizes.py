@@ -108,3 +108,4 @@ def test_a_damaged_one_is_done_without(
     for _ in range(2):
         np.testing.assert_allclose(runner(pixels), whole(pixels), rtol=0, atol=1e-4)
     assert _loaded(runner) == [".blob"]
+    assert not sized[size_name(70, 98)].exists()  # so that it is made anew

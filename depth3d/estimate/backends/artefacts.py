@@ -19,7 +19,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["artefact", "cache_folder", "fingerprint"]
+__all__ = ["GRAPH_VERSION", "INT8_VERSION", "artefact", "cache_folder", "fingerprint"]
+
+GRAPH_VERSION = 1
+"""Raised when the graph that is written for a network changes, so that older artefacts are not used."""
+
+INT8_VERSION = 2
+"""Raised when what is written in int8 changes, likewise."""
 
 _log = logging.getLogger("depth3d")
 

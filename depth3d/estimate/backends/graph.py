@@ -13,7 +13,6 @@ from depth3d.estimate.depth_anything import DepthAnything
 from depth3d.estimate.mini import MiniDepth
 
 __all__ = [
-    "GRAPH_VERSION",
     "INPUT_NAME",
     "OPSET",
     "OUTPUT_NAME",
@@ -21,9 +20,6 @@ __all__ = [
     "can_be_exported",
     "write_onnx",
 ]
-
-GRAPH_VERSION = 1
-"""Raised when the graph that is written for a network changes, so that older artefacts are not used."""
 
 OPSET = 18
 INPUT_NAME, OUTPUT_NAME = "pixel_values", "predicted_depth"

@@ -23,16 +23,13 @@ from depth3d.estimate.depth_anything import DepthAnything
 from depth3d.estimate.network import trial_image
 from depth3d.estimate.preprocess import InputRule
 
-__all__ = ["INT8_TOLERANCE", "INT8_VERSION", "check_int8", "equalised", "pack_weights", "quantise_products"]
+__all__ = ["INT8_TOLERANCE", "check_int8", "equalised", "pack_weights", "quantise_products"]
 
 INT8_TOLERANCE = 3e-2
 """Largest root mean square deviation from float32 after affine alignment, as a share of the span.
 
 0.2e-2 is usual. Beyond this, some part of the network does not bear it.
 """
-
-INT8_VERSION = 2
-"""Raised when what is written in int8 changes, so that older artefacts are not used."""
 
 
 def equalised(network: torch.nn.Module, rule: InputRule) -> torch.nn.Module:

@@ -10,10 +10,10 @@ import torch
 
 from depth3d.accel.cpu_flags import multiplies_bytes
 from depth3d.errors import DeviceError, InputError
-from depth3d.estimate.backends.artefacts import artefact, fingerprint
+from depth3d.estimate.backends.artefacts import GRAPH_VERSION, INT8_VERSION, artefact, fingerprint
 from depth3d.estimate.backends.fused_attention import with_fused_attention
-from depth3d.estimate.backends.graph import GRAPH_VERSION, INPUT_NAME, OPSET, write_network
-from depth3d.estimate.backends.int8 import INT8_VERSION, check_int8, equalised, quantise_products
+from depth3d.estimate.backends.graph import INPUT_NAME, OPSET, write_network
+from depth3d.estimate.backends.int8 import check_int8, equalised, quantise_products
 from depth3d.estimate.backends.onnx_sessions import circumstances, open_session, optimise
 from depth3d.estimate.backends.openvino_blobs import Blob
 from depth3d.estimate.backends.runner import GraphNetwork

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -85,7 +86,8 @@ class BlobRunner:
                 if path == self._path:
                     raise
                 _log.info("taking the form for all sizes (%s)", (str(error).splitlines() or [""])[0])
-                del self._sized[size]
+                with suppress(OSError):
+                    self._sized.pop(size).unlink()  # it is made anew in a later run
                 return self._request_of(self._path, size)
         return self._requests[path]
 

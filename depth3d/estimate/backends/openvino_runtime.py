@@ -13,9 +13,9 @@ import torch
 
 from depth3d.errors import DeviceError
 from depth3d.estimate import network as network_module
-from depth3d.estimate.backends.artefacts import artefact, fingerprint
-from depth3d.estimate.backends.graph import GRAPH_VERSION, write_network
-from depth3d.estimate.backends.int8 import INT8_VERSION, check_int8, equalised, pack_weights
+from depth3d.estimate.backends.artefacts import GRAPH_VERSION, INT8_VERSION, artefact, fingerprint
+from depth3d.estimate.backends.graph import write_network
+from depth3d.estimate.backends.int8 import check_int8, equalised, pack_weights
 from depth3d.estimate.backends.openvino_blobs import (
     INPUT_GROUP,
     Blob,

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 
 from depth3d.errors import DeviceError, InputError
-from depth3d.estimate.backends.artefacts import artefact, fingerprint
-from depth3d.estimate.backends.graph import GRAPH_VERSION, INPUT_NAME, OUTPUT_NAME, write_network
+from depth3d.estimate.backends.artefacts import GRAPH_VERSION, artefact, fingerprint
+from depth3d.estimate.backends.graph import INPUT_NAME, OUTPUT_NAME, write_network
 from depth3d.estimate.backends.runner import GraphNetwork
 from depth3d.estimate.preprocess import InputRule
 
