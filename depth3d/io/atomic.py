@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import errno
 import os
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -132,7 +133,7 @@ class Together:
     """
 
     def __init__(self) -> None:
-        self.waiting: list[tuple[Path, Path]] = []
+        self.waiting: deque[tuple[Path, Path]] = deque()
 
     @contextmanager
     def held_back(self) -> Iterator[None]:
@@ -156,7 +157,7 @@ class Together:
             except OSError as error:
                 raise _refusal(path, error) from error
             _OPEN.discard(partial)
-            del self.waiting[0]
+            self.waiting.popleft()
 
     def __enter__(self) -> Together:
         return self

@@ -11,7 +11,7 @@ from depth3d.core.arrays import BoolMap
 
 __all__ = ["PIXELS_PER_BLOCK", "as_items", "rows_where", "selected"]
 
-AnyType = TypeVar("AnyType", bound=np.generic)
+_Number = TypeVar("_Number", bound=np.generic)
 
 PIXELS_PER_BLOCK = 1 << 17
 """Rows are worked on in blocks of about this many pixels, which bounds the memory."""
@@ -50,7 +50,7 @@ def as_items(values: npt.NDArray[Any]) -> npt.NDArray[np.void]:
     return values.view(np.dtype((np.void, values.itemsize * values.shape[-1])))[..., 0]
 
 
-def rows_where(rows: npt.NDArray[AnyType], keep: BoolMap) -> npt.NDArray[AnyType]:
+def rows_where(rows: npt.NDArray[_Number], keep: BoolMap) -> npt.NDArray[_Number]:
     """Give `rows[keep]`, faster.
 
     Args:
