@@ -78,13 +78,13 @@ class Defocus:
     def _radius(
         self, disparity: FloatMap, rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp]
     ) -> FloatMap:
-        focus: FloatMap | np.float32 = np.float32(self.disparity)
-        if self.slope != (0.0, 0.0):
-            right = (columns.astype(np.float32) + 0.5 - self.middle[0]) * self.slope[0]
-            down = (rows.astype(np.float32) + 0.5 - self.middle[1]) * self.slope[1]
-            focus = (focus + right + down).astype(np.float32)
         # What overflows is refused where light is spread.
         with np.errstate(over="ignore", invalid="ignore"):
+            focus: FloatMap | np.float32 = np.float32(self.disparity)
+            if self.slope != (0.0, 0.0):
+                right = (columns.astype(np.float32) + 0.5 - self.middle[0]) * self.slope[0]
+                down = (rows.astype(np.float32) + 0.5 - self.middle[1]) * self.slope[1]
+                focus = (focus + right + down).astype(np.float32)
             radius = disparity - focus
             radius *= np.float32(self.gain)
             if self.sharp_px:
