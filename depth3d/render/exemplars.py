@@ -310,6 +310,11 @@ def _fill_piece(canvas: Canvas, light: FloatMap, own: BoolMap, wanted: BoolMap, 
         # Arrays of the box are (rows, columns, moves, ...), those of wanted pixels (pixels, moves, ...).
         u, v = frame.pixels(wanted_x + few[:, 0], wanted_y + few[:, 1])
         offered = sampled(members, u.ravel(), v.ravel(), cv2.INTER_NEAREST, cv2.BORDER_CONSTANT) > 0
+        offered = offered.reshape(u.shape)
+        offer = offered.any(axis=0)
+        if not offer.any():
+            continue
+        few, u, v, offered = few[offer], u[:, offer], v[:, offer], offered[:, offer]
         says = canvas.look(u.ravel(), v.ravel()).reshape(*u.shape, 3)
         to_u, to_v = (a.reshape(len(seen), -1) for a in frame.pixels(x + few[:, 0], y + few[:, 1]))
         values = np.empty((*seen.shape, len(few), 5), np.float32)
@@ -327,7 +332,7 @@ def _fill_piece(canvas: Canvas, light: FloatMap, own: BoolMap, wanted: BoolMap, 
         misfit = (sums[..., 4] + doubt * 2 * plain) / compared
         unlike = misfit - 0.5 * np.einsum("...c,...c->...", level, level)
         misfit = np.maximum(unlike, 0.1 * misfit) + _LEAST_MISFIT
-        misfit[~offered.reshape(u.shape)] = np.inf
+        misfit[~offered] = np.inf
         says += level
         trust = misfit**-_TRUST_POWER
         total += np.einsum("nm,nmc->nc", trust, says)

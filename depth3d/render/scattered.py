@@ -113,9 +113,15 @@ class Places:
     def read(self, values: FloatMap) -> FloatMap:
         """Interpolate (H, W, C) linearly: (n, C)."""
         flat = values.reshape(-1, values.shape[-1])
-        total = np.zeros((len(self.corners[0][0]), flat.shape[1]), np.float32)
-        for at, weight in self.corners:
-            total += flat[at] * weight
+        count = len(self.corners[0][0])
+        total = np.zeros((count, flat.shape[1]), np.float32)
+        scratch = np.empty((min(count, _ROW), flat.shape[1]), np.float32)
+        for start in range(0, count, _ROW):  # what is read stays in the cache
+            some = slice(start, start + _ROW)
+            for at, weight in self.corners:
+                read = np.take(flat, at[some], axis=0, out=scratch[: count - start], mode="clip")
+                read *= weight[some]
+                total[some] += read
         return total
 
 
