@@ -5,6 +5,7 @@ python tests/benchmarks/growth_stages.py AXIS STAGE VALUE SCENES FOLDER
 
 from __future__ import annotations
 
+import ctypes
 import dataclasses
 import json
 import resource
@@ -16,18 +17,33 @@ from typing import Any
 
 import contract
 import numpy as np
+import numpy.typing as npt
 
 SEED = 0
 BYTES_PER_PIXEL = 3 + 4
 BLUR_SHARE = 0.03
 PIXELS_PER_FACE = 12
-SMALLEST = 0.3
+USUAL_MEGAPIXELS = 3
+LEAST_SPAN_S = 0.5
 BATCH_PHOTOS = 64
 INPUT_SIZES = {"mini": 64, "Small, random weights": 140}
 
 
-def stages(folder: Path) -> dict[str, Callable[[Any], Any]]:
-    """Name each stage of a photo: what it makes of an `RGBD`, after what it needs is made, untimed."""
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """A stage of a photo.
+
+    Attributes:
+        work: What is measured.
+        make: Makes what that is given, of an `RGBD`, unmeasured.
+    """
+
+    work: Callable[[Any], Any]
+    make: Callable[[Any], Any] = lambda scene: scene
+
+
+def stages(folder: Path) -> dict[str, Stage]:
+    """Give the stages by name."""
     import depth3d as d3
     from depth3d.lift.flying_pixels import flying_pixels
     from depth3d.lift.normals import grid_normals
@@ -36,44 +52,36 @@ def stages(folder: Path) -> dict[str, Callable[[Any], Any]]:
     aside = still.copy()
     aside[0, 0, 3] = 0.02
 
-    def prepared(make: Callable[[Any], Any], work: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        def stage(scene: Any) -> Any:
-            made = make(scene)
-            return lambda: work(made)
-
-        stage.prepares = True  # type: ignore[attr-defined]
-        return stage
-
     def simplified(scene: Any) -> Any:
         return d3.mesh(scene, max_faces=scene.depth.values.size // PIXELS_PER_FACE)
 
     return {
-        "unproject": lambda s: d3.unproject(s.depth, s.camera),
-        "flying pixels": lambda s: flying_pixels(s.depth),
-        "normals": lambda s: grid_normals(s.depth, s.camera),
-        "cloud": lambda s: d3.point_cloud(s),
-        "PLY": prepared(lambda s: d3.point_cloud(s, flying="keep"), lambda c: d3.save(c, folder / "x.ply")),
-        "mesh": lambda s: d3.mesh(s, max_faces=None),
-        "mesh, simplified": simplified,
-        "GLB": prepared(simplified, lambda m: d3.save(m, folder / "x.glb")),
-        "matte": lambda s: d3.depth_matte(s, far_m=1.2),
-        "bokeh": lambda s: d3.bokeh(s, focus_m=1.2, strength_px=BLUR_SHARE * s.size_wh[0]),
-        "layers": lambda s: d3.layers(s),
-        "view": prepared(lambda s: d3.layers(s), lambda made: next(d3.render_views(made, aside))),
-        "depth npz": lambda s: d3.save(s.depth, folder / "x.npz"),
-        "depth png": lambda s: d3.save(s.depth, folder / "x.png"),
-        "JPEG": lambda s: d3.save(s.image, folder / "x.jpg"),
+        "unproject": Stage(lambda s: d3.unproject(s.depth, s.camera)),
+        "flying pixels": Stage(lambda s: flying_pixels(s.depth)),
+        "normals": Stage(lambda s: grid_normals(s.depth, s.camera)),
+        "cloud": Stage(lambda s: d3.point_cloud(s)),
+        "PLY": Stage(lambda c: d3.save(c, folder / "x.ply"), lambda s: d3.point_cloud(s, flying="keep")),
+        "mesh": Stage(lambda s: d3.mesh(s, max_faces=None)),
+        "mesh, simplified": Stage(simplified),
+        "GLB": Stage(lambda m: d3.save(m, folder / "x.glb"), simplified),
+        "matte": Stage(lambda s: d3.depth_matte(s, far_m=1.2)),
+        "bokeh": Stage(lambda s: d3.bokeh(s, focus_m=1.2, strength_px=BLUR_SHARE * s.size_wh[0])),
+        "layers": Stage(lambda s: d3.layers(s)),
+        "view": Stage(lambda made: next(d3.render_views(made, aside)), lambda s: d3.layers(s)),
+        "depth npz": Stage(lambda s: d3.save(s.depth, folder / "x.npz")),
+        "depth png": Stage(lambda s: d3.save(s.depth, folder / "x.png")),
+        "JPEG": Stage(lambda s: d3.save(s.image, folder / "x.jpg")),
     }
 
 
-def along(axis: str, stage: str, value: float, folder: Path) -> Callable[[Any], Any]:
+def along(axis: str, stage: str, value: float, folder: Path) -> Stage:
     """Give what is to be run of a photo at a value of an axis."""
     import depth3d as d3
 
     if axis == "radius":  # the nearest thing's, with the focus on the farthest one
-        return lambda s: d3.bokeh(s, focus_m=100, strength_px=2 * value)
+        return Stage(lambda s: d3.bokeh(s, focus_m=100, strength_px=2 * value))
     if axis == "faces":
-        return lambda s: d3.mesh(s, max_faces=round(value))
+        return Stage(lambda s: d3.mesh(s, max_faces=round(value)))
     return stages(folder)[stage]
 
 
@@ -108,40 +116,48 @@ def load_scene(path: Path) -> Any:
     return d3.RGBD(image, d3.DepthMap(depth, "metric"), syn.default_camera(width, height, fov_x_deg=50))
 
 
-def measured(work: Callable[[Any], Any], path: Path, small: Path) -> dict[str, float]:
-    """Run a stage on the smallest scene, and then, measured, on one."""
-
-    def run(scene: Any) -> dict[str, float]:
-        job = work(scene) if hasattr(work, "prepares") else lambda: work(scene)
-        Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
-        before = contract.peak_bytes()
-        wall, cpu, system = time.perf_counter(), time.process_time(), _system_s()
-        made = job()
-        wall, cpu, system = time.perf_counter() - wall, time.process_time() - cpu, _system_s() - system
-        found = {"seconds": cpu, "wall_s": wall, "system_s": system}
-        grown = contract.peak_bytes() - before
-        return found | {"grown": grown, "result": bytes_of(made, {id(scene.image)})}
-
-    run(load_scene(small))
+def measured(stage: Stage, path: Path, usual: Path) -> dict[str, float]:
+    """Run a stage on the usual scene, once on its own, for the peak of memory, and then for half a second."""
+    stage.work(stage.make(load_scene(usual)))
     scene = load_scene(path)
-    found, pixels = run(scene), scene.depth.values.size
-    taken = BYTES_PER_PIXEL * pixels
+    given = stage.make(scene)
+    seen: set[int] = set()
+    own_input, photo = bytes_of(given, seen), BYTES_PER_PIXEL * scene.depth.values.size
+    grown, made = _peak_of(lambda: stage.work(given))
+    result = bytes_of(made, seen)
+    spans, calls = np.zeros(3), 0
+    while spans[0] < LEAST_SPAN_S:
+        del made  # what it's given back counts for nobody
+        before = _clocks()
+        made = stage.work(given)
+        spans, calls = spans + _clocks() - before, calls + 1
     return {
-        "seconds": found["seconds"],
-        "wall_s": found["wall_s"],
-        "system_s": found["system_s"],
-        "input_multiple": found["grown"] / taken,
-        "result_multiple": found["result"] / taken,
-        "units": pixels,
+        **dict(zip(("seconds", "system_s", "wall_s"), (spans / calls).tolist(), strict=True)),
+        "calls": calls,
+        "input_multiple": grown / photo,
+        "own_input_multiple": grown / own_input,
+        "result_multiple": result / photo,
+        "units": scene.depth.values.size,
     }
 
 
-def _system_s() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_stime
+def _clocks() -> npt.NDArray[np.float64]:
+    """Read the seconds of CPU, of them the system's, and the wall's."""
+    system_s = resource.getrusage(resource.RUSAGE_SELF).ru_stime
+    return np.array([time.process_time(), system_s, time.perf_counter()])
+
+
+def _peak_of(job: Callable[[], Any]) -> tuple[int, Any]:
+    """Tell by how many bytes memory grows at the most while something runs, and give what it makes."""
+    ctypes.CDLL(None).malloc_trim(0)  # what is free, and kept, would be taken without growing
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    before = contract.peak_bytes()
+    made = job()
+    return contract.peak_bytes() - before, made
 
 
 def bytes_of(made: Any, seen: set[int]) -> int:
-    """Count the bytes of the arrays of a result, each once."""
+    """Count the bytes of the arrays of something, each once, and none that were seen before."""
     if id(made) in seen:
         return 0
     seen.add(id(made))
@@ -183,8 +199,8 @@ def main() -> None:
     else:
         # Radii and faces are measured in a photo of the size that the stage is called by.
         megapixels = value if axis == "megapixels" else float(stage.split()[-2])
-        path, small = (Path(scenes) / f"{size:g}.npz" for size in (megapixels, SMALLEST))
-        found = measured(along(axis, stage, value, Path(folder)), path, small)
+        path, usual = (Path(scenes) / f"{size:g}.npz" for size in (megapixels, USUAL_MEGAPIXELS))
+        found = measured(along(axis, stage, value, Path(folder)), path, usual)
     print(json.dumps(found))
 
 
