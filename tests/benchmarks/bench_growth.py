@@ -6,9 +6,9 @@ once on that of 3 megapixels, so that nothing is imported later and the allocato
 does once a network has run; then once on its own size; and then again and again until half a second has
 passed, whose mean counts. Time is CPU seconds, so that a busy machine's other work is not counted (the wall's
 are in the details); what the system takes of them goes into fresh pages, as a rule, whose price is the
-machine's: growth is given without it, too. Memory is the growth of the process's peak (VmHWM) in the first run
-on its own size, with nothing free before, as a multiple of the bytes of photo and depth (7 a pixel), beside
-what the result takes; and of the stage's own input, which for some is a cloud, a mesh or layers.
+machine's: growth is given without it, too. Memory is the growth of the process's peak (VmHWM) in the first
+run on its own size, with nothing free before, as a multiple of the bytes of photo and depth (7 a pixel),
+beside what the result takes; and of the stage's own input, which for some is a cloud, a mesh or layers.
 
 Four axes. Megapixels, 0.3 to 48: each stage after the network, with a blur as wide as 3 % of the longer side,
 120 pixels at 12 megapixels, and meshes simplified to a face in 12 pixels. Batch, 1 to 64: the small network
