@@ -206,6 +206,7 @@ def test_a_file_that_gives_something_else_is_not_kept(
         ("net.pt", {"format": "caffe"}, "format 'caffe' is no format"),
         ("net.pt", {"size_wh": (100, 70)}, "sees multiples of 14 pixels, got 100x70; use 98x70"),
         ("net.pt", {"size_wh": 0}, "use 14x14"),
+        ("net.pt", {"size_wh": 14_000}, "sides of at most 4096 pixels, got 14000x14000; .* was made for 70"),
         ("net.pt", {"at_input_size": True}, "add --with-preprocessing"),
         ("net.onnx", {"precision": "bfloat16"}, "onnx holds float32 or float16 or int8, not bfloat16"),
     ],

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,9 +18,12 @@ import numpy as np
 import pytest
 import torch
 
-from depth3d.errors import DeviceError, InputError
+from depth3d.errors import DeviceError, InputError, ModelError
+from depth3d.estimate.alignment import aligned_error
 from depth3d.estimate.backends.tensorrt_runtime import tensorrt_network
 from depth3d.estimate.checkpoints import LoadedModel, load_checkpoint
+from depth3d.estimate.export import formats
+from depth3d.export_files import export_model
 
 CUDA = torch.device("cuda")
 
@@ -32,12 +36,15 @@ def loaded(tiny_folder: Path) -> LoadedModel:
 class _Context:
     def __init__(self, network: torch.nn.Module) -> None:
         self._network = network
+        self.batches: list[int] = []
         self._at: dict[str, int] = {}
         self.shape: tuple[int, ...] = ()
 
-    def set_input_shape(self, name: str, shape: tuple[int, ...]) -> None:
+    def set_input_shape(self, name: str, shape: tuple[int, ...]) -> bool:
         assert name == "pixel_values"
         self.shape = shape
+        self.batches.append(shape[0])
+        return shape[0] <= 8 and max(shape[2:]) <= 280
 
     def get_tensor_shape(self, name: str) -> tuple[int, ...]:
         assert name == "predicted_depth"
@@ -59,7 +66,8 @@ class _Context:
 def stand_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, loaded: LoadedModel) -> SimpleNamespace:
     """A module `tensorrt` that notes what it is told."""
     pytest.importorskip("onnx")
-    told = SimpleNamespace(shapes=[], flags=[], graphs=[], builds=0, engine=b"engine", reads=True)
+    told = SimpleNamespace(shapes=[], flags=[], graphs=[], builds=0, engine=b"engine", reads=True, moves=[])
+    told.context = _Context(loaded.network)
 
     def logger(level: int) -> None:
         return None
@@ -80,21 +88,30 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, loaded: LoadedMode
         def __init__(self, *_: Any) -> None: ...
 
         def create_network(self, flags: int) -> object:
+            told.flags.append(flags)
             return object()
 
         def create_optimization_profile(self) -> Any:
             return SimpleNamespace(set_shape=lambda *shapes: told.shapes.append(shapes))
 
         def create_builder_config(self) -> Any:
-            return SimpleNamespace(add_optimization_profile=lambda p: None, set_flag=told.flags.append)
+            return SimpleNamespace(add_optimization_profile=lambda p: None)
 
         def build_serialized_network(self, *_: Any) -> bytes | None:
             told.builds += 1
             return told.engine
 
     def deserialize(data: bytes) -> Any:
-        context = _Context(loaded.network)
-        return SimpleNamespace(create_execution_context=lambda: context) if data == b"engine" else None
+        made = SimpleNamespace(create_execution_context=lambda: told.context)
+        return made if data == b"engine" else None
+
+    moved = torch.nn.Module.to
+
+    def to(network: torch.nn.Module, where: Any, **options: Any) -> torch.nn.Module:
+        if where != CUDA:
+            return moved(network, where, **options)
+        told.moves.append(where)
+        return network
 
     module = SimpleNamespace(
         __version__="10.0",
@@ -102,11 +119,13 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, loaded: LoadedMode
         Runtime=lambda log: SimpleNamespace(deserialize_cuda_engine=deserialize),
         Builder=Builder,
         OnnxParser=Parser,
-        BuilderFlag=SimpleNamespace(FP16="fp16"),
+        NetworkDefinitionCreationFlag=SimpleNamespace(STRONGLY_TYPED=3),
     )
     monkeypatch.setitem(sys.modules, "tensorrt", module)
     monkeypatch.setenv("DEPTH3D_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "a GPU")
+    monkeypatch.setattr(torch.nn.Module, "to", to)
+    monkeypatch.setattr(torch.cuda, "device", lambda device: nullcontext())
     monkeypatch.setattr(torch.cuda, "current_stream", lambda device: SimpleNamespace(cuda_stream=0))
     return told
 
@@ -124,17 +143,55 @@ def test_it_gives_the_networks_map_from_one_engine(stand_in: SimpleNamespace, lo
     graph = onnx.load_from_string(stand_in.graphs[0]).graph
     assert [node.name for node in graph.input] == ["pixel_values"]
     ((name, least, usual, most),) = stand_in.shapes
-    assert (name, stand_in.flags) == ("pixel_values", ["fp16"])
+    assert (name, stand_in.flags) == ("pixel_values", [1 << 3])
     assert all(a <= b <= c for a, b, c in zip(least, usual, most, strict=True))
     assert all(side % 14 == 0 for shape in (least, usual, most) for side in shape[2:])
     assert network.float() is loaded.network  # where float16 overflows
+    assert stand_in.moves == [CUDA]
+
+
+@pytest.mark.parametrize(("dtype", "onnx_type"), [(torch.float16, "FLOAT16"), (torch.float32, "FLOAT")])
+def test_the_graph_says_what_is_computed_in(
+    stand_in: SimpleNamespace, loaded: LoadedModel, dtype: torch.dtype, onnx_type: str
+) -> None:
+    import onnx
+
+    runtime = pytest.importorskip("onnxruntime")
+    tensorrt_network(loaded.network, loaded.rule, CUDA, dtype)
+    graph = onnx.load_from_string(stand_in.graphs[0]).graph
+    outer = {value.type.tensor_type.elem_type for value in (*graph.input, *graph.output)}
+    assert outer == {onnx.TensorProto.FLOAT}
+    of_products = {node.input[1] for node in graph.node if node.op_type in ("Conv", "MatMul")}
+    weights = [stored for stored in graph.initializer if stored.name in of_products]
+    assert {stored.data_type for stored in weights} == {getattr(onnx.TensorProto, onnx_type)}
+    pixels = torch.randn(2, 3, 70, 84, generator=torch.Generator().manual_seed(0))
+    session = runtime.InferenceSession(stand_in.graphs[0], providers=["CPUExecutionProvider"])
+    found = torch.from_numpy(session.run(None, {"pixel_values": pixels.numpy()})[0])
+    with torch.inference_mode():
+        expected = loaded.network(pixels).predicted_depth
+    assert expected.dtype == next(loaded.network.parameters()).dtype == torch.float32
+    assert aligned_error(found[0], expected[0]) < (1e-2 if dtype is torch.float16 else 1e-5)
+
+
+def test_large_batches_pass_in_parts_that_the_engine_takes(
+    stand_in: SimpleNamespace, loaded: LoadedModel
+) -> None:
+    network = tensorrt_network(loaded.network, loaded.rule, CUDA, None)
+    pixels = torch.randn(19, 3, 42, 42)
+    with torch.inference_mode():
+        depth = network(pixel_values=pixels).predicted_depth
+        for start in (0, 8, 16):
+            part = pixels[start : start + 8]
+            assert torch.equal(depth[start : start + 8], loaded.network(part).predicted_depth)
+        assert stand_in.context.batches == [8, 8, 3]
+        with pytest.raises(DeviceError, match="takes no 2 images of 14x294 pixels; use another input_size"):
+            network(pixel_values=torch.randn(2, 3, 294, 14))
 
 
 def test_engines_are_kept_by_format(stand_in: SimpleNamespace, loaded: LoadedModel, tmp_path: Path) -> None:
     for dtype in (None, torch.float16, torch.float32, torch.float32):
         tensorrt_network(loaded.network, loaded.rule, CUDA, dtype)
     assert stand_in.builds == 2
-    assert stand_in.flags == ["fp16"]
     for engine in (tmp_path / "cache" / "tensorrt").iterdir():
         engine.write_bytes(b"of another GPU")
     tensorrt_network(loaded.network, loaded.rule, CUDA, None)
@@ -152,6 +209,26 @@ def test_what_it_can_not_do_is_said(stand_in: SimpleNamespace, loaded: LoadedMod
     stand_in.reads = False
     with pytest.raises(DeviceError, match=r"can't read the network .unsupported node."):
         tensorrt_network(loaded.network, loaded.rule, CUDA, None)
+
+
+def test_exported_engines_are_run_and_compared(
+    stand_in: SimpleNamespace,
+    loaded: LoadedModel,
+    tiny_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(formats, "find_spec", lambda name: True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(formats, "_GPU", torch.device("cpu"))
+    made = export_model(tiny_folder, tmp_path / "net.engine", precision="float16")
+    assert made.deviation == 0  # the stand-in answers in float32
+    assert sorted(file.name for file in tmp_path.iterdir() if file.is_file()) == ["net.engine", "net.json"]
+    with torch.no_grad():
+        next(loaded.network.head.parameters()).mul_(2)
+    with pytest.raises(ModelError, match=r"is off by .* % of the span; it was not kept"):
+        export_model(tiny_folder, tmp_path / "other.engine", precision="float16")
+    assert not (tmp_path / "other.engine").exists()
 
 
 @pytest.mark.gpu

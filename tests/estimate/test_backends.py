@@ -76,6 +76,7 @@ def test_mini_is_torch_too(photo: Photo, backend: str) -> None:
     )
     images = [photo(90, 120), photo(64, 96, seed=1)]
     assert max(_shares(open_(backend=backend)(images), open_(backend="torch")(images))) <= FLOAT32_TOLERANCE
+    assert open_(backend=backend, dtype="auto").dtype is torch.float32
 
 
 def test_openvino_in_bfloat16(load: Load, tiny_folder: Path, photo: Photo) -> None:
@@ -123,6 +124,17 @@ def test_compile_is_one_graph_for_all_sizes(
     assert estimator.backend == "compile"
     assert max(_shares(estimator(images), load(tiny_folder)(images))) <= FLOAT32_TOLERANCE
     assert len(graphs) == 1
+
+
+def test_what_is_compiled_goes_on_in_float32_where_halves_overflow(
+    load: Load, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "compile", lambda network, dynamic: network)
+    compiled = load(tiny_folder, backend="compile", dtype="float16")._network._network
+    assert (compiled.dtype, {p.dtype for p in compiled.float().parameters()}) == (
+        torch.float16,
+        {torch.float32},
+    )
 
 
 def test_compile_needs_a_compiler(load: Load, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,7 +219,7 @@ def test_an_overflow_goes_on_with_the_exact_network(
     image = photo(60, 80)
     expected = estimator(image).values
     estimator._network._network = GraphNetwork(
-        lambda pixels: torch.full_like(pixels[:, 0], torch.inf), exact, torch.float16, exact
+        lambda pixels: torch.full_like(pixels[:, 0], torch.inf), exact, torch.float16, exact.float
     )
     np.testing.assert_array_equal(estimator(image).values, expected)
     assert "overflowed" in caplog.text

@@ -124,6 +124,8 @@ def runnable(
     if backend == "openvino":
         from depth3d.estimate.backends.openvino_runtime import openvino_network
 
+        if dtype is None and not loaded.halves_on_cpu:
+            dtype = torch.float32
         return openvino_network(network, loaded.rule, device, dtype), backend
     if backend == "tensorrt":
         from depth3d.estimate.backends.tensorrt_runtime import tensorrt_network

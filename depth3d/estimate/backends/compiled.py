@@ -41,4 +41,4 @@ def compiled_network(network: torch.nn.Module, device: torch.device) -> GraphNet
         depth: torch.Tensor = run(pixels.to(dtype).contiguous(memory_format=torch.channels_last))
         return depth
 
-    return GraphNetwork(passed, network, dtype, network if dtype is torch.float16 else None)
+    return GraphNetwork(passed, network, dtype, network.float if dtype is torch.float16 else None)

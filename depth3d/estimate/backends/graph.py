@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from inspect import signature
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import torch
 
 from depth3d.estimate.depth_anything import DepthAnything
+from depth3d.estimate.export.graphs import InFormat
 from depth3d.estimate.mini import MiniDepth
 
 __all__ = [
@@ -52,19 +54,21 @@ def can_be_exported(network: torch.nn.Module) -> bool:
     return isinstance(network, (DepthAnything, MiniDepth))
 
 
-def write_network(network: torch.nn.Module, path: Path) -> None:
+def write_network(network: torch.nn.Module, path: Path, dtype: torch.dtype = torch.float32) -> None:
     """Write a network as ONNX, for batches and images of any size.
 
     Args:
         network: One that `can_be_exported`, in evaluation mode, in float32 on the CPU.
         path: The file.
+        dtype: What the graph computes in; it takes and gives float32.
     """
     dynamic = {
         INPUT_NAME: {0: "n", 2: "height", 3: "width"},
         OUTPUT_NAME: {0: "n", 1: "height", 2: "width"},
     }
     # Both sides are whole numbers of patches, of Depth Anything's and of mini's.
-    write_onnx(PlainDepth(network), torch.zeros(2, 3, 224, 448), path, dynamic=dynamic)
+    module = PlainDepth(network) if dtype is torch.float32 else InFormat(copy.deepcopy(network), dtype)
+    write_onnx(module, torch.zeros(2, 3, 224, 448), path, dynamic=dynamic)
 
 
 def write_onnx(

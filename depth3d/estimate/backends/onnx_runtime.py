@@ -46,7 +46,8 @@ def onnx_network(
     dtype = dtype or torch.float32
     if dtype not in _NAMES:
         raise InputError(
-            f"the onnx backend computes in float32 or int8, got {dtype}; leave --dtype (dtype) out"
+            f"the onnx backend computes in float32 or int8, got {str(dtype).removeprefix('torch.')}; "
+            "leave --dtype (dtype) out"
         )
     if device.type == "cpu":
         return _on_cpu(network, rule, dtype)

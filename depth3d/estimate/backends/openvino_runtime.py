@@ -132,7 +132,7 @@ def _called(
     run: Callable[[Any], np.ndarray[Any, Any]], network: torch.nn.Module, dtype: torch.dtype
 ) -> GraphNetwork:
     """Let a function of arrays be called as the network is."""
-    exact = network if dtype is torch.float16 else None
+    exact = network.float if dtype is torch.float16 else None
     return GraphNetwork(lambda pixels: torch.from_numpy(run(pixels.numpy())), network, dtype, exact)
 
 

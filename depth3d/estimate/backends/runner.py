@@ -20,7 +20,8 @@ class GraphNetwork(torch.nn.Module):
         run: Takes (n, 3, h, w) float32 in rows of pixels, gives (n, h, w).
         source: The network that it was made from; only its settings are kept.
         dtype: The number format that it computes in.
-        exact: The same network in float32, to go on with if that format overflows; None where it can't.
+        exact: Gives the same network in float32, on its device, to go on with if that format overflows; None
+            where it can't.
     """
 
     input_dtype = torch.float32
@@ -30,14 +31,14 @@ class GraphNetwork(torch.nn.Module):
         run: Callable[[torch.Tensor], torch.Tensor],
         source: torch.nn.Module,
         dtype: torch.dtype,
-        exact: torch.nn.Module | None = None,
+        exact: Callable[[], torch.nn.Module] | None = None,
     ) -> None:
         super().__init__()
         self._run = run
         self.config: Any = getattr(source, "config", None)
         self.dtype = dtype
         self.blob: Blob | None = None
-        self._exact = [exact]  # in a list: no part of this module
+        self._exact = exact
 
     def forward(self, pixel_values: torch.Tensor) -> DepthAnythingOutput:
         """Run it; takes and gives what the network did."""
@@ -45,4 +46,4 @@ class GraphNetwork(torch.nn.Module):
 
     def float(self) -> torch.nn.Module:  # type: ignore[override]
         """Give the network in float32."""
-        return self._exact[0] or self
+        return self._exact() if self._exact else self

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from depth3d.accel.devices import memory_format
 from depth3d.errors import DeviceError, InputError
 from depth3d.estimate.backends.artefacts import GRAPH_VERSION, artefact, fingerprint
 from depth3d.estimate.backends.graph import INPUT_NAME, OUTPUT_NAME, write_network
 from depth3d.estimate.backends.runner import GraphNetwork
 from depth3d.estimate.preprocess import InputRule
 
-__all__ = ["build_engine", "tensorrt_network"]
+__all__ = ["build_engine", "engine_runner", "open_engine", "tensorrt_network"]
 
 _LARGEST_BATCH = 8
 _LONGEST_SIDE = 4
@@ -54,53 +55,96 @@ def tensorrt_network(
     def make(path: Path) -> None:
         with tempfile.TemporaryDirectory() as folder:
             graph = Path(folder) / "network.onnx"
-            write_network(network, graph)
-            path.write_bytes(build_engine(graph, INPUT_NAME, sizes, dtype))
+            write_network(network, graph, dtype)
+            path.write_bytes(build_engine(graph, INPUT_NAME, sizes))
 
-    def read(path: Path) -> Any:
-        engine = tensorrt.Runtime(tensorrt.Logger(tensorrt.Logger.ERROR)).deserialize_cuda_engine(
-            path.read_bytes()
+    with torch.cuda.device(device):  # engines belong to the device that is the current one
+        engine = artefact(
+            "tensorrt",
+            ".engine",
+            make,
+            open_engine,
+            network=fingerprint(network),
+            graph=GRAPH_VERSION,
+            torch=torch.__version__,
+            tensorrt=tensorrt.__version__,
+            gpu=torch.cuda.get_device_name(device),
+            sizes=sizes,
+            dtype=dtype,
         )
-        if engine is None:
-            raise RuntimeError("the engine is damaged, or belongs to another GPU")
-        return engine
-
-    engine = artefact(
-        "tensorrt",
-        ".engine",
-        make,
-        read,
-        network=fingerprint(network),
-        graph=GRAPH_VERSION,
-        torch=torch.__version__,
-        tensorrt=tensorrt.__version__,
-        gpu=torch.cuda.get_device_name(device),
-        sizes=sizes,
-        dtype=dtype,
-    )
-    context = engine.create_execution_context()
+    passed = engine_runner(engine, INPUT_NAME, device)
 
     def run(pixels: torch.Tensor) -> torch.Tensor:
-        context.set_input_shape(INPUT_NAME, tuple(pixels.shape))
-        depth = torch.empty(tuple(context.get_tensor_shape(OUTPUT_NAME)), device=pixels.device)
-        context.set_tensor_address(INPUT_NAME, pixels.data_ptr())
-        context.set_tensor_address(OUTPUT_NAME, depth.data_ptr())
-        stream = torch.cuda.current_stream(pixels.device)
-        if not context.execute_async_v3(stream.cuda_stream):
-            raise DeviceError("TensorRT could not run the network on this image; use backend='torch'")
+        return torch.cat([passed(some) for some in torch.split(pixels, _LARGEST_BATCH)])
+
+    def exact() -> torch.nn.Module:
+        return network.to(device, memory_format=memory_format(device))  # type: ignore[call-overload,no-any-return]
+
+    return GraphNetwork(run, network, dtype, exact if dtype is torch.float16 else None)
+
+
+def open_engine(path: Path) -> Any:
+    """Load an engine onto the current CUDA device.
+
+    Args:
+        path: The file.
+
+    Raises:
+        RuntimeError: It is damaged, or was made for another GPU or by another TensorRT.
+    """
+    import tensorrt
+
+    runtime = tensorrt.Runtime(tensorrt.Logger(tensorrt.Logger.ERROR))
+    engine = runtime.deserialize_cuda_engine(path.read_bytes())
+    if engine is None:
+        raise RuntimeError("the engine is damaged, or belongs to another GPU")
+    return engine
+
+
+def engine_runner(
+    engine: Any, input_name: str, device: torch.device
+) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Make a function of tensors of an engine.
+
+    Args:
+        engine: From `open_engine`.
+        input_name: Name of its input; its output is `OUTPUT_NAME`.
+        device: Where it was loaded.
+
+    Returns:
+        A function of (n, 3, h, w) float32 on the device, in rows of pixels; it gives (n, h, w), is told to
+        the current stream, and is called by one thread at a time.
+    """
+    with torch.cuda.device(device):
+        context = engine.create_execution_context()
+
+    def run(pixels: torch.Tensor) -> torch.Tensor:
+        with torch.cuda.device(device):
+            if not context.set_input_shape(input_name, tuple(pixels.shape)):
+                n, _, height, width = pixels.shape
+                raise DeviceError(
+                    f"the engine of TensorRT takes no {n} images of {width}x{height} pixels; use another "
+                    "input_size (--input-size), or backend='torch'"
+                )
+            depth = torch.empty(tuple(context.get_tensor_shape(OUTPUT_NAME)), device=pixels.device)
+            context.set_tensor_address(input_name, pixels.data_ptr())
+            context.set_tensor_address(OUTPUT_NAME, depth.data_ptr())
+            stream = torch.cuda.current_stream(device)
+            if not context.execute_async_v3(stream.cuda_stream):
+                raise DeviceError("TensorRT could not run the network on this image; use backend='torch'")
         return depth
 
-    return GraphNetwork(run, network, dtype, network if dtype is torch.float16 else None)
+    return run
 
 
-def build_engine(graph: Path, input_name: str, sizes: Sequence[tuple[int, ...]], dtype: torch.dtype) -> bytes:
+def build_engine(graph: Path, input_name: str, sizes: Sequence[tuple[int, ...]]) -> bytes:
     """Build an engine from an ONNX graph.
 
     Args:
-        graph: The file.
+        graph: The file. The engine computes in the number formats that it says; TensorRT 11 knows no other
+            way, and TensorRT 10 is told to.
         input_name: Name of its input.
         sizes: The smallest, the usual and the largest input.
-        dtype: float16 or float32; the input and the output are float32.
 
     Returns:
         The engine, for the GPU at hand.
@@ -111,7 +155,8 @@ def build_engine(graph: Path, input_name: str, sizes: Sequence[tuple[int, ...]],
     import tensorrt
 
     builder = tensorrt.Builder(tensorrt.Logger(tensorrt.Logger.ERROR))
-    definition = builder.create_network(0)
+    typed = 1 << int(tensorrt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
+    definition = builder.create_network(typed)
     parser = tensorrt.OnnxParser(definition, tensorrt.Logger(tensorrt.Logger.ERROR))
     if not parser.parse(graph.read_bytes()):
         raise DeviceError(f"TensorRT can't read the network ({parser.get_error(0)}); use backend='torch'")
@@ -119,8 +164,6 @@ def build_engine(graph: Path, input_name: str, sizes: Sequence[tuple[int, ...]],
     profile.set_shape(input_name, *sizes)
     config = builder.create_builder_config()
     config.add_optimization_profile(profile)
-    if dtype is torch.float16:
-        config.set_flag(tensorrt.BuilderFlag.FP16)
     engine = builder.build_serialized_network(definition, config)
     if engine is None:
         raise DeviceError("TensorRT found no way to run the network on this GPU; use backend='torch'")

@@ -23,6 +23,9 @@ from depth3d.estimate.registry import ModelCard
 
 __all__ = ["EXPORT_TOLERANCE", "ExportPlan", "write_export"]
 
+_LONGEST_PX = 4096
+"""Of a side: twice as much takes four times the memory, and this much takes gigabytes."""
+
 EXPORT_TOLERANCE = 1e-4
 """Largest deviation of a file in float32 from PyTorch, as a share of the span; 5e-6 is usual."""
 
@@ -92,6 +95,11 @@ class ExportPlan:
             raise InputError(
                 f"{name} sees multiples of {m} pixels, got {size_wh[0]}x{size_wh[1]}; use {near}"
             )
+        if size_wh is not None and max(size_wh) > _LONGEST_PX:
+            raise InputError(
+                f"networks are exported for sides of at most {_LONGEST_PX} pixels, got "
+                f"{size_wh[0]}x{size_wh[1]}; {name} was made for {loaded.rule.own_input_size}"
+            )
         return ExportPlan(self.format, size_wh, self.precision, self.with_preprocessing, self.at_input_size)
 
 
@@ -117,7 +125,7 @@ def write_export(
     exact = _module(loaded, plan, torch.float32)
     dtype = _DTYPES[plan.precision]
     # OpenVINO rounds its weights itself, and Core ML decides on its own where to compute in what.
-    rounds_itself = plan.format.name in ("openvino", "coreml", "tensorrt") and dtype is not torch.int8
+    rounds_itself = plan.format.name in ("openvino", "coreml") and dtype is not torch.int8
     inside = torch.float32 if rounds_itself else dtype
     module = exact if inside is torch.float32 else _module(loaded, plan, inside)
     facts = _facts(loaded, card, plan)

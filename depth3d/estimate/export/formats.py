@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from depth3d.errors import DeviceError, InputError
-from depth3d.estimate.backends.graph import OUTPUT_NAME, write_onnx
+from depth3d.estimate.backends.graph import INPUT_NAME, OUTPUT_NAME, write_onnx
 from depth3d.estimate.backends.int8 import pack_weights, quantise_products
 from depth3d.estimate.backends.openvino_blobs import INPUT_GROUP
 
@@ -47,6 +47,9 @@ class Graph:
 
 
 _Run = Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]
+
+_GPU = torch.device("cuda")
+"""Where engines are made and run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,10 +191,17 @@ def _write_tensorrt(graph: Graph, path: Path) -> list[Path]:
     with tempfile.TemporaryDirectory() as folder:
         onnx_path = Path(folder) / "network.onnx"
         write_onnx(graph.module, graph.example, onnx_path, dynamic=graph.dynamic, input_name=graph.input_name)
-        path.write_bytes(build_engine(onnx_path, graph.input_name, graph.sizes, graph.dtype))
+        path.write_bytes(build_engine(onnx_path, graph.input_name, graph.sizes))
     beside = path.with_suffix(".json")
     beside.write_text(json.dumps(dict(graph.facts), indent=2) + "\n", encoding="utf-8")
     return [beside, path]
+
+
+def _open_tensorrt(path: Path) -> _Run:
+    from depth3d.estimate.backends.tensorrt_runtime import engine_runner, open_engine
+
+    run = engine_runner(open_engine(path), INPUT_NAME, _GPU)
+    return lambda values: run(torch.from_numpy(values).to(_GPU)).cpu().numpy()
 
 
 def _write_coreml(graph: Graph, path: Path) -> list[Path]:
@@ -251,7 +261,7 @@ FORMATS = {
             "pip install 'depth3d[tensorrt]'",
             False,
             _write_tensorrt,
-            lambda path: None,
+            _open_tensorrt,
         ),
         ExportFormat(
             "coreml",
