@@ -20,14 +20,14 @@ _PACKAGES = (
     ("torch", "torch", "networks"),
     ("transformers", "transformers", "networks"),
     ("numpy", "numpy", "everything"),
-    ("scipy", "scipy", "robust fits, which are to come"),
+    ("scipy", "scipy", "calibrations and smoothing"),
     ("opencv-python", "cv2", "camera files, 16-bit photos, smoothing of 8-bit depth"),
     ("open3d", "open3d", "voxel grids, outliers, PCD files"),
-    ("trimesh", "trimesh", "meshes, which are to come"),
+    ("trimesh", "trimesh", "meshes"),
     ("pillow", "PIL", "photos"),
     ("pillow-heif", "pillow_heif", "HEIC photos and their depth"),
     ("matplotlib", "matplotlib", "colour maps and reports"),
-    ("av", "av", "video, which is to come"),
+    ("av", "av", "films"),
     ("safetensors", "safetensors", "checkpoints"),
     ("rich", "rich", "progress bars"),
 )
@@ -65,7 +65,8 @@ def doctor() -> list[Check]:
         _guarded("device", _device),
         _guarded("backends", _backends),
         _guarded("networks here", _cached),
-        Check("memory", True, f"{_memory_gib():.1f} GiB, {os.cpu_count()} cores"),
+        _guarded("cache", _compiled),
+        _guarded("memory", _machine),
     ]
     return checks
 
@@ -112,6 +113,25 @@ def _cached() -> Check:
     names = [card.name for card in MODELS.values() if is_cached(card)]
     hint = "" if "small" in names else "; for better depth, depth3d models download small, when online"
     return Check("networks here", True, ", ".join(names) + hint)
+
+
+def _compiled() -> Check:
+    from depth3d.estimate.backends.artefacts import cache_folder
+
+    folder = cache_folder()
+    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    if not (there.is_dir() and os.access(there, os.W_OK)):
+        return Check(
+            "cache", False, f"{folder} can't be written: each start compiles anew; set DEPTH3D_CACHE_DIR"
+        )
+    return Check("cache", True, f"{folder}, {size / 1e9:.2f} GB of compiled networks")
+
+
+def _machine() -> Check:
+    from depth3d.accel.threads import usable_cpus
+
+    return Check("memory", True, f"{_memory_gib():.1f} GiB, {usable_cpus()} of {os.cpu_count()} cores")
 
 
 def _memory_gib() -> float:

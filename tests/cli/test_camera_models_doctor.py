@@ -1,11 +1,13 @@
 """The small commands: `camera`, `models`, `doctor`."""
 
 import json
+import os
 import sys
 
 import numpy as np
 
 import depth3d as d3
+from depth3d.accel.threads import usable_cpus
 from depth3d.estimate.registry import MODELS
 
 
@@ -68,6 +70,19 @@ def test_doctor_checks_what_is_there(run):
     for name in ("torch", "numpy", "open3d", "pillow-heif", "device"):
         assert checks[name]["ok"], checks[name]
     assert checks["numpy"]["detail"].startswith(np.__version__)
+
+
+def test_doctor_tells_where_compiled_networks_are_kept(run, monkeypatch, tmp_path):
+    monkeypatch.setenv("DEPTH3D_CACHE_DIR", str(tmp_path / "cache"))
+    (tmp_path / "cache" / "onnx").mkdir(parents=True)
+    (tmp_path / "cache" / "onnx" / "a.onnx").write_bytes(bytes(20_000_000))
+    rows = {row["name"]: row for row in json.loads(run("doctor", "--json").stdout)}
+    assert rows["cache"]["detail"] == f"{tmp_path / 'cache'}, 0.02 GB of compiled networks"
+    assert rows["memory"]["detail"].endswith(f"{usable_cpus()} of {os.cpu_count()} cores")
+    monkeypatch.setenv("DEPTH3D_CACHE_DIR", str(tmp_path / "cache" / "onnx" / "a.onnx"))
+    line = next(line for line in run("doctor").stdout.splitlines() if " cache " in line)
+    assert line.startswith("missing")
+    assert line.endswith("can't be written: each start compiles anew; set DEPTH3D_CACHE_DIR")
 
 
 def test_doctor_says_what_is_broken_and_what_to_type(run, monkeypatch):
