@@ -282,20 +282,23 @@ def _fill_piece(canvas: Canvas, light: FloatMap, own: BoolMap, wanted: BoolMap, 
     if not len(rows):
         return
     columns, lines = canvas.to_small(rows, cols)
-    # Moves are judged on every other pixel of a box around, and applied to every wanted one.
+    # Moves are judged on every other pixel of a box around, where it is seen, and applied to every wanted one.
     box = _grown(cell, _MARGIN_PX, own.shape)
-    v, u = (
-        a.astype(np.float32) for a in np.mgrid[box[0].start : box[0].stop : 2, box[1].start : box[1].stop : 2]
-    )
-    x, y = (np.nan_to_num(a, nan=1e9)[..., None] for a in frame.coordinates(u, v))
-    wanted_x, wanted_y = (np.nan_to_num(a, nan=1e9)[:, None] for a in frame.coordinates(columns, lines))
     picture = np.ascontiguousarray(light[box][::2, ::2])
     seen = own[box][::2, ::2].astype(np.float32)
+    spots = np.flatnonzero(seen)
+    if not len(spots):
+        return
+    v, u = np.divmod(spots, seen.shape[1])
+    x, y = frame.coordinates(2 * u + box[1].start, 2 * v + box[0].start)
+    x, y = (np.nan_to_num(a, nan=1e9)[:, None] for a in (x, y))
+    wanted_x, wanted_y = (np.nan_to_num(a, nan=1e9)[:, None] for a in frame.coordinates(columns, lines))
     members = own.view(np.uint8)
     at = Places.of((columns - box[1].start) / 2, (lines - box[0].start) / 2, seen.shape)
     weight = cv2.GaussianBlur(seen, (0, 0), 5)[..., None]
     mean = cv2.GaussianBlur(picture * seen[..., None], (0, 0), 5) / np.maximum(weight, 1e-6)
     off = picture - mean
+    here = picture.reshape(-1, 3)[spots]
     # Sums over the visible neighbours of each wanted pixel.
     sums = at.read(gathered(np.dstack([np.einsum("ijc,ijc->ij", off, off) * seen, seen]), falloff=_FALLOFF))
     count = np.maximum(sums[:, 1:], 1e-20)
@@ -307,7 +310,7 @@ def _fill_piece(canvas: Canvas, light: FloatMap, own: BoolMap, wanted: BoolMap, 
     best, least = base.copy(), np.full(len(base), np.inf, dtype=np.float32)
     together = min(max(_BATCH_PX // max(seen.size, len(rows)), 1), _MOST_TOGETHER)
     for few in np.split(moves.astype(np.float32), range(together, len(moves), together)):
-        # Arrays of the box are (rows, columns, moves, ...), those of wanted pixels (pixels, moves, ...).
+        # Arrays of the box are (spots, moves, ...), those of wanted pixels (pixels, moves, ...).
         u, v = frame.pixels(wanted_x + few[:, 0], wanted_y + few[:, 1])
         offered = sampled(members, u.ravel(), v.ravel(), cv2.INTER_NEAREST, cv2.BORDER_CONSTANT) > 0
         offered = offered.reshape(u.shape)
@@ -316,20 +319,23 @@ def _fill_piece(canvas: Canvas, light: FloatMap, own: BoolMap, wanted: BoolMap, 
             continue
         few, u, v, offered = few[offer], u[:, offer], v[:, offer], offered[:, offer]
         says = canvas.look(u.ravel(), v.ravel()).reshape(*u.shape, 3)
-        to_u, to_v = (a.reshape(len(seen), -1) for a in frame.pixels(x + few[:, 0], y + few[:, 1]))
-        values = np.empty((*seen.shape, len(few), 5), np.float32)
-        both = cv2.remap(members, to_u, to_v, cv2.INTER_NEAREST, borderValue=0).reshape(values.shape[:3])
-        both = np.multiply(both, seen[..., None], out=values[..., 3])
+        to_u, to_v = frame.pixels(x + few[:, 0], y + few[:, 1])
+        both = cv2.remap(members, to_u, to_v, cv2.INTER_NEAREST, borderValue=0).astype(np.float32)
         rest = cv2.remap(light, to_u, to_v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        rest = np.subtract(picture[:, :, None], rest.reshape(*both.shape, 3), out=values[..., :3])
-        rest *= both[..., None]
-        np.einsum("...c,...c->...", rest, rest, out=values[..., 4])
-        sums = at.read(gathered(values.reshape(*seen.shape, -1), falloff=_FALLOFF)).reshape(*u.shape, 5)
+        # Three differences of each move come first, then what is compared, and their squares; long rows are
+        # worked on faster than triples.
+        values, many = np.zeros((seen.size, 5 * len(few)), np.float32), len(few)
+        rest = np.subtract(np.tile(here, many), rest.reshape(len(spots), -1))
+        rest *= np.repeat(both, 3, axis=1)
+        triples = rest.reshape(len(spots), many, 3)
+        values[spots] = np.hstack([rest, both, np.einsum("...c,...c->...", triples, triples)])
+        sums = at.read(gathered(values.reshape(*seen.shape, -1), falloff=_FALLOFF))
+        shift, both, squares = np.split(sums, (3 * many, 4 * many), axis=1)
         doubt = _DOUBT * count
-        compared = sums[..., 3] + doubt
+        compared = both + doubt
         # What the rim says about brightness, as of a wall that grows darker, is made up for.
-        level = sums[..., :3] / compared[..., None]
-        misfit = (sums[..., 4] + doubt * 2 * plain) / compared
+        level = shift.reshape(*u.shape, 3) / compared[..., None]
+        misfit = (squares + doubt * 2 * plain) / compared
         unlike = misfit - 0.5 * np.einsum("...c,...c->...", level, level)
         misfit = np.maximum(unlike, 0.1 * misfit) + _LEAST_MISFIT
         misfit[~offered] = np.inf
