@@ -88,9 +88,11 @@ def point_cloud(
             noise_per_m=noise_per_m,
         )[::step, ::step]
     z = scene.depth.values[::step, ::step]
-    keep: BoolMap = (z >= near) & (z <= far)  # NaN compares false
+    keep: BoolMap = z >= near  # NaN compares false
+    if far < math.inf:
+        keep &= z <= far
     if adrift is not None:
-        keep &= ~adrift
+        np.greater(keep, adrift, out=keep)  # and not adrift
     del adrift
     directions: FloatMap | None = None
     if any(scene.camera.distortion):

@@ -116,14 +116,12 @@ def flying_pixels(
         raise InputError(f"noise_per_m must be 0 or more in 1/m, got {noise_per_m!r}")
     scales = list(_scales(min(math.ceil(width_px), longer)))
     quantum = _quantum(depth.values)
-    mask = np.zeros(depth.values.shape, dtype=np.bool_)
+    # Levels near the border are those of the rest.
+    level = 0.0 if quantum is None else float(np.median(quantum[1]))
+    mask = border_flares(depth, tolerance=tolerance, noise_per_m=max(noise_per_m, level))
     steepest = _STEEPEST_SURFACE / longer
     for rows, q, pad in _bands(depth.values, scales):
         _mark_rows(q, pad, mask[rows], scales, tolerance, steepest, quantum, noise_per_m)
-    if quantum is not None:
-        # Levels near the border are those of the rest.
-        noise_per_m = max(noise_per_m, float(np.median(quantum[1])))
-    mask |= border_flares(depth, tolerance=tolerance, noise_per_m=noise_per_m)
     return mask
 
 

@@ -140,12 +140,12 @@ def mesh(
         if bends or max_grazing_deg is not None:
             points = unproject(depth, scene.camera, stride=step)
         z = depth.values[::step, ::step] if points is None else points[..., 2]
-        faces = triangulate(
-            1.0 / z,
-            keep[::step, ::step] & (z >= near) & (z <= far),  # NaN compares false
-            tolerance=edge_tolerance,
-            noise_per_m=noise_per_m,
-        )
+        within = z >= near  # NaN compares false
+        if far < math.inf:
+            within &= z <= far
+        within &= keep[::step, ::step]
+        faces = triangulate(1.0 / z, within, tolerance=edge_tolerance, noise_per_m=noise_per_m)
+        del within
         if max_grazing_deg is not None and points is not None:
             faces = _only(faces, _facing(points, faces, max_grazing_deg))
         faces = _only(faces, large_islands(faces, z.shape, -(-int(min_island_px) // step**2)))

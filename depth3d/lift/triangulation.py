@@ -156,7 +156,9 @@ def large_islands(faces: GridFaces, shape_hw: tuple[int, ...], least_vertices: i
         sizes.append(size[1:])
         np.add(part, count, out=part, where=part > 0)
         met = above & (part[0] > 0)
-        meetings.append(np.stack([island[top, met], part[0, met]]))
+        pairs = np.stack([island[top, met], part[0, met]])
+        # They meet in runs of pixels, of which one each will do.
+        meetings.append(pairs[:, np.diff(pairs, axis=1, prepend=0).any(axis=0)])
         np.copyto(island[top], part[0], where=part[0] > 0)
         island[top + 1 : bottom + 1] = part[1:]
         start, count = stop, count + len(size) - 1
