@@ -43,9 +43,10 @@ demo: $(READY)
 	$(BIN)/depth3d video $(OUT)/orbit.mp4 -o $(OUT)/orbit_depth.mp4 --model mini --size 320 --max-frames 20 --overwrite
 	@ls -l $(OUT)
 
-# One thread a product: small pictures gain nothing by more, and OpenMP's threads wait for each other by spinning.
+# A process a core, up to four: most tests keep one core busy. Neighbours mostly stay together, so that they share what
+# a file sets up.
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 lint: $(READY)
 	$(BIN)/ruff check .
