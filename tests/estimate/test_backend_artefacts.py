@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 
+from depth3d.errors import FileError
 from depth3d.estimate.backends.artefacts import artefact, cache_folder, fingerprint
 
 
@@ -88,6 +90,23 @@ def test_where_the_cache_can_not_be_written_it_works_all_the_same(cache: Path) -
     for _ in range(2):
         assert artefact("onnx", ".onnx", make, Path.read_text, network="unwritable") == "made"
     assert make.count == 1
+
+
+def test_where_the_cache_is_full_it_works_all_the_same(cache: Path) -> None:
+    make = _Maker()
+
+    def full(path: Path) -> None:
+        make(path)
+        if everywhere or path.is_relative_to(cache):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    everywhere = False
+    assert artefact("onnx", ".onnx", full, Path.read_text, network="full") == "made"
+    assert (make.count, list((cache / "onnx").iterdir())) == (2, [])
+    everywhere = True
+    for _ in range(2):  # what is half written is not taken for whole the second time
+        with pytest.raises(FileError, match=r"neither in .* nor in .* \(No space left.*; free space, or use"):
+            artefact("onnx", ".onnx", full, Path.read_text, network="fuller")
 
 
 def test_the_oldest_are_forgotten(cache: Path) -> None:

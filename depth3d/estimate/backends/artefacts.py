@@ -16,6 +16,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from depth3d.errors import FileError
+
 if TYPE_CHECKING:
     import torch
 
@@ -87,8 +89,11 @@ def artefact(
         depends_on: All that the contents depend on: fingerprint, format of numbers, versions.
 
     Returns:
-        What `read` gives. Where the cache can't be written, the file is in a temporary folder of this
-        process.
+        What `read` gives. Where the cache can't be written, or is full, the file is in a temporary folder of
+        this process.
+
+    Raises:
+        FileError: That can't be written either.
     """
     folder = cache_folder() / backend
     circumstances = "\n".join(f"{key}={value}" for key, value in sorted(depends_on.items()))
@@ -103,20 +108,32 @@ def artefact(
             _touch(path)
             return opened
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        scratch = tempfile.TemporaryDirectory(dir=folder, prefix=".making.", ignore_cleanup_errors=True)
+        _keep(path, make)
     except OSError as error:
         _log.info("can't keep what is compiled in %s (%s); set DEPTH3D_CACHE_DIR", folder, error.strerror)
         path = _folder_of_this_process() / name
-        if not path.is_file():
-            make(path)
-        return read(path)
-    with scratch:
-        made = Path(scratch.name) / name
+        try:
+            if not path.is_file():
+                _keep(path, make)
+        except OSError as error:
+            raise FileError(
+                f"can't write what is compiled, neither in {folder} nor in {path.parent} "
+                f"({error.strerror or error}); free space, or use backend='torch'"
+            ) from error
+    else:
+        _forget_oldest(folder, suffix)
+    return read(path)
+
+
+def _keep(path: Path, make: Callable[[Path], None]) -> None:
+    """Make a file that is there whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(
+        dir=path.parent, prefix=".making.", ignore_cleanup_errors=True
+    ) as scratch:
+        made = Path(scratch) / path.name
         make(made)
         made.replace(path)
-    _forget_oldest(folder, suffix)
-    return read(path)
 
 
 def _touch(path: Path) -> None:

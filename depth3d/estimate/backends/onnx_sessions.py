@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import platform
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +33,20 @@ def optimise(graph: Path, path: Path) -> None:
     Args:
         graph: The graph.
         path: The file to write: it opens in a third of the time.
+
+    Raises:
+        OSError: The disk is full.
     """
     import onnxruntime
 
     options = _options(1)
     options.optimized_model_filepath = str(path)
-    onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+    try:
+        onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # of a full disk it says that "serialization failed"
+        if shutil.disk_usage(path.parent).free < graph.stat().st_size:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+        raise
 
 
 def open_session(path: Path, threads: int | None = None) -> Any:

@@ -54,7 +54,8 @@ def remembering(
         found: list[TrialForm] = []
 
         def make(path: Path) -> None:
-            found.append(trial())
+            if not found:  # else the disk was full, and this is another
+                found.append(trial())
             if found[0] not in _GOOD:
                 raise _FailedError
             path.write_text(found[0])
