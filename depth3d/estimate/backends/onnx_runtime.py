@@ -14,7 +14,12 @@ from depth3d.estimate.backends.artefacts import GRAPH_VERSION, INT8_VERSION, art
 from depth3d.estimate.backends.fused_attention import with_fused_attention
 from depth3d.estimate.backends.graph import INPUT_NAME, OPSET, write_network
 from depth3d.estimate.backends.int8 import check_int8, equalised, quantise_products
-from depth3d.estimate.backends.onnx_sessions import circumstances, open_session, optimise
+from depth3d.estimate.backends.onnx_sessions import (
+    circumstances,
+    open_session,
+    optimise,
+    silent_onnxruntime,
+)
 from depth3d.estimate.backends.openvino_blobs import Blob
 from depth3d.estimate.backends.runner import GraphNetwork
 from depth3d.estimate.preprocess import InputRule
@@ -88,8 +93,7 @@ def _on_cpu(network: torch.nn.Module, rule: InputRule, dtype: torch.dtype) -> Gr
 
 
 def _on_cuda(network: torch.nn.Module, device: torch.device) -> GraphNetwork:
-    import onnxruntime
-
+    onnxruntime = silent_onnxruntime()
     if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
         raise DeviceError(
             "this onnxruntime runs on the CPU only; pip install onnxruntime-gpu, or use backend='torch'"

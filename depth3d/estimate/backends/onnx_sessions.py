@@ -7,19 +7,35 @@ import hashlib
 import os
 import platform
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
 from depth3d.accel.cpu_flags import cpu_flags
 from depth3d.accel.threads import asked_threads, usable_cpus
 
-__all__ = ["circumstances", "open_session", "optimise"]
+__all__ = ["circumstances", "open_session", "optimise", "silent_onnxruntime"]
+
+
+def silent_onnxruntime() -> Any:
+    """Import ONNX Runtime, which from 1.29 on tells its makers of what it runs unless it is told not to.
+
+    Returns:
+        The module. `ORT_DISABLE_TELEMETRY`, which it reads when it is imported, is 1 then, unless it was set;
+        where somebody has imported it before, it stays as they have it.
+    """
+    is_new = "onnxruntime" not in sys.modules
+    is_silent = is_new and os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1") == "1"
+    import onnxruntime
+
+    if is_silent:
+        onnxruntime.disable_telemetry_events()  # Windows has no such variable
+    return onnxruntime
 
 
 def circumstances() -> dict[str, Any]:
     """List what an optimised graph depends on besides the network: ONNX Runtime and the processor."""
-    import onnxruntime
-
+    onnxruntime = silent_onnxruntime()
     abilities = " ".join([platform.machine(), *sorted(cpu_flags())])
     return {
         "onnxruntime": onnxruntime.__version__,
@@ -37,8 +53,7 @@ def optimise(graph: Path, path: Path) -> None:
     Raises:
         OSError: The disk is full.
     """
-    import onnxruntime
-
+    onnxruntime = silent_onnxruntime()
     options = _options(1)
     options.optimized_model_filepath = str(path)
     try:
@@ -57,8 +72,7 @@ def open_session(path: Path, threads: int | None = None) -> Any:
         threads: How many to compute with; None takes what someone asked for, or what this process may use
             where that is not the whole machine, and else leaves it to ONNX Runtime.
     """
-    import onnxruntime
-
+    onnxruntime = silent_onnxruntime()
     if threads is None:
         usable = usable_cpus()
         threads = asked_threads() or (usable if usable != os.cpu_count() else 0)
@@ -68,8 +82,7 @@ def open_session(path: Path, threads: int | None = None) -> Any:
 
 
 def _options(threads: int) -> Any:
-    import onnxruntime
-
+    onnxruntime = silent_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3  # errors

@@ -18,6 +18,7 @@ import torch
 from depth3d.errors import DeviceError, InputError
 from depth3d.estimate.backends.graph import INPUT_NAME, OUTPUT_NAME, write_onnx
 from depth3d.estimate.backends.int8 import pack_weights, quantise_products
+from depth3d.estimate.backends.onnx_sessions import silent_onnxruntime
 from depth3d.estimate.backends.openvino_blobs import INPUT_GROUP
 
 __all__ = ["FORMATS", "ExportFormat", "Graph", "export_format"]
@@ -118,9 +119,7 @@ def _write_onnx(graph: Graph, path: Path) -> list[Path]:
 
 
 def _open_onnx(path: Path) -> _Run:
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    session = silent_onnxruntime().InferenceSession(str(path), providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
     return lambda values: session.run(None, {name: values})[0]
 
