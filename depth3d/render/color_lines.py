@@ -99,9 +99,11 @@ def matting_laplacian(light: FloatMap, unknown: BoolMap) -> csr_array:
         unknown: (H, W) bool.
 
     Returns:
-        (H * W, H * W) sparse; the rows of unknown pixels are those of the whole picture's Laplacian.
+        (n, H * W) sparse: the rows of the unknown pixels in the whole picture's Laplacian, in reading order.
     """
-    return _Windows.of(light, unknown).laplacian()
+    row = np.full(unknown.size, -1, dtype=np.int32)
+    row[unknown.ravel()] = np.arange(np.count_nonzero(unknown), dtype=np.int32)
+    return _Windows.of(light, unknown).laplacian(np.arange(unknown.size, dtype=np.int32), row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,40 +138,40 @@ class _Windows:
             some = slice(start, start + at_once)
             yield _Statistics.of(self.light, self.rows[some], self.columns[some])
 
-    def laplacian(self, number: npt.NDArray[np.int32] | None = None, count: int = 0) -> csr_array:
-        """Assemble the Laplacian, of all pixels; or of so many, those in the windows, that have numbers."""
+    def laplacian(self, number: npt.NDArray[np.int32], row: npt.NDArray[np.int32]) -> csr_array:
+        """Assemble the Laplacian, as far as it is asked for.
+
+        Args:
+            number: (H * W,) of the pixels in the windows, from 0 on, which are its columns.
+            row: (n,) of the pixels of each number; -1 for those that have none.
+        """
         from scipy.sparse import coo_array
 
-        size = self.shape[0] * self.shape[1] if number is None else count
-        total: Any = coo_array((size, size)).tocsr()
+        shape = (int(row.max()) + 1, len(row))
+        total: Any = coo_array(shape).tocsr()
         for start in range(0, len(self.rows), _WINDOWS_A_SUM):
             some = slice(start, start + _WINDOWS_A_SUM)
             windows = _Windows(self.light, self.rows[some], self.columns[some])
-            total = total + coo_array(windows._entries(number), (size, size)).tocsr()
+            total = total + coo_array(windows._entries(number, row), shape).tocsr()
         return total
 
     def _entries(
-        self, number: npt.NDArray[np.int32] | None
+        self, number: npt.NDArray[np.int32], row: npt.NDArray[np.int32]
     ) -> tuple[_Array, tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]]:
-        """Compute what each pair of pixels of each window weighs, and the numbers of the two."""
-        shape = (len(self.rows), 9, 9)
-        values, used = np.empty(shape), np.empty(shape, np.bool_)
-        rows, columns = np.empty(shape, np.int32), np.empty(shape, np.int32)
-        done = 0
+        """Compute what each pair of pixels of each window weighs, and row and column of it."""
+        values, rows, columns = [], [], []
         for part in self.parts():
-            some = slice(done, done + len(part.pixels))
-            both = part.inside[:, :, None] * part.inside[:, None, :]
             affinity = part.offsets @ part.inverse @ part.offsets.transpose(0, 2, 1)
-            affinity += both
+            affinity += part.inside[:, :, None] * part.inside[:, None, :]
             affinity /= part.inside.sum(axis=1)[:, None, None]
-            np.subtract(np.eye(9) * part.inside[:, :, None], affinity, out=values[some])
-            pixels = part.pixels if number is None else number[part.pixels]
-            rows[some], columns[some] = pixels[:, :, None], pixels[:, None, :]
-            np.greater(both, 0, out=used[some])
-            done = some.stop
-        if used.all():  # few windows are cut
-            return values.ravel(), (rows.ravel(), columns.ravel())
-        return values[used], (rows[used], columns[used])
+            weights = np.eye(9) - affinity
+            numbers = number[part.pixels]
+            asked = row[numbers]
+            kept = (asked >= 0) & (part.inside > 0)  # what is outside weighs nothing in the others' rows
+            values.append(weights[kept])
+            rows.append(np.repeat(asked[kept], 9))
+            columns.append(numbers[np.nonzero(kept)[0]])
+        return np.concatenate(values).ravel(), (np.concatenate(rows), np.concatenate(columns).ravel())
 
     def laws(self, values: FloatMap) -> tuple[_Index, npt.NDArray[np.float32]]:
         """Fit value = slope . colour + offset in each window, and average the laws at each pixel.
@@ -220,15 +222,14 @@ class _Statistics:
     def of(cls, light: FloatMap | ImageArray, rows: _Index, columns: _Index) -> _Statistics:
         """Gather the colours around some middles."""
         height, width = light.shape[:2]
-        steps = [(down, right) for down in (-1, 0, 1) for right in (-1, 0, 1)]
-        y = rows[:, None] + np.array([down for down, _ in steps])
-        x = columns[:, None] + np.array([right for _, right in steps])
-        there = (y >= 0) & (y < height) & (x >= 0) & (x < width)
-        pixels = np.where(there, y * width + x, (rows * width + columns)[:, None])
+        y, x = (middle[:, None] + np.arange(-1, 2) for middle in (rows, columns))
+        there = (((y >= 0) & (y < height))[:, :, None] & ((x >= 0) & (x < width))[:, None]).reshape(-1, 9)
+        number = (y[:, :, None] * width + x[:, None]).reshape(-1, 9)
+        pixels = np.where(there, number, number[:, 4:5])
         inside = there.astype(np.float64)
         count = inside.sum(axis=1)
-        colors = _decoded(light.reshape(-1, 3)[pixels]).astype(np.float64) * inside[..., None]
-        mean = colors.sum(axis=1) / count[:, None]
+        colors = _decoded(light.reshape(-1, 3).take(pixels, axis=0)) * inside[..., None]
+        mean = np.add.reduce([colors[:, k] for k in range(9)]) / count[:, None]
         offsets = (colors - mean[:, None]) * inside[..., None]
         covariance = offsets.transpose(0, 2, 1) @ offsets / count[:, None, None]
         covariance += np.eye(3) * (_SMOOTHNESS / count)[:, None, None]
@@ -258,13 +259,13 @@ def _solved(
     number = np.empty(used.shape, np.int32)  # of the others it's never asked, and takes no memory
     count = int(np.count_nonzero(used))
     number[used] = np.arange(count, dtype=np.int32)
-    laplacian: Any = windows.laplacian(number, count)
-    del number
     free = np.flatnonzero(unknown.ravel()[used])
+    row = np.full(count, -1, np.int32)
+    row[free] = np.arange(len(free), dtype=np.int32)
+    rows: Any = windows.laplacian(number, row)
+    del number, row
     guess = values.ravel()[used].astype(np.float64)
     weight = np.maximum(trust, _LEAST_TRUST).astype(np.float64)
-    rows = laplacian[free]
-    del laplacian  # it's larger than the photo
     fixed = guess.copy()
     fixed[free] = 0
     target = weight * guess[free] - rows @ fixed
