@@ -233,11 +233,12 @@ class DepthAnything(nn.Module):
         if stored.is_cuda and torch.cuda.is_current_stream_capturing():
             return self._interpolated(rows, columns)
         key = (rows, columns, stored.dtype, stored.device)
-        if key not in self._positions:
-            self._positions[key] = self._interpolated(rows, columns).detach()
+        found = self._positions.get(key)  # which another thread may forget at any time
+        if found is None:
+            found = self._positions[key] = self._interpolated(rows, columns).detach()
             while len(self._positions) > _REMEMBERED_SIZES:
                 self._positions.popitem(last=False)
-        return self._positions[key]
+        return found
 
     def _interpolated(self, rows: Any, columns: Any) -> torch.Tensor:
         side = self.config.grid_size

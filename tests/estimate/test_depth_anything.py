@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -242,3 +243,26 @@ def test_a_graph_of_it_takes_any_size(scaled_network: Factory) -> None:
         for size in ((3, 3, 42, 112), (4, 3, 70, 70)):
             pixels = torch.randn(*size, generator=torch.Generator().manual_seed(1))
             assert _largest_share(graph(pixels), own(pixels).predicted_depth) <= 1e-5
+
+
+class _Shared(OrderedDict[Any, torch.Tensor]):
+    """What is remembered, which another thread forgets after each look."""
+
+    def __contains__(self, key: object) -> bool:
+        found = super().__contains__(key)
+        self.clear()
+        return found
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        found = super().get(key, default)
+        self.clear()
+        return found
+
+
+def test_threads_may_forget_each_others_sizes(scaled_network: Factory) -> None:
+    """Calls in float32 run at the same time on the processor."""
+    own = _own(scaled_network())
+    own._positions = _Shared()
+    first = own._positions_for(3, 4)
+    assert own._positions_for(3, 4) is first
+    assert torch.equal(own._positions_for(3, 4), first)
