@@ -221,6 +221,8 @@ def quick_estimator(
     settled = recall(path, asked, backend) if card.shipped is None and card.commercial_use else None
     if settled is None or settled.meaning.needs_prompt or settled.rule.pads:
         return None
+    if settled.form == "f16":  # which may overflow on an image: the long way looks, and goes on in float32
+        return None
     try:
         run = _runner_of(settled)
     except Exception as error:  # whatever the program may raise; the long way says what is wrong, if anything

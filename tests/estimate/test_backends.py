@@ -108,6 +108,23 @@ def test_openvino_settles_its_format_by_a_trial(
     assert load(tiny_folder, backend="openvino", dtype="auto").dtype is torch.float32
 
 
+@pytest.mark.parametrize("damage", [b"", b"Tr", b"\xff\xfe"])
+def test_a_damaged_verdict_is_found_anew(
+    load: Load, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: bytes
+) -> None:
+    pytest.importorskip("openvino")
+    from depth3d.estimate.backends.openvino_runtime import openvino_computes
+
+    if not openvino_computes(torch.bfloat16):
+        pytest.skip("this CPU has no bfloat16")
+    monkeypatch.setenv("DEPTH3D_CACHE_DIR", str(tmp_path))
+    for _ in range(2):
+        assert load(tiny_folder, backend="openvino", dtype="auto").dtype is torch.bfloat16
+        (verdict,) = tmp_path.rglob("*.trial")
+        assert verdict.read_text() == "True"
+        verdict.write_bytes(damage)
+
+
 def test_compile_is_one_graph_for_all_sizes(
     load: Load, tiny_folder: Path, photo: Photo, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from depth3d import verbs
 from depth3d.core.depth import DepthKind
 from depth3d.errors import InputError
 from depth3d.estimate import quick_estimator as module
+from depth3d.estimate import settled_networks
 from depth3d.estimate.backends import openvino_blobs
 from depth3d.estimate.estimator import DepthEstimator
 from depth3d.estimate.quick_estimator import QuickEstimator, quick_estimator
@@ -210,6 +212,17 @@ def test_what_has_changed_goes_the_long_way_and_is_remembered_anew(
 def test_another_processor_goes_the_long_way(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     here = openvino_blobs.circumstances()
     monkeypatch.setattr(openvino_blobs, "circumstances", lambda: here | {"cpu": "another one"})
+    assert quick_estimator(folder, **OPTIONS) is None
+
+
+def test_a_format_that_may_overflow_goes_the_long_way(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def recall(*about: Any) -> Any:
+        settled = settled_networks.recall(*about)
+        assert settled is not None
+        return replace(settled, form="f16")
+
+    assert quick_estimator(folder, **OPTIONS) is not None
+    monkeypatch.setattr(module, "recall", recall)
     assert quick_estimator(folder, **OPTIONS) is None
 
 

@@ -76,10 +76,13 @@ def openvino_network(
 
         # The trial takes as long as all else that happens before the first image: it is made once.
         tolerance = str(network_module.HALF_PRECISION_TOLERANCE)
-        verdict = artefact("openvino", ".trial", judge, Path.read_text, **_circumstances(of, tolerance))
-        if verdict == "True":
+        if artefact("openvino", ".trial", judge, _verdict, **_circumstances(of, tolerance)):
             return faster
     return _compiled(network, of, dtype or torch.float32, rule)
+
+
+def _verdict(path: Path) -> bool:
+    return {"True": True, "False": False}[path.read_text()]
 
 
 def _compiled(network: torch.nn.Module, of: str, dtype: torch.dtype, rule: InputRule) -> GraphNetwork:
