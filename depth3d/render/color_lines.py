@@ -40,14 +40,18 @@ _WINDOWS_A_SUM = 1 << 14
 
 
 def follow_colors(
-    light: FloatMap | ImageArray, values: FloatMap, unknown: BoolMap, *, trust: float | FloatMap = 0.0
+    light: FloatMap | ImageArray,
+    values: FloatMap | BoolMap,
+    unknown: BoolMap,
+    *,
+    trust: float | FloatMap = 0.0,
 ) -> FloatMap:
     """Replace the values of unknown pixels by what the colours around them say.
 
     Args:
         light: (H, W, 3) float32 linear light; or uint8 sRGB, which is decoded where it is needed: large
             pictures take much memory.
-        values: (H, W) float32; where `unknown`, a first guess.
+        values: (H, W) float32, or bool for 1 and 0; where `unknown`, a first guess.
         unknown: (H, W) bool, the pixels to be solved for.
         trust: What the first guess weighs, one number or (H, W); with 0 it counts only where no colour tells.
 
@@ -56,7 +60,7 @@ def follow_colors(
     """
     count = int(np.count_nonzero(unknown))
     if not count:
-        return values
+        return values.astype(np.float32, copy=False)
     height, width = values.shape
     weight = np.broadcast_to(np.asarray(trust, dtype=np.float32), values.shape)
     factor = (_WORKING_UNKNOWN / count) ** 0.5
@@ -87,7 +91,7 @@ def follow_colors(
             law = cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR)[unknown]
             solved += law * _decoded(light[..., k][unknown]) if k < 3 else law
     result = values.astype(np.float32)
-    result[unknown] = np.clip(solved, values.min(), values.max())
+    result[unknown] = np.clip(solved, float(values.min()), float(values.max()))
     return result
 
 
@@ -242,7 +246,7 @@ def _decoded(colors: npt.NDArray[Any]) -> FloatMap:
 
 
 def _solved(
-    windows: _Windows, values: FloatMap, unknown: BoolMap, trust: FloatMap
+    windows: _Windows, values: FloatMap | BoolMap, unknown: BoolMap, trust: FloatMap
 ) -> npt.NDArray[np.float32]:
     """Minimise the windows' misfit plus trust x (value - guess)^2; give the unknown pixels' values.
 

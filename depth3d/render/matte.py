@@ -92,7 +92,7 @@ def depth_matte(
         low, high = _metric_range(scene.depth, near_m, far_m)
     inside = _inside(disparity, low, high, fade)
     if connected and at is not None:
-        inside *= _island(inside, at)
+        inside = inside * _island(inside >= 0.5, at)
     unknown, trust = _in_doubt(disparity, [level for level in (low, high) if math.isfinite(level)])
     del disparity  # large pictures take much memory
     return follow_colors(scene.image, inside, unknown, trust=trust)
@@ -206,20 +206,21 @@ def _quantile(disparity: FloatMap, percent: float) -> float:
     return float(np.percentile(disparity, 100 - percent))
 
 
-def _inside(disparity: FloatMap, low: float, high: float, fade: float) -> FloatMap:
-    width = fade * float(disparity.max() - disparity.min())
+def _inside(disparity: FloatMap, low: float, high: float, fade: float) -> FloatMap | BoolMap:
+    width = fade * float(disparity.max() - disparity.min()) if fade > 0 else 0.0
     if not width > 0:
-        return ((disparity >= low) & (disparity <= high)).astype(np.float32)
+        inside = disparity >= low
+        return inside if high == math.inf else np.logical_and(inside, disparity <= high, out=inside)
     rise = np.clip((disparity - low) / width + 0.5, 0, 1)
     fall = np.clip((high - disparity) / width + 0.5, 0, 1)
     return np.asarray(np.minimum(rise, fall), dtype=np.float32)
 
 
-def _island(inside: FloatMap, at: tuple[float, float]) -> FloatMap:
+def _island(inside: BoolMap, at: tuple[float, float]) -> BoolMap:
     """Find the connected area at, or nearest to, a point."""
     import cv2
 
-    _, areas = cv2.connectedComponents((inside >= 0.5).astype(np.uint8), connectivity=4)
+    _, areas = cv2.connectedComponents(inside.view(np.uint8), connectivity=4)
     rows, columns = np.nonzero(areas)
     nearest = int(np.argmin((columns + 0.5 - at[0]) ** 2 + (rows + 0.5 - at[1]) ** 2))
-    return np.asarray(areas == areas[rows[nearest], columns[nearest]], dtype=np.float32)
+    return np.asarray(areas == areas[rows[nearest], columns[nearest]])
