@@ -128,7 +128,9 @@ def _quotas(root: Path) -> list[float]:
                 limit, _, period = _text(folder / "cpu.max").partition(" ")
                 quotas.append(_ratio(limit, period))
         elif "cpu" in controllers.split(","):
-            for folder in _up(root / "sys/fs/cgroup" / controllers, path):
+            # Some spell them in another order here than there, where `cpu` is a link to both.
+            tops = [root / "sys/fs/cgroup" / name for name in (controllers, "cpu")]
+            for folder in (folder for top in tops for folder in _up(top, path)):
                 quotas.append(_ratio(_text(folder / "cpu.cfs_quota_us"), _text(folder / "cpu.cfs_period_us")))
     return [quota for quota in quotas if quota is not None]
 

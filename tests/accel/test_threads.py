@@ -60,6 +60,14 @@ def _tree(root: Path, files: dict[str, str]) -> Path:
         ),
         (
             {
+                "proc/self/cgroup": "4:cpuacct,cpu:/docker/1f",
+                "sys/fs/cgroup/cpu/docker/1f/cpu.cfs_quota_us": "500000",
+                "sys/fs/cgroup/cpu/docker/1f/cpu.cfs_period_us": "100000",
+            },
+            5,
+        ),
+        (
+            {
                 "proc/self/cgroup": "5:cpu,cpuacct:/",
                 "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us": "-1",
                 "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us": "100000",
