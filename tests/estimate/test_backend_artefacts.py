@@ -118,6 +118,17 @@ def test_the_oldest_are_forgotten(cache: Path) -> None:
     assert kept == {str(number) for number in range(3, 15)}
 
 
+def test_what_killed_processes_have_left_is_cleared_away(cache: Path) -> None:
+    artefact("onnx", ".onnx", _Maker(), Path.read_text, network="a")
+    now = time.time()
+    for name, age_s in ((".making.now", 60), (".making.killed", 2 * 24 * 3600)):
+        (cache / "onnx" / name).mkdir()
+        (cache / "onnx" / name / "half.onnx").write_text("ha")
+        os.utime(cache / "onnx" / name, (now - age_s, now - age_s))
+    artefact("onnx", ".onnx", _Maker(), Path.read_text, network="b")
+    assert [path.name for path in (cache / "onnx").iterdir() if path.is_dir()] == [".making.now"]
+
+
 @pytest.mark.parametrize(
     ("platform", "variable", "value", "expected"),
     [

@@ -9,8 +9,10 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -35,6 +37,9 @@ _Opened = TypeVar("_Opened")
 
 _KEPT = 12
 """Files of each backend: Small, Base and Large, relative and metric, in two formats. The oldest go."""
+
+_SCRATCH, _ABANDONED_S = ".making.", 24 * 3600
+"""How folders are called in which artefacts are made, and after how long nobody works in them any more."""
 
 
 def cache_folder() -> Path:
@@ -128,9 +133,7 @@ def artefact(
 def _keep(path: Path, make: Callable[[Path], None]) -> None:
     """Make a file that is there whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(
-        dir=path.parent, prefix=".making.", ignore_cleanup_errors=True
-    ) as scratch:
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=_SCRATCH, ignore_cleanup_errors=True) as scratch:
         made = Path(scratch) / path.name
         make(made)
         made.replace(path)
@@ -148,6 +151,9 @@ def _forget_oldest(folder: Path, suffix: str) -> None:
         files = sorted(folder.glob(f"*{suffix}"), key=lambda file: file.stat().st_mtime, reverse=True)
         for old in files[_KEPT:]:
             old.unlink(missing_ok=True)
+        for scratch in folder.glob(f"{_SCRATCH}*"):  # a process that was killed has left it
+            if time.time() - scratch.stat().st_mtime > _ABANDONED_S:
+                shutil.rmtree(scratch, ignore_errors=True)
     except OSError as error:  # another process is doing the same
         _log.debug("clearing %s: %s", folder, error)
 
