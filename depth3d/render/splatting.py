@@ -82,13 +82,16 @@ class Splat:
     def behind(self, at: torch.Tensor, some: torch.Tensor, limit: torch.Tensor) -> Behind:
         """List the points that touch some pixels of the view behind a limit.
 
+        This is the last question: it's worked out where the nearest points were noted, which are forgotten, as
+        large views take much memory.
+
         Args:
             at: (n,) pixels of the view, counted row by row.
             some: (k,) which of them are asked for, from 0 on.
             limit: (k,) inverse depths in the photo.
         """
         asked = self.place(at[some])
-        bound = torch.full(self.nearest.shape, -1.0, device=at.device)
+        bound = self.nearest.view(torch.float32).fill_(-1.0)
         bound[asked] = limit
         for step in (1, self.stride):  # in place: each becomes the most of itself and a later one
             for start in range(0, len(bound) - step, self._chunk):
