@@ -9,7 +9,7 @@ import sys
 import pytest
 
 MEASURE = """
-import json, re
+import ctypes, json, re
 from pathlib import Path
 import numpy as np, torch
 import depth3d as d3
@@ -17,6 +17,7 @@ from depth3d import synthetic as syn
 from depth3d.lift.normals import grid_normals
 
 torch.set_num_threads(1)
+give_back = getattr(ctypes.CDLL(None), "malloc_trim", int)
 
 def peak_kib():
     return int(re.search(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text())[1])
@@ -42,6 +43,7 @@ given = large.image.nbytes + large.depth.values.nbytes
 found = {}
 for name, stage in stages.items():
     stage(small)
+    give_back(0)  # what is free, and kept, would be taken without growing
     Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
     before = peak_kib()
     stage(large)
@@ -56,6 +58,6 @@ def test_no_stage_takes_many_times_its_input():
     found = json.loads(done.stdout)
     # At this size fixed blocks count, too. Results alone: a cloud's is twice its input, a mesh's eight times,
     # layers' six times.
-    most = {"normals": 3, "cloud": 4, "mesh": 9, "mesh of few": 11, "matte": 12, "bokeh": 12, "view": 24}
+    most = {"normals": 3, "cloud": 4, "mesh": 11, "mesh of few": 15, "matte": 5, "bokeh": 15, "view": 25}
     assert set(found) == set(most)
     assert {name: times for name, times in found.items() if times > most[name]} == {}
