@@ -28,7 +28,7 @@ __all__ = ["SettledNetwork", "recall", "remember"]
 
 _log = logging.getLogger("depth3d")
 
-_VERSIONS = (2, GRAPH_VERSION, INT8_VERSION, __version__)
+_VERSIONS = (3, GRAPH_VERSION, INT8_VERSION, __version__)
 """Of records, and of what they name."""
 
 

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from depth3d.estimate.backends import openvino_sizes
-from depth3d.estimate.backends.openvino_blobs import BlobRunner, size_name
+from depth3d.errors import ModelError
+from depth3d.estimate.backends import openvino_blobs, openvino_sizes
+from depth3d.estimate.backends.openvino_blobs import BlobRunner, size_name, whole
 from depth3d.estimate.backends.openvino_sizes import usual_sizes
 from depth3d.estimate.checkpoints import load_checkpoint
 from depth3d.estimate.estimator import DepthEstimator
@@ -87,6 +88,24 @@ def test_other_sizes_take_the_form_for_all(folder: Path, photo: Photo) -> None:
     assert _loaded(runner) == [".blob", ".sized"]
 
 
+def test_the_form_for_all_sizes_is_loaded_when_it_is_needed(
+    folder: Path, photo: Photo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[str] = []
+    load = openvino_blobs.import_blob
+
+    def noted(path: Path, form: str) -> Any:
+        loaded.append(path.suffix)
+        return load(path, form)
+
+    monkeypatch.setattr(openvino_blobs, "import_blob", noted)
+    estimator = DepthEstimator.from_pretrained(folder, **OPTIONS)
+    assert loaded == []
+    for image, expected in (((210, 280), [".sized"]), ((70, 70), [".sized", ".blob"])):
+        estimator(photo(*image))
+        assert loaded == expected
+
+
 def test_batches_take_it_too(folder: Path, photo: Photo) -> None:
     images = [photo(70, 98, seed=seed) for seed in range(3)]
     estimator = DepthEstimator.from_pretrained(folder, batch_size=3, **OPTIONS)
@@ -109,3 +128,28 @@ def test_a_damaged_one_is_done_without(
         np.testing.assert_allclose(runner(pixels), whole(pixels), rtol=0, atol=1e-4)
     assert _loaded(runner) == [".blob"]
     assert not sized[size_name(70, 98)].exists()  # so that it is made anew
+
+
+def test_one_for_all_sizes_that_was_cut_off_is_made_again(
+    folder: Path, tmp_path: Path, photo: Photo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, runner = _quick(folder)
+    cache = shutil.copytree(folder.parent / "cache", tmp_path / "cache")
+    blob = cache / "openvino" / runner._path.name
+    for length in (0, 4, 100, blob.stat().st_size - 1):
+        blob.write_bytes(runner._path.read_bytes()[:length])
+        with pytest.raises(RuntimeError, match="cut off"):
+            whole(blob)
+    monkeypatch.setenv("DEPTH3D_CACHE_DIR", str(cache))
+    DepthEstimator.from_pretrained(folder, **OPTIONS)(photo(70, 70))
+    assert whole(blob) == blob
+
+
+def test_one_for_all_sizes_that_is_damaged_inside_says_so_and_goes(folder: Path, tmp_path: Path) -> None:
+    _, runner = _quick(folder)
+    blob = Path(shutil.copy(runner._path, tmp_path / "network.blob"))
+    data = blob.read_bytes()
+    blob.write_bytes(bytes(len(data) - 8) + data[-8:])
+    with pytest.raises(ModelError, match=r"network\.blob can't be loaded any more .*run this again"):
+        BlobRunner(blob, "f32", {})(np.zeros((1, 3, 70, 70), np.float32))
+    assert not blob.exists()

@@ -15,8 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from depth3d.accel.threads import asked_threads, usable_cpus
+from depth3d.errors import ModelError
 
 __all__ = [
+    "FILE_VERSION",
     "INPUT_GROUP",
     "Blob",
     "BlobRunner",
@@ -25,12 +27,20 @@ __all__ = [
     "import_blob",
     "settings_for",
     "size_name",
+    "whole",
+    "write_blob",
 ]
 
 _log = logging.getLogger("depth3d")
 
 INPUT_GROUP = 64
 """Channels of a token that share a scale in int8; more are as fast and less exact."""
+
+FILE_VERSION = 2
+"""Raised when files are written in another way."""
+
+_LENGTH_BYTES = 8
+"""At the end of a file: how long what is before them is, so that one that was cut off is known unread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +72,9 @@ class BlobRunner:
         form: The number format that it was made for.
         sized: Those for one size, by `size_name`.
         loaded: What `import_blob` gave for `path`, if that has been done.
+
+    Raises:
+        ModelError: On a call: the form for all sizes can't be loaded.
     """
 
     def __init__(self, path: Path, form: str, sized: Mapping[str, Path], loaded: Any = None) -> None:
@@ -83,11 +96,16 @@ class BlobRunner:
             try:
                 self._requests[path] = import_blob(path, self._form).create_infer_request()
             except (OSError, RuntimeError) as error:
-                if path == self._path:
-                    raise
-                _log.info("taking the form for all sizes (%s)", (str(error).splitlines() or [""])[0])
                 with suppress(OSError):
-                    self._sized.pop(size).unlink()  # it is made anew in a later run
+                    path.unlink()  # it is made anew in a later run
+                reason = (str(error).splitlines() or [""])[0]
+                if path == self._path:
+                    raise ModelError(
+                        f"the compiled network {path.name} can't be loaded any more ({reason}) and was "
+                        "removed; run this again, and it is made anew"
+                    ) from error
+                _log.info("taking the form for all sizes (%s)", reason)
+                del self._sized[size]
                 return self._request_of(self._path, size)
         return self._requests[path]
 
@@ -136,25 +154,59 @@ def settings_for(form: str) -> dict[str, Any]:
     return settings
 
 
+def write_blob(path: Path, model: Any) -> None:
+    """Write a compiled network.
+
+    Args:
+        path: The file.
+        model: What OpenVINO has compiled.
+    """
+    with path.open("wb") as file:
+        length = file.write(model.export_model().getbuffer())
+        file.write(length.to_bytes(_LENGTH_BYTES, "little"))
+
+
+def whole(path: Path) -> Path:
+    """See that a compiled network is all there, without reading it.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The same.
+
+    Raises:
+        OSError: It is not there.
+        RuntimeError: It was cut off.
+    """
+    length = path.stat().st_size - _LENGTH_BYTES
+    with path.open("rb") as file:
+        file.seek(max(length, 0))
+        if int.from_bytes(file.read(), "little") != length:
+            raise RuntimeError(f"{path.name} is cut off")
+    return path
+
+
 def import_blob(path: Path, form: str) -> Any:
     """Load a compiled network.
 
     Args:
-        path: The file. It is mapped into memory, not read, where OpenVINO takes that: half the time, and the
-            size of the file less memory.
+        path: The file, of `write_blob`. It is mapped into memory, not read, where OpenVINO takes that: half
+            the time, and the size of the file less memory.
         form: The number format that it was made for.
 
     Raises:
-        RuntimeError: OpenVINO can't take the file.
+        OSError: It is not there.
+        RuntimeError: It was cut off, or OpenVINO can't take it.
     """
     import openvino
 
     core, settings = openvino.Core(), settings_for(form)
     try:
-        state = path.stat()
+        state = whole(path).stat()
         return core.import_model(_mapped(path, state.st_ino, state.st_mtime_ns), "CPU", settings)
-    except (TypeError, ValueError):  # an OpenVINO that takes bytes alone, or an empty file
-        return core.import_model(path.read_bytes(), "CPU", settings)
+    except (TypeError, ValueError):  # an OpenVINO that takes bytes alone, or an empty network
+        return core.import_model(path.read_bytes()[:-_LENGTH_BYTES], "CPU", settings)
 
 
 @cache
@@ -162,4 +214,4 @@ def _mapped(path: Path, *version: int) -> Any:
     """Map a file as a tensor, for as long as the process lasts: OpenVINO uses the weights where they are."""
     import openvino
 
-    return openvino.Tensor(np.memmap(path, np.uint8, mode="c"), shared_memory=True)
+    return openvino.Tensor(np.memmap(path, np.uint8, mode="c")[:-_LENGTH_BYTES], shared_memory=True)

@@ -17,6 +17,7 @@ from depth3d.estimate.backends.artefacts import GRAPH_VERSION, INT8_VERSION, art
 from depth3d.estimate.backends.graph import write_network
 from depth3d.estimate.backends.int8 import check_int8, equalised, pack_weights
 from depth3d.estimate.backends.openvino_blobs import (
+    FILE_VERSION,
     INPUT_GROUP,
     Blob,
     BlobRunner,
@@ -25,6 +26,8 @@ from depth3d.estimate.backends.openvino_blobs import (
     import_blob,
     settings_for,
     size_name,
+    whole,
+    write_blob,
 )
 from depth3d.estimate.backends.openvino_sizes import fix_size, usual_sizes
 from depth3d.estimate.backends.runner import GraphNetwork
@@ -109,22 +112,26 @@ def _compiled(network: torch.nn.Module, of: str, dtype: torch.dtype, rule: Input
                 check_int8(
                     _called(lambda pixels: request.infer({0: pixels})[0], network, dtype), network, rule
                 )
-            path.write_bytes(model.export_model().getvalue())
+            write_blob(path, model)
 
-        blob, model = artefact(
-            "openvino", ".blob", make, lambda path: (path, import_blob(path, form)), **known
-        )
+        sizes = usual_sizes(network, rule)
+
+        def opened(path: Path) -> tuple[Path, Any]:
+            """Load it, unless most images have forms of their own: it is loaded when one has not."""
+            return whole(path), None if sizes else import_blob(path, form)
+
+        blob, model = artefact("openvino", ".blob", make, opened, **known)
 
         def make_sized(path: Path, size_hw: tuple[int, int]) -> None:
             model = core.read_model(graph())
             fix_size(model, network, size_hw)
-            path.write_bytes(core.compile_model(model, "CPU", settings).export_model().getvalue())
+            write_blob(path, core.compile_model(model, "CPU", settings))
 
         sized = {
             size_name(*size): artefact(
-                "openvino", ".sized", partial(make_sized, size_hw=size), lambda path: path, **known, size=size
+                "openvino", ".sized", partial(make_sized, size_hw=size), whole, **known, size=size
             )
-            for size in usual_sizes(network, rule)
+            for size in sizes
         }
     compiled = _called(BlobRunner(blob, form, sized, model), network, dtype)
     compiled.blob = Blob(blob, form, circumstances(), sized=sized)
@@ -141,7 +148,8 @@ def _called(
 
 def _circumstances(of: str, form: str) -> dict[str, Any]:
     """List what a compiled network depends on, besides its own numbers."""
-    own = {"network": of, "form": form, "graph": GRAPH_VERSION, "torch": torch.__version__}
+    own = {"network": of, "form": form, "file": FILE_VERSION}
+    own |= {"graph": GRAPH_VERSION, "torch": torch.__version__}
     if form == _NAMES[torch.int8]:
         own |= {"int8": INT8_VERSION, "group": INPUT_GROUP}
     return own | circumstances()
