@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -106,16 +106,14 @@ def continued_and_tried(
     """
     light = _encoded(np.array(color, np.float32))
     hidden = np.where(hole, hidden, inverse_depth)
-    found = _Maps(light, inverse_depth, source & ~strip, hole | strip, hidden)
-    trial = _Plan.of(found, _planes(found, seed), seed)
-    maps = _Maps(light, inverse_depth, source, hole, hidden)
+    maps = _Maps(light, inverse_depth, source, hole | strip, hidden)
     planes = _planes(maps, seed)
     own = _own(light, planes)
-    whole = _Plan(with_nearest(light, source), _smooth(maps, planes, own), own, planes, {})
-    for number in np.unique(planes.of_hole[hole]).tolist():
-        # A plane's patterns are those of the trial's plane that lies behind most of the same pixels.
-        same = np.bincount(trial.planes.of_hole[planes.of_hole == number]).argmax()
-        whole.pieces[number] = trial.pieces.get(int(same), [])
+    found = replace(maps, source=source & ~strip)
+    trial = _Plan.of(found, planes, [seen & ~strip for seen in own], seed)
+    planes = replace(planes, of_hole=np.where(hole, planes.of_hole, np.int16(-1)))
+    maps = replace(maps, hole=hole)
+    whole = _Plan(with_nearest(light, source), _smooth(maps, planes, own), own, planes, trial.pieces)
     filled = []
     for plan, where in ((whole, hole), (trial, strip)):
         canvas = Canvas(plan.known, where, np.flatnonzero(where), plan.smooth[where])
@@ -216,7 +214,8 @@ def _filled(
     small = _Maps.of(light, inverse_depth, source, hole, hidden, working_px)
     if not small.source.any():  # they are finer than the pixels of the working size
         return with_nearest(light, source, out=light)[hole]
-    plan = _Plan.of(small, _planes(small, seed), seed)
+    planes = _planes(small, seed)
+    plan = _Plan.of(small, planes, _own(small.light, planes), seed)
     whole = plan.known
     expected = np.empty((len(hidden), 3), np.float32)
     for k in range(3):
@@ -313,8 +312,7 @@ class _Plan:
     pieces: dict[int, list[Piece]]
 
     @classmethod
-    def of(cls, maps: _Maps, planes: SurfacePlanes, seed: int) -> _Plan:
-        own = _own(maps.light, planes)
+    def of(cls, maps: _Maps, planes: SurfacePlanes, own: list[BoolMap], seed: int) -> _Plan:
         known = with_nearest(maps.light, maps.source)
         pieces = {}
         for number, seen in enumerate(own):
@@ -357,21 +355,26 @@ def _unclipped(own: BoolMap, clipped: BoolMap) -> BoolMap:
 
 def _smooth(small: _Maps, planes: SurfacePlanes, own: list[BoolMap]) -> FloatMap:
     """Take the mean of what is seen of each surface, near pixels first; nearest hidden colours elsewhere."""
+    import cv2
+
     filled = small.light.copy()
+    light = np.dstack([small.light, np.ones(small.hole.shape, np.float32)])
     for number, seen in enumerate(own):
         at = planes.of_hole == number
-        if not at.any():
+        left, top, width, height = cv2.boundingRect(at.view(np.uint8))
+        if not width:
             continue
         if not seen.any():
             farther = small.source & (small.inverse_depth <= 1.05 * float(small.hidden[at].max()))
             seen = farther if farther.any() else small.source
-        rows, cols = np.nonzero(at)
-        box = tuple(slice(max(int(a.min()) - _NEAR_PX, 0), int(a.max()) + _NEAR_PX + 1) for a in (rows, cols))
+        spans = ((top, height), (left, width))
+        box = tuple(slice(max(first - _NEAR_PX, 0), first + size + _NEAR_PX) for first, size in spans)
         box = box if seen[box].any() else (slice(None), slice(None))
         inside = at[box]
-        weighed = np.dstack([small.light[box], np.ones(inside.shape, np.float32)]) * seen[box][..., None]
+        weighed = np.zeros((*inside.shape, 4), np.float32)
+        cv2.copyTo(light[box], seen[box].view(np.uint8), weighed)
         sums = gathered(weighed)[inside]
-        filled[at] = sums[:, :3] / np.maximum(sums[:, 3:], 1e-30)
+        filled[box][inside] = sums[:, :3] / np.maximum(sums[:, 3:], 1e-30)
     return with_nearest(filled, small.hole)
 
 

@@ -45,7 +45,9 @@ def gathered(values: FloatMap, *, falloff: float = 0.3) -> FloatMap:
     for level in reversed(levels):
         size = (level.shape[1], level.shape[0])
         wide = cv2.resize(total, size, interpolation=cv2.INTER_LINEAR)
-        total = level + np.float32(falloff) * _channels(wide, values.shape[2])
+        total = _channels(wide, values.shape[2])
+        total *= np.float32(falloff)
+        total += level
     return np.asarray(total, dtype=np.float32)
 
 

@@ -28,6 +28,9 @@ _LARGEST_TOLERANCE = 0.03
 _OWN_GAP = 0.3
 """Share of the step at a silhouette within which a visible pixel is on the hidden side of it."""
 
+_ROWS = 64
+"""Rows whose pixels are handed to planes together, which stay in the cache."""
+
 _Array: TypeAlias = npt.NDArray[np.float64]
 _Index: TypeAlias = npt.NDArray[np.intp]
 
@@ -60,7 +63,8 @@ def surface_planes(
 
     Args:
         inverse_depth: (H, W) float32 of what is visible, finite, larger is nearer.
-        source: (H, W) bool: visible pixels that belong to one surface.
+        source: (H, W) bool: visible pixels that belong to one surface; planes are fitted to those outside
+            the hole, but given to all.
         hole: (H, W) bool: hidden pixels.
         hidden: (H, W) float32: inverse depth of the hidden surface, in the hole.
         seed: Chooses the samples.
@@ -80,7 +84,7 @@ def surface_planes(
         laws, noise = _consensus(inverse_depth, band, rows, cols, span, chance)
     tolerance = _tolerance(span, noise)
     of_hole = _assigned(inverse_depth, hole, hidden, band, laws, tolerance)
-    of_source = _of_sources(inverse_depth, source & ~hole, laws, tolerance)
+    of_source = _of_sources(inverse_depth, source, laws, tolerance)
     return SurfacePlanes(np.array(laws).reshape(-1, 3), of_hole, of_source, float(tolerance.of(0.0)))
 
 
@@ -138,15 +142,19 @@ def _consensus(
     values = inverse_depth[rows, cols].astype(np.float64)
     allowed = tolerance.of(values)
     left = np.ones(len(values), dtype=np.bool_)
-    misses = np.abs(guesses @ at.T - values) <= allowed
+    away = guesses @ at.T
+    away -= values
+    agrees = np.abs(away, out=away) <= allowed
+    counted = agrees.astype(np.float32)  # a product counts faster than a sum
+    del away
     laws: list[_Array] = []
     least = max(12, len(values) // 300)
     while len(laws) < _MOST_PLANES and left.any():
-        support = (misses & left).sum(axis=1)
+        support = counted @ left.astype(np.float32)
         best = int(np.argmax(support))
         if support[best] < least:
             break
-        law, mine = guesses[best], misses[best] & left
+        law, mine = guesses[best], agrees[best] & left
         for _ in range(3):
             law = _fitted(at[mine], values[mine])
             again = (np.abs(at @ law - values) <= allowed) & left
@@ -249,7 +257,9 @@ def _fit_the_rest(
     _, number, stats, _ = cv2.connectedComponentsWithStats(alone, connectivity=8)
     order = 1 + np.argsort(-stats[1:, cv2.CC_STAT_AREA], kind="stable")
     for part in order[:_MOST_PLANES]:
-        rows, cols = np.nonzero(number == part)
+        left, top, width, height = stats[part, :4]
+        rows, cols = np.nonzero(number[top : top + height, left : left + width] == part)
+        rows, cols = rows + top, cols + left
         at = np.stack([cols, rows, np.ones(len(rows))], axis=1).astype(np.float64)
         of_hole[rows, cols] = len(laws)
         laws.append(_fitted(at, hidden[rows, cols].astype(np.float64)))
@@ -269,13 +279,19 @@ def _of_sources(
 ) -> npt.NDArray[np.int16]:
     """Hand each visible pixel to the plane that it fits best, if it fits one."""
     height, width = usable.shape
-    columns, rows = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)[:, None]
-    least = (2 * tolerance.of(inverse_depth)).astype(np.float32)
+    columns = np.arange(width, dtype=np.float32)
     of_source = np.full(usable.shape, -1, dtype=np.int16)
-    for number, law in enumerate(laws):
-        plane = np.float32(law[0]) * columns + np.float32(law[1]) * rows + np.float32(law[2])
-        off = np.abs(plane - inverse_depth)
-        better = usable & (off < least)
-        least[better] = off[better]
-        of_source[better] = number
+    for top in range(0, height, _ROWS):
+        band = slice(top, min(top + _ROWS, height))
+        rows = np.arange(band.start, band.stop, dtype=np.float32)[:, None]
+        seen, of_band = inverse_depth[band], of_source[band]
+        least = np.where(usable[band], 2 * tolerance.of(seen), -1).astype(np.float32)
+        for number, law in enumerate(laws):
+            off = np.float32(law[0]) * columns + np.float32(law[1]) * rows
+            off += np.float32(law[2])
+            off -= seen
+            np.abs(off, out=off)
+            better = off < least
+            np.copyto(least, off, where=better)
+            of_band[better] = number
     return of_source
