@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from depth3d.core.stages import stage
 from depth3d.errors import FileError, OutputExistsError
 
 __all__ = ["ExportedModel", "export_model"]
@@ -100,8 +101,9 @@ def export_model(
             raise OutputExistsError(f"{output} exists; give another name, or --overwrite (overwrite=True)")
     else:
         check_writable(output, overwrite=overwrite)
-    card, weights = locate_weights(model)
-    loaded = load_checkpoint(weights, max_depth_m=max_depth_m, name=card.name)
+    with stage("loading the network"):
+        card, weights = locate_weights(model)
+        loaded = load_checkpoint(weights, max_depth_m=max_depth_m, name=card.name)
     plan = plan.checked(loaded, card.name)
     try:
         with tempfile.TemporaryDirectory(dir=output.parent, prefix=".exporting.") as scratch:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 from click.testing import CliRunner
@@ -12,8 +13,9 @@ from depth3d_cli.main import cli
 def test_a_file_and_its_facts(tiny_folder: Path, tmp_path: Path) -> None:
     path = tmp_path / "photo.pt"
     words = ["export", "--model", str(tiny_folder), "-o", str(path), "--size", "98x70", "--json"]
-    done = CliRunner().invoke(cli, [*words, "--with-preprocessing", "--at-input-size"])
+    done = CliRunner().invoke(cli, [*words, "--with-preprocessing", "--at-input-size", "--profile"])
     assert done.exit_code == 0, done.output
+    assert re.search(r"^loading the network .*^comparing .*^writing ", done.stderr, re.DOTALL | re.MULTILINE)
     said = json.loads(done.stdout)
     assert said["output"] == str(path)
     assert said["files"] == [str(path)]

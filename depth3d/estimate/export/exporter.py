@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from depth3d._version import __version__
+from depth3d.core.stages import stage
 from depth3d.errors import InputError, ModelError
 from depth3d.estimate.alignment import aligned_abs_rel, aligned_error
 from depth3d.estimate.backends.graph import INPUT_NAME, OUTPUT_NAME, can_be_exported
@@ -130,8 +131,10 @@ def write_export(
     module = exact if inside is torch.float32 else _module(loaded, plan, inside)
     facts = _facts(loaded, card, plan)
     graph = Graph(module, *_interface(loaded, plan), dtype, facts)
-    files = plan.format.write(graph, path)
-    return files, _deviation(exact, loaded, plan, path), facts
+    with stage("writing"):
+        files = plan.format.write(graph, path)
+    with stage("comparing"):
+        return files, _deviation(exact, loaded, plan, path), facts
 
 
 def _module(loaded: LoadedModel, plan: ExportPlan, dtype: torch.dtype) -> torch.nn.Module:
