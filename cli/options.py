@@ -94,7 +94,8 @@ network_options = section(
         "--backend", default="auto",
         type=click.Choice(["auto", "torch", "compile", "onnx", "openvino", "tensorrt"]),
         envvar="DEPTH3D_BACKEND", show_envvar=True,
-        help="What runs the network. auto: OpenVINO on a CPU where it is installed (mini: never), else PyTorch.",
+        help="What runs the network. auto: OpenVINO on a CPU where it is installed (mini: never), else "
+        "PyTorch.",
     ),
     click.option(
         "--input-size", type=click.IntRange(14, 4096), metavar="PIXELS",
