@@ -9,7 +9,17 @@ import numpy.typing as npt
 
 from depth3d.errors import InputError
 
-__all__ = ["BoolMap", "FloatArray", "FloatMap", "ImageArray", "all_finite", "as_array", "as_image", "frozen"]
+__all__ = [
+    "BoolMap",
+    "FloatArray",
+    "FloatMap",
+    "ImageArray",
+    "all_finite",
+    "as_array",
+    "as_image",
+    "frozen",
+    "seen_image",
+]
 
 _BLOCK = 1 << 18
 
@@ -84,11 +94,30 @@ def as_array(values: npt.ArrayLike, *, name: str) -> npt.NDArray[Any]:
 
 
 def as_image(values: npt.ArrayLike, *, name: str = "image") -> ImageArray:
-    """Check and lock an (H, W, 3) uint8 sRGB image with at least one pixel.
+    """Check, own and lock an (H, W, 3) uint8 sRGB image with at least one pixel, as `frozen` does.
 
     Raises:
         InputError: Another shape or type, with the conversion that would help.
     """
+    return frozen(_checked_image(values, name), name=name, dtype=np.uint8, shape=(None, None, 3))
+
+
+def seen_image(values: npt.ArrayLike, *, name: str = "image") -> ImageArray:
+    """Check an image as `as_image` does, for who looks at it and keeps nothing.
+
+    Returns:
+        (H, W, 3), read-only and C-contiguous, in the memory of `values` where that is so: of 12 megapixels a
+        copy takes 36 MB, and as long as bringing it to a network's size.
+
+    Raises:
+        InputError: As for `as_image`.
+    """
+    seen = np.ascontiguousarray(_checked_image(values, name)).view()
+    seen.flags.writeable = False
+    return seen
+
+
+def _checked_image(values: npt.ArrayLike, name: str) -> npt.NDArray[Any]:
     array = as_array(values, name=name)
     if array.dtype != np.uint8:
         raise InputError(
@@ -100,7 +129,7 @@ def as_image(values: npt.ArrayLike, *, name: str = "image") -> ImageArray:
             f"{name} must have shape (H, W, 3), got {array.shape}; "
             "convert gray or RGBA to RGB, or open the file with depth3d.load_image()"
         )
-    return frozen(array, name=name, dtype=np.uint8, shape=(None, None, 3))
+    return array
 
 
 def _nobody_can_write(array: npt.NDArray[Any]) -> bool:

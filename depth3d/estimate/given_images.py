@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from depth3d.core.arrays import ImageArray, as_image
+from depth3d.core.arrays import ImageArray, seen_image
 from depth3d.core.depth import DepthMap
 from depth3d.errors import InputError
 
@@ -41,7 +41,7 @@ def checked_images(images: Any, prompt: Any) -> tuple[list[ImageArray], list[Dep
         prompt: None, or a map, or a list of as many maps.
 
     Returns:
-        Images and prompts, equally many.
+        Images and prompts, equally many. Images lie where the caller has them: keep none.
 
     Raises:
         InputError: An image is not (H, W, 3) uint8, or the numbers differ.
@@ -49,7 +49,7 @@ def checked_images(images: Any, prompt: Any) -> tuple[list[ImageArray], list[Dep
     single = is_image(images)
     items = [images] if single else list(images)
     names = ["image"] if single else [f"images[{i}]" for i in range(len(items))]
-    checked = [as_image(item, name=name) for item, name in zip(items, names, strict=True)]
+    checked = [seen_image(item, name=name) for item, name in zip(items, names, strict=True)]
     given = [prompt] * len(items) if prompt is None or single else list(prompt)
     if len(given) != len(checked):
         raise InputError(

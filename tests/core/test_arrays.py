@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from depth3d.core.arrays import all_finite, as_image, frozen
+from depth3d.core.arrays import all_finite, as_image, frozen, seen_image
 from depth3d.errors import InputError
 
 
@@ -109,8 +109,9 @@ def test_integers_that_fit_are_taken():
     ],
 )
 def test_images_are_bytes_in_three_channels(image, says):
-    with pytest.raises(InputError, match=says):
-        as_image(image)
+    for taken in (as_image, seen_image):
+        with pytest.raises(InputError, match=says):
+            taken(image)
 
 
 def test_an_image_is_owned_and_locked():
@@ -119,6 +120,17 @@ def test_an_image_is_owned_and_locked():
     mine[:] = 9
     assert image.max() == 0
     assert not image.flags.writeable
+
+
+def test_an_image_to_look_at_is_locked_where_it_is():
+    mine = np.arange(36, dtype=np.uint8).reshape(2, 6, 3)
+    seen = seen_image(mine)
+    assert np.shares_memory(seen, mine)
+    assert not seen.flags.writeable
+    assert mine.flags.writeable
+    turned = seen_image(mine[:, ::-2])
+    np.testing.assert_array_equal(turned, mine[:, ::-2])
+    assert turned.flags.c_contiguous
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
