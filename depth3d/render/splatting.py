@@ -82,8 +82,8 @@ class Splat:
     def behind(self, at: torch.Tensor, some: torch.Tensor, limit: torch.Tensor) -> Behind:
         """List the points that touch some pixels of the view behind a limit.
 
-        This is the last question: it's worked out where the nearest points were noted, which are forgotten, as
-        large views take much memory.
+        This is the last question: it's worked out where the nearest points were noted, and these are
+        forgotten, as large views take much memory.
 
         Args:
             at: (n,) pixels of the view, counted row by row.

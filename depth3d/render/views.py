@@ -187,10 +187,11 @@ class ViewRenderer:
             image[part], inverse_depth[part], left = surfaces.sample(band)
             parts.append(left)
         rest = Rest.joined(parts)
+        del parts, left
         inside, color, behind = surfaces.sample_rest(rest)
         image[rest.at[inside]], hidden[rest.at] = color[inside], behind
         at = rest.at[~inside]
-        del rest, parts
+        del rest
         if len(at):
             some = blend_edges(self.points, projection, splat, self._backdrop, at)
             image[at], inverse_depth[at], hidden[at] = some.color, some.inverse_depth, some.from_hidden
