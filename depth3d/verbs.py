@@ -23,6 +23,7 @@ from depth3d.core.depth import DepthMap
 from depth3d.core.mesh import Mesh
 from depth3d.core.stages import stage, waited_for
 from depth3d.errors import FileError, InputError, UnreadableFileError
+from depth3d.estimate.preprocess import DEFAULT_MAX_TOKENS
 from depth3d.io.atomic import check_writable, writing
 from depth3d.io.pictures import open_file
 from depth3d.io.video_frame import VideoFrame
@@ -53,7 +54,9 @@ def estimate(
     model: str | Path = "auto",
     device: str = "auto",
     dtype: str = "auto",
+    backend: str = "auto",
     input_size: int | None = None,
+    max_tokens: int = DEFAULT_MAX_TOKENS,
 ) -> DepthMap:
     """Estimate the depth of one image.
 
@@ -67,18 +70,22 @@ def estimate(
             depth3d; a warning says so.
         device: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
         dtype: `auto`, `float32`, `float16`, `bfloat16`, or `int8` (CPUs; see `DepthEstimator`).
+        backend: What runs the network: `auto`, `torch`, `compile`, `onnx`, `openvino` or `tensorrt`.
         input_size: Shorter side in pixels at which the network sees the image (of `mini` the longer one);
             None is what it was made for.
+        max_tokens: Bound on the work for long pictures; see `DepthEstimator.from_pretrained`.
 
     Returns:
         A map of the image's own size: relative disparity, or metres from a metric model.
 
     Raises:
-        InputError: The image is not (H, W, 3) uint8.
+        InputError: The image is not (H, W, 3) uint8, an option is out of range, or the backend's package is
+            missing.
         ModelError: The network can't be had or can't be loaded.
-        DeviceError: The device is not there.
+        DeviceError: The device is not there, or the backend can't run on it.
     """
-    return loaded_estimator(model, device=device, dtype=dtype, input_size=input_size)(image)
+    options = {"device": device, "dtype": dtype, "backend": backend}
+    return loaded_estimator(model, **options, input_size=input_size, max_tokens=max_tokens)(image)
 
 
 def estimate_video(
@@ -88,7 +95,9 @@ def estimate_video(
     temporal: TemporalMode = "offline",
     device: str = "auto",
     dtype: str = "auto",
+    backend: str = "auto",
     input_size: int | None = None,
+    max_tokens: int = DEFAULT_MAX_TOKENS,
 ) -> Iterator[DepthMap]:
     """Estimate the depth of the frames of a film, without flicker, as they come.
 
@@ -100,7 +109,9 @@ def estimate_video(
             estimates each frame alone. See `SteadyDepth`.
         device: As for `estimate`.
         dtype: As for `estimate`.
+        backend: As for `estimate`.
         input_size: As for `estimate`.
+        max_tokens: As for `estimate`.
 
     Returns:
         One map a frame, in order. The network is loaded at once, frames are taken as maps are asked for.
@@ -108,11 +119,12 @@ def estimate_video(
     Raises:
         InputError: A frame is no image, or not of the size of the first; an argument is out of range.
         ModelError: The network can't be had or can't be loaded.
-        DeviceError: The device is not there.
+        DeviceError: The device is not there, or the backend can't run on it.
     """
     from depth3d.estimate.steady_depth import SteadyDepth
 
-    estimator = loaded_estimator(model, device=device, dtype=dtype, input_size=input_size)
+    options = {"device": device, "dtype": dtype, "backend": backend}
+    estimator = loaded_estimator(model, **options, input_size=input_size, max_tokens=max_tokens)
     return SteadyDepth(estimator, mode=temporal).stream(frames)
 
 

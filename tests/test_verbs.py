@@ -103,6 +103,29 @@ def test_a_path_stays_a_path_where_a_name_is_the_same(tiny_folder, tmp_path, mon
     assert depth.values.std() > 0
 
 
+def test_estimate_takes_a_backend_and_a_bound_on_tokens(tiny_folder):
+    rng = np.random.default_rng(0)
+    wide = rng.integers(0, 256, (70, 140, 3), np.uint8)
+    options = {
+        "model": tiny_folder,
+        "backend": "torch",
+        "dtype": "float32",
+        "device": "cpu",
+        "input_size": 70,
+    }
+    exact = d3.DepthEstimator.from_pretrained(
+        options["model"], **{k: options[k] for k in options if k != "model"}
+    )
+    assert np.array_equal(d3.estimate(wide, **options).values, exact(wide).values)
+    assert not np.array_equal(d3.estimate(wide, max_tokens=20, **options).values, exact(wide).values)
+    (frame,) = d3.estimate_video([wide], temporal="off", **options)
+    assert np.array_equal(frame.values, exact(wide).values)
+    with pytest.raises(InputError, match="backend must be one of"):
+        d3.estimate(wide, **options | {"backend": "cobol"})
+    with pytest.raises(InputError, match="max_tokens"):
+        d3.estimate_video([wide], **options, max_tokens=0)
+
+
 def test_depth_at_network_resolution_is_resized_in_inverse_depth():
     small = plane()
     large = fit_depth_to(small, 4 * WIDTH, 4 * HEIGHT)
