@@ -282,7 +282,7 @@ def _fill_piece(canvas: Canvas, light: FloatMap, own: BoolMap, wanted: BoolMap, 
     if not len(rows):
         return
     columns, lines = canvas.to_small(rows, cols)
-    # Moves are judged on every other pixel of a box around, where it is seen, and applied to every wanted one.
+    # Moves are judged on every other pixel seen in a box around, and applied to every wanted one.
     box = _grown(cell, _MARGIN_PX, own.shape)
     picture = np.ascontiguousarray(light[box][::2, ::2])
     seen = own[box][::2, ::2].astype(np.float32)

@@ -27,10 +27,6 @@ _LEAST_OVERLAP = 0.3
 _LEAST_COVER = 0.08
 _COVER_FINE = 0.15
 """What it costs, in variances, to have nothing to say about any of the hidden pixels."""
-_TURNS = 5
-"""Times that moves are shifted to fit."""
-_HALVES = ((0.5, 0.0), (-0.5, 0.0), (0.0, 0.5), (0.0, -0.5))
-"""(x, y) of steps half a pixel forth and back, by which slopes are measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,10 +180,7 @@ def _best(score: FloatMap, difference: FloatMap, step: int, most: int) -> tuple[
 def refined_moves(
     light: FloatMap, frame: PlaneFrame, moves: _Array, rows: npt.NDArray[np.intp], cols: npt.NDArray[np.intp]
 ) -> _Array:
-    """Shift moves by fractions of a pixel so that they fit the pixels given best.
-
-    Slopes are those of the pixels themselves, not of where moves lead (inverse compositional: Baker and
-    Matthews, "Lucas-Kanade 20 years on", IJCV 2004), and so are taken once for all moves.
+    """Shift moves by fractions of a pixel so that they fit the pixels given best (Lucas and Kanade, 1981).
 
     Args:
         light: (H, W, 3) float32.
@@ -202,33 +195,38 @@ def refined_moves(
     import cv2
 
     x, y = frame.coordinates(cols, rows)
+    here = light[rows, cols]
     height, width = light.shape[:2]
 
-    def looks(x: FloatMap, y: FloatMap) -> tuple[FloatMap, BoolMap]:
-        u, v = frame.pixels(x, y)
-        inside = (u >= 0) & (v >= 0) & (u <= width - 1) & (v <= height - 1)
-        return np.asarray(cv2.remap(light, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)), inside
+    def places(shifts: _Array) -> tuple[FloatMap, FloatMap]:
+        return frame.pixels(x + shifts[:, :1].astype(np.float32), y + shifts[:, 1:].astype(np.float32))
 
-    around = [looks(x[None] + np.float32(dx), y[None] + np.float32(dy))[0][0] for dx, dy in _HALVES]
-    slopes = np.stack([around[0] - around[1], around[2] - around[3]], axis=2).astype(np.float64)
-    squares = np.einsum("kci,kcj->kij", slopes, slopes).reshape(-1, 4)
-    slopes = slopes.reshape(-1, 2)
-    here = light[rows, cols]
+    def looks(u: FloatMap, v: FloatMap) -> FloatMap:
+        return np.asarray(cv2.remap(light, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
+
     moves = moves.copy()
-    kept, best = moves.copy(), np.full(len(moves), np.inf)
-    for turn in range(_TURNS + 1):
-        shift = moves.astype(np.float32)
-        there, inside = looks(x + shift[:, :1], y + shift[:, 1:])
-        rest = (here - there) * inside[..., None]
+    best: _Array | None = None
+    kept = moves.copy()
+    for turn in range(4):
+        u, v = places(moves)
+        inside = (u >= 0) & (v >= 0) & (u <= width - 1) & (v <= height - 1)
+        rest = (here - looks(u, v)) * inside[..., None]
         error = np.einsum("nkc,nkc->n", rest, rest) / np.maximum(inside.sum(axis=1), 1)
-        better = error < best
-        kept[better], best[better] = moves[better], error[better]
-        if turn == _TURNS:
+        if best is None:
+            best = error
+        else:
+            better = error < best
+            kept[better] = moves[better]
+            best = np.minimum(best, error)
+        if turn == 3:
             break
-        form = (inside @ squares).reshape(-1, 2, 2)
-        ridge = 1e-6 + 1e-3 * np.trace(form, axis1=1, axis2=2)
-        form += ridge[:, None, None] * np.eye(2)
-        right = rest.reshape(len(moves), -1) @ slopes
+        slope = [
+            (looks(*places(moves + shift)) - looks(*places(moves - shift))) * inside[..., None]
+            for shift in (np.array([0.5, 0.0]), np.array([0.0, 0.5]))
+        ]
+        form = np.array([[np.einsum("nkc,nkc->n", a, b) for b in slope] for a in slope]).transpose(2, 0, 1)
+        form = form + 1e-6 * np.eye(2) + 1e-3 * np.trace(form, axis1=1, axis2=2)[:, None, None] * np.eye(2)
+        right = np.stack([np.einsum("nkc,nkc->n", a, rest) for a in slope], axis=1)
         moves = moves + np.clip(np.linalg.solve(form, right[..., None])[..., 0], -1, 1)
     return kept
 
