@@ -89,7 +89,7 @@ def continued_and_tried(
 ) -> tuple[FloatMap, FloatMap]:
     """Fill a hole as `continued`, and, to try that out, foretell a strip of visible pixels beside it, too.
 
-    Patterns are looked for once, without the strip; this is what takes the time.
+    Planes and patterns are looked for once, without the strip; this is what takes the time.
 
     Args:
         color: (H, W, 3) float32 linear light.
