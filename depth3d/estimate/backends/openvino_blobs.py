@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ __all__ = [
     "abilities",
     "circumstances",
     "import_blob",
+    "openvino_core",
     "settings_for",
     "size_name",
     "whole",
@@ -115,11 +117,30 @@ def size_name(height: int, width: int) -> str:
     return f"{height}x{width}"
 
 
-def abilities() -> list[str]:
-    """List the number formats that OpenVINO computes in natively on this processor, such as `BF16`."""
+def openvino_core() -> Any:
+    """Give the one `openvino.Core` of this process.
+
+    Each that is opened for the CPU gives the thread's signals a stack of their own, and takes it away when it
+    is closed. Of two that are not closed in reverse order the first one's stays in use after it is freed, and
+    the next Ctrl-C ends Python by SIGSEGV. So there is one, and it is never closed.
+    """
+    with _OPENING:
+        return _opened_core()
+
+
+_OPENING = threading.Lock()
+
+
+@cache
+def _opened_core() -> Any:
     import openvino
 
-    return sorted(openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
+    return openvino.Core()
+
+
+def abilities() -> list[str]:
+    """List the number formats that OpenVINO computes in natively on this processor, such as `BF16`."""
+    return sorted(openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
 
 
 def circumstances() -> dict[str, Any]:
@@ -128,7 +149,7 @@ def circumstances() -> dict[str, Any]:
 
     return {
         "openvino": openvino.__version__,
-        "cpu": openvino.Core().get_property("CPU", "FULL_DEVICE_NAME"),
+        "cpu": openvino_core().get_property("CPU", "FULL_DEVICE_NAME"),
         "abilities": abilities(),
     }
 
@@ -199,9 +220,7 @@ def import_blob(path: Path, form: str) -> Any:
         OSError: It is not there.
         RuntimeError: It was cut off, or OpenVINO can't take it.
     """
-    import openvino
-
-    core, settings = openvino.Core(), settings_for(form)
+    core, settings = openvino_core(), settings_for(form)
     try:
         state = whole(path).stat()
         return core.import_model(_mapped(path, state.st_ino, state.st_mtime_ns), "CPU", settings)

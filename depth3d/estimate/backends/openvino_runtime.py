@@ -24,6 +24,7 @@ from depth3d.estimate.backends.openvino_blobs import (
     abilities,
     circumstances,
     import_blob,
+    openvino_core,
     settings_for,
     size_name,
     whole,
@@ -90,10 +91,7 @@ def _verdict(path: Path) -> bool:
 
 def _compiled(network: torch.nn.Module, of: str, dtype: torch.dtype, rule: InputRule) -> GraphNetwork:
     """Open a compiled network, or compile it."""
-    import openvino
-
-    core = openvino.Core()
-    form = _NAMES[dtype]
+    core, form = openvino_core(), _NAMES[dtype]
     settings, known = settings_for(form), _circumstances(of, form)
     with tempfile.TemporaryDirectory() as folder:
 

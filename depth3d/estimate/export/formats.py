@@ -19,7 +19,7 @@ from depth3d.errors import DeviceError, InputError
 from depth3d.estimate.backends.graph import INPUT_NAME, OUTPUT_NAME, write_onnx
 from depth3d.estimate.backends.int8 import pack_weights, quantise_products
 from depth3d.estimate.backends.onnx_sessions import silent_onnxruntime
-from depth3d.estimate.backends.openvino_blobs import INPUT_GROUP
+from depth3d.estimate.backends.openvino_blobs import INPUT_GROUP, openvino_core
 
 __all__ = ["FORMATS", "ExportFormat", "Graph", "export_format"]
 
@@ -132,7 +132,7 @@ def _write_openvino(graph: Graph, path: Path) -> list[Path]:
         write_onnx(graph.module, graph.example, onnx_path, dynamic=graph.dynamic, input_name=graph.input_name)
         if graph.dtype is torch.int8:
             pack_weights(onnx_path, onnx_path)
-        model = openvino.Core().read_model(str(onnx_path))  # the converter proper reports home
+        model = openvino_core().read_model(str(onnx_path))  # the converter proper reports home
         if graph.dtype is torch.int8:
             model.set_rt_info(str(INPUT_GROUP), ["runtime_options", "DYNAMIC_QUANTIZATION_GROUP_SIZE"])
         for key, value in graph.facts.items():
@@ -142,10 +142,8 @@ def _write_openvino(graph: Graph, path: Path) -> list[Path]:
 
 
 def _open_openvino(path: Path) -> _Run:
-    import openvino
-
     # In float32: what the hardware would round to is the choice of those who run it.
-    model = openvino.Core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    model = openvino_core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     return lambda values: np.array(model(values)[0])
 
 
