@@ -21,7 +21,7 @@ _FIELDS = 5
 
 
 class Spreader:
-    """Kernels by layer, kept as the Fourier transforms that are needed of them.
+    """Kernels by layer, kept as the Fourier transforms that are needed of them, until `forget`.
 
     Args:
         aperture: The opening.
@@ -57,6 +57,10 @@ class Spreader:
             part = self._convolved(layer * window, number, scale, shift)
             total = part if total is None else total + part
         return torch.zeros_like(layer) if total is None else total
+
+    def forget(self) -> None:
+        """Let go of the kernels: those of small pictures' layers take more than the pictures."""
+        self._kept.clear()
 
     def _convolved(
         self, layer: torch.Tensor, number: int, scale: int, shift: tuple[float, float]

@@ -150,6 +150,7 @@ def _fine_layers(canvas: _Canvas, surfaces: Surfaces, spreader: Spreader) -> Non
             canvas.put(there, spreader.spread(layer, number, 1, corner)[inner])
             if canvas.is_full(there):
                 break
+    spreader.forget()
 
 
 def _coarse_group(canvas: _Canvas, surfaces: Surfaces, spreader: Spreader, numbers: list[int]) -> None:
@@ -168,6 +169,7 @@ def _coarse_group(canvas: _Canvas, surfaces: Surfaces, spreader: Spreader, numbe
                     layer = _weighed(layer, outside)
                 octave.put(there, spreader.spread(layer, number, scale, corner)[inner])
         del plane, layer  # before the next one is made
+        spreader.forget()
     _enlarge(canvas, octave, scale)
 
 
