@@ -43,10 +43,10 @@ demo: $(READY)
 	$(BIN)/depth3d video $(OUT)/orbit.mp4 -o $(OUT)/orbit_depth.mp4 --model mini --size 320 --max-frames 20 --overwrite
 	@ls -l $(OUT)
 
-# A process a core, up to four: most tests keep one core busy. Neighbours mostly stay together, so that they share what
-# a file sets up.
+# A process a core, up to four, with one thread a product: OpenMP's threads would wait for each other by spinning, and
+# take three times as long. Neighbours mostly stay together, so that they share what a file sets up.
 test: $(READY)
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 lint: $(READY)
 	$(BIN)/ruff check .
