@@ -45,6 +45,7 @@ REFERENCE = "depth3d torch float32"
 OURS = {
     REFERENCE: "torch",
     "depth3d torch auto": "torch",
+    "depth3d compile auto": "compile",
     "depth3d onnx float32": "onnx",
     "depth3d onnx int8": "onnx",
     "depth3d openvino float32": "openvino",
@@ -229,6 +230,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         folder = Path(directory)
         os.environ["DEPTH3D_CACHE_DIR"] = str(folder / "cache")
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder / "inductor")
         save_network(folder)
         for size, size_hw in PICTURES.items():
             np.save(folder / f"{size}.npy", picture(size_hw))

@@ -45,7 +45,7 @@ class Run:
 
 RUNS = (
     Run("cloud", "--rounds 3", "--rounds 11"),
-    Run("startup", "--rounds 2 --cold-rounds 0 --sizes 640x480"),
+    Run("startup", "--rounds 3 --cold-rounds 2"),
     Run("estimate", "--rounds 3", "--rounds 15"),
     Run("batch", "--rounds 2 --batches 1 8 64"),
     Run("gpu", "--rounds 3 --models Small --frames 60 --film-rounds 1", "--rounds 11"),
