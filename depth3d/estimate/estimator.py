@@ -19,7 +19,7 @@ from depth3d.accel.batches import AdaptiveBatches, affordable_batch, group_indic
 from depth3d.accel.devices import resolve_device
 from depth3d.accel.precision import resolve_dtype
 from depth3d.accel.transfers import downloaded
-from depth3d.core.arrays import FloatMap, ImageArray
+from depth3d.core.arrays import FloatMap, ImageArray, as_image
 from depth3d.core.depth import DepthKind, DepthMap
 from depth3d.core.stages import stage, waited_for
 from depth3d.errors import DeviceError, InputError
@@ -317,8 +317,8 @@ class DepthEstimator:
         """Estimate the depth of frames as they come.
 
         Args:
-            frames: (H, W, 3) uint8 images, in any number. Never more than one batch of them is held, or as
-                many as are `batches_under_way`.
+            frames: (H, W, 3) uint8 images, in any number; all may come in the same memory. Never more than
+                one batch of them is held, or as many as are `batches_under_way`.
 
         Yields:
             One map a frame, in order.
@@ -326,7 +326,7 @@ class DepthEstimator:
         Raises:
             InputError: A frame is not (H, W, 3) uint8; the frames before its batch were given.
         """
-        waiting = iter(frames)
+        waiting = (as_image(frame, name="a frame") for frame in frames)  # a copy: cameras fill one buffer
         batches = iter(lambda: list(islice(waiting, self._batches.size)), [])
         count = self.batches_under_way
         for maps in (

@@ -139,6 +139,8 @@ def _smooth(color: FloatMap, source: BoolMap, wanted: BoolMap) -> FloatMap:
 
     if not source.any():
         return color
+    if len(color) == 1:  # OpenCV's inpainting reads beyond a single row
+        return _smooth(np.repeat(color, 3, 0), np.repeat(source, 3, 0), np.repeat(wanted, 3, 0))[1:2]
     unknown = (~source).astype(np.uint8)
     distance = cv2.distanceTransform(unknown, cv2.DIST_L2, 5)
     # Pixels are filled from all sides, the nearest to what is known first. What is farther than this from all

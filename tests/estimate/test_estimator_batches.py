@@ -1,6 +1,7 @@
 """`DepthEstimator` on lists and streams of images, and memory that runs out."""
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -152,6 +153,31 @@ def test_streams_may_have_two_batches_under_way(load: Load, tiny_folder: Path, p
             assert len(taken) <= 6 + 3 * ((len(maps) - 1) // 3)
     assert len(maps) == 12  # all batches before that of the bad one
     for i, depth in enumerate(maps):
+        want = estimator(photo(30, 40, seed=i)).values
+        np.testing.assert_allclose(depth.values, want, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("batch_size", "under_way"), [(1, 1), (1, 2), (3, 1), (3, 2)])
+def test_a_camera_may_fill_one_buffer_again_and_again(
+    load: Load, tiny_folder: Path, photo: Photo, batch_size: int, under_way: int
+) -> None:
+    buffer = np.empty((30, 40, 3), np.uint8)
+
+    def frames() -> Iterator[np.ndarray]:
+        for i in range(7):
+            buffer[:] = photo(30, 40, seed=i)
+            yield buffer
+
+    estimator = load(tiny_folder, batch_size=batch_size)
+    estimator.batches_under_way = under_way
+    network = estimator._network.run
+
+    def slow(*given: object) -> object:
+        time.sleep(0.01)  # while frames are taken
+        return network(*given)
+
+    estimator._network.run = slow
+    for i, depth in enumerate(estimator.stream(frames())):
         want = estimator(photo(30, 40, seed=i)).values
         np.testing.assert_allclose(depth.values, want, rtol=1e-4, atol=1e-5)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from depth3d.render.hidden import hidden_layer
-from depth3d.render.hidden_colors import hidden_colors
+from depth3d.render.hidden_colors import _smooth, hidden_colors
 
 
 def card_before(color, radius, at=(slice(30, 70), slice(50, 70)), level=12.0):
@@ -82,3 +82,17 @@ def test_large_pictures_are_filled_at_a_smaller_size():
     assert not layer.mask[radius == 0].any()
     np.testing.assert_allclose(layer.color[layer.mask], 0.25, atol=0.01)
     np.testing.assert_allclose(layer.disparity[layer.mask], 0, atol=0.01)
+
+
+def test_a_picture_of_one_row_is_filled_as_any_of_equal_rows():
+    rng = np.random.default_rng(0)
+    for seed in range(5):
+        row = np.random.default_rng(seed).random((1, 300, 3)).astype(np.float32)
+        source = np.random.default_rng(seed + 9).random((1, 300)) < 0.7
+        junk = [np.full(3000, rng.random() * 1e9, np.float32) for _ in range(20)]
+        del junk  # what lies beyond the row
+        alone = _smooth(row, source, ~source)
+        among = _smooth(*(np.repeat(rows, 3, axis=0) for rows in (row, source, ~source)))
+        np.testing.assert_array_equal(alone, among[1:2])
+        assert alone.min() >= -1e-3
+        assert alone.max() <= 1 + 1e-3
