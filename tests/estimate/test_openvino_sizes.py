@@ -145,11 +145,30 @@ def test_one_for_all_sizes_that_was_cut_off_is_made_again(
     assert whole(blob) == blob
 
 
-def test_one_for_all_sizes_that_is_damaged_inside_says_so_and_goes(folder: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def damaged(folder: Path, tmp_path: Path) -> Path:
+    """One for all sizes, of the right length, with nothing but zeros in it."""
     _, runner = _quick(folder)
     blob = Path(shutil.copy(runner._path, tmp_path / "network.blob"))
     data = blob.read_bytes()
     blob.write_bytes(bytes(len(data) - 8) + data[-8:])
-    with pytest.raises(ModelError, match=r"network\.blob can't be loaded any more .*run this again"):
-        BlobRunner(blob, "f32", {})(np.zeros((1, 3, 70, 70), np.float32))
-    assert not blob.exists()
+    return blob
+
+
+def test_one_for_all_sizes_that_is_damaged_inside_says_why_and_goes(damaged: Path) -> None:
+    said = r"network\.blob can't be loaded any more \((?!Exception from).+\) and was removed; run this again"
+    with pytest.raises(ModelError, match=said):
+        BlobRunner(damaged, "f32", {})(np.zeros((1, 3, 70, 70), np.float32))
+    assert not damaged.exists()
+
+
+def test_a_damaged_one_that_can_not_be_removed_is_not_said_to_be(
+    damaged: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(path: Path, missing_ok: bool = False) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "unlink", denied)
+    with pytest.raises(ModelError, match=r"; remove .*network\.blob, or set DEPTH3D_CACHE_DIR$"):
+        BlobRunner(damaged, "f32", {})(np.zeros((1, 3, 70, 70), np.float32))
+    assert damaged.exists()

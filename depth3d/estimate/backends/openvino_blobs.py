@@ -6,7 +6,6 @@ import logging
 import os
 import threading
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -98,18 +97,25 @@ class BlobRunner:
             try:
                 self._requests[path] = import_blob(path, self._form).create_infer_request()
             except (OSError, RuntimeError) as error:
-                with suppress(OSError):
-                    path.unlink()  # it is made anew in a later run
-                reason = (str(error).splitlines() or [""])[0]
+                reason = _reason(error)
+                try:
+                    path.unlink(missing_ok=True)
+                    so = " and was removed; run this again, and it is made anew"
+                except OSError:  # another's cache, to be read only
+                    so = f"; remove {path}, or set DEPTH3D_CACHE_DIR"
                 if path == self._path:
                     raise ModelError(
-                        f"the compiled network {path.name} can't be loaded any more ({reason}) and was "
-                        "removed; run this again, and it is made anew"
+                        f"the compiled network {path.name} can't be loaded any more ({reason}){so}"
                     ) from error
                 _log.info("taking the form for all sizes (%s)", reason)
                 del self._sized[size]
                 return self._request_of(self._path, size)
         return self._requests[path]
+
+
+def _reason(error: Exception) -> str:
+    """Give the last line of an error: those before it say where in OpenVINO's sources it came from."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1].rstrip(".")
 
 
 def size_name(height: int, width: int) -> str:
