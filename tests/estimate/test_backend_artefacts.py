@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 import torch
 
 from depth3d.errors import FileError
+from depth3d.estimate.backends import artefacts
 from depth3d.estimate.backends.artefacts import artefact, cache_folder, fingerprint
 
 
@@ -105,8 +107,34 @@ def test_where_the_cache_is_full_it_works_all_the_same(cache: Path) -> None:
     assert (make.count, list((cache / "onnx").iterdir())) == (2, [])
     everywhere = True
     for _ in range(2):  # what is half written is not taken for whole the second time
-        with pytest.raises(FileError, match=r"neither in .* nor in .* \(No space left.*; free space, or use"):
+        with pytest.raises(
+            FileError, match=r"neither in .* nor in .* \(.*No space left.*; free space, or use"
+        ):
             artefact("onnx", ".onnx", full, Path.read_text, network="fuller")
+
+
+def test_other_errors_of_what_makes_it_are_its_own() -> None:
+    tried: list[Path] = []
+
+    def fail(path: Path) -> None:
+        tried.append(path)
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory", "library.so")
+
+    with pytest.raises(FileNotFoundError, match=r"library\.so"):
+        artefact("onnx", ".onnx", fail, Path.read_text, network="lacking")
+    assert len(tried) == 1  # and nobody takes it for a full disk
+
+
+def test_where_there_is_no_temporary_folder_either_it_says_so(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache.write_text("a file in the place of the folder")
+    monkeypatch.setattr(tempfile, "tempdir", str(cache))
+    artefacts._folder_of_this_process.cache_clear()
+    make = _Maker()
+    with pytest.raises(FileError, match=r"nor in a temporary folder \(.*\); free space, or use"):
+        artefact("onnx", ".onnx", make, Path.read_text, network="nowhere")
+    assert make.count == 0
 
 
 def test_the_oldest_are_forgotten(cache: Path) -> None:

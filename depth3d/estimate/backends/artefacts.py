@@ -6,6 +6,7 @@ renamed, so that several processes may make the same one at the same time and no
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import os
@@ -40,6 +41,9 @@ _KEPT = 12
 
 _SCRATCH, _ABANDONED_S = ".making.", 24 * 3600
 """How folders are called in which artefacts are made, and after how long nobody works in them any more."""
+
+_UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
+"""What errors are of the place, and not of what is made there."""
 
 
 def cache_folder() -> Path:
@@ -99,6 +103,7 @@ def artefact(
 
     Raises:
         FileError: That can't be written either.
+        OSError: `make` raises it for another reason than that there is no room or no permission.
     """
     folder = cache_folder() / backend
     circumstances = "\n".join(f"{key}={value}" for key, value in sorted(depends_on.items()))
@@ -115,15 +120,17 @@ def artefact(
     try:
         _keep(path, make)
     except OSError as error:
-        _log.info("can't keep what is compiled in %s (%s); set DEPTH3D_CACHE_DIR", folder, error.strerror)
-        path = _folder_of_this_process() / name
+        if folder.is_dir() and error.errno not in _UNWRITABLE:
+            raise
+        _log.info("can't keep what is compiled in %s (%s); set DEPTH3D_CACHE_DIR", folder, error)
         try:
+            path = _folder_of_this_process() / name
             if not path.is_file():
                 _keep(path, make)
         except OSError as error:
             raise FileError(
-                f"can't write what is compiled, neither in {folder} nor in {path.parent} "
-                f"({error.strerror or error}); free space, or use backend='torch'"
+                f"can't write what is compiled, neither in {folder} nor in a temporary folder ({error}); "
+                "free space, or use backend='torch'"
             ) from error
     else:
         _forget_oldest(folder, suffix)
