@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -172,3 +174,13 @@ def test_a_damaged_one_that_can_not_be_removed_is_not_said_to_be(
     with pytest.raises(ModelError, match=r"; remove .*network\.blob, or set DEPTH3D_CACHE_DIR$"):
         BlobRunner(damaged, "f32", {})(np.zeros((1, 3, 70, 70), np.float32))
     assert damaged.exists()
+
+
+def test_what_is_kept_is_opened_without_a_temporary_folder(
+    folder: Path, photo: Photo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "mkdtemp", full)
+    assert DepthEstimator.from_pretrained(folder, **OPTIONS)(photo(70, 98)).values.shape == (70, 98)

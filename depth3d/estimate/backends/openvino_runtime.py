@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -93,11 +94,11 @@ def _compiled(network: torch.nn.Module, of: str, dtype: torch.dtype, rule: Input
     """Open a compiled network, or compile it."""
     core, form = openvino_core(), _NAMES[dtype]
     settings, known = settings_for(form), _circumstances(of, form)
-    with tempfile.TemporaryDirectory() as folder:
+    with ExitStack() as held:
 
         @cache
         def graph() -> str:
-            path = Path(folder) / "network.onnx"
+            path = Path(held.enter_context(tempfile.TemporaryDirectory())) / "network.onnx"
             write_network(equalised(network, rule) if dtype is torch.int8 else network, path)
             if dtype is torch.int8:
                 pack_weights(path, path)
