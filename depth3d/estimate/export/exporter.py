@@ -219,9 +219,9 @@ def _deviation(
         is_exact = plan.precision == "float32"
         off = share > EXPORT_TOLERANCE if is_exact else aligned_error(result[0], expected[0]) > tolerance
         if off or not bool(torch.isfinite(result).all()):
+            so = "; report it" if is_exact else ": use --precision float32, or report it"
             raise ModelError(
-                f"the exported file is off by {100 * share:.2g} % of the span; it was not kept: use "
-                "--precision float32, or report it"
+                f"the exported file is off by {100 * share:.2g} % of the span; it was not kept{so}"
             )
         worst = max(worst, share)
         loss = max(loss, aligned_abs_rel(result[0], expected[0]))
