@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
 
+from depth3d.accel.threads import asked_threads, usable_cpus
 from depth3d.core.arrays import BoolMap, FloatMap
 from depth3d.core.depth import DepthMap
 from depth3d.errors import InputError
@@ -60,6 +62,9 @@ _MIN_LEVELS = 32
 
 _QUANTUM_SAMPLE = 1 << 18
 """Pixels, evenly spread, that are looked at for levels."""
+
+_MOST_THREADS = 4
+"""Each takes the memory of a band."""
 
 _PIXELS_PER_BAND = 1 << 19
 """Rows are judged in bands of about this many pixels or as many as the widest look takes, which bounds the
@@ -120,8 +125,14 @@ def flying_pixels(
     level = 0.0 if quantum is None else float(np.median(quantum[1]))
     mask = border_flares(depth, tolerance=tolerance, noise_per_m=max(noise_per_m, level))
     steepest = _STEEPEST_SURFACE / longer
-    for rows, q, pad in _bands(depth.values, scales):
-        _mark_rows(q, pad, mask[rows], scales, tolerance, steepest, quantum, noise_per_m)
+    threads = min(asked_threads() or usable_cpus(), _MOST_THREADS)
+
+    def mark(first: int) -> None:
+        for rows, q, pad in _bands(depth.values, scales, first, threads):
+            _mark_rows(q, pad, mask[rows], scales, tolerance, steepest, quantum, noise_per_m)
+
+    with ThreadPoolExecutor(threads, thread_name_prefix="depth3d-flying") as pool:
+        list(pool.map(mark, range(threads)))  # each has bands of its own
     return mask
 
 
@@ -141,13 +152,20 @@ def _scales(width_px: int) -> Iterator[tuple[int, int, int]]:
         r *= 2
 
 
-def _bands(z: FloatMap, scales: list[tuple[int, int, int]]) -> Iterator[tuple[slice, FloatMap, int]]:
-    """Yield some rows, their inverse depth with what is around, unknown beyond the picture, and how much."""
+def _bands(
+    z: FloatMap, scales: list[tuple[int, int, int]], begin: int, every: int
+) -> Iterator[tuple[slice, FloatMap, int]]:
+    """Yield some rows, their inverse depth with what is around, unknown beyond the picture, and how much.
+
+    Of all bands it is the one numbered `begin`, and each that comes `every` so many later.
+    """
     height, width = z.shape
     pad = max(r + outer for _, r, outer in scales)
     n_rows = min(max(pad, _PIXELS_PER_BAND // width), height)
+    if begin * n_rows >= height:
+        return
     q = np.full((n_rows + 2 * pad, width + 2 * pad), np.nan, dtype=np.float32)
-    for top in range(0, height, n_rows):
+    for top in range(begin * n_rows, height, every * n_rows):
         first, last = max(top - pad, 0), min(top + n_rows + pad, height)
         inside = q[pad + first - top : pad + last - top, pad:-pad]
         np.divide(1.0, z[first:last], out=inside)

@@ -239,3 +239,14 @@ def test_what_may_be_noise_is_no_edge():
 def test_refuses_noise_that_is_none(noise):
     with pytest.raises(InputError, match="noise_per_m must be 0 or more"):
         flying_pixels(levels([1.0, 2.0]), noise_per_m=noise)
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+def test_threads_find_the_same(threads, monkeypatch):
+    camera = default_camera(400, 2800, fov_x_deg=40)  # in three bands
+    depth = upsampled(still_life(), camera)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    alone = flying_pixels(depth)
+    monkeypatch.setenv("OMP_NUM_THREADS", str(threads))
+    assert alone.any()
+    np.testing.assert_array_equal(flying_pixels(depth), alone)
