@@ -132,7 +132,9 @@ def flying_pixels(
             _mark_rows(q, pad, mask[rows], scales, tolerance, steepest, quantum, noise_per_m)
 
     with ThreadPoolExecutor(threads, thread_name_prefix="depth3d-flying") as pool:
-        list(pool.map(mark, range(threads)))  # each has bands of its own
+        others = pool.map(mark, range(1, threads))  # each has bands of its own
+        mark(0)  # here, where there is memory that is free
+        list(others)
     return mask
 
 
